@@ -1,0 +1,2 @@
+//! vmnet
+fn main() {}

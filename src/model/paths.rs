@@ -1,0 +1,36 @@
+//! Where things live. Fixed when the program is built (the Makefile hands the prefix over in
+//! `VMNET_PREFIX`, and so on), so that a setuid program never takes a path from its environment.
+
+/// A path from the build's environment, or its default.
+macro_rules! fixed {
+    ($variable:literal, $default:literal) => {
+        match option_env!($variable) {
+            Some(path) => path,
+            None => $default,
+        }
+    };
+}
+
+/// The companion, started by the helper when a network is down.
+pub const VMNET: &str = fixed!("VMNET_PROGRAM", "/usr/local/sbin/vmnet");
+/// The helper, named in messages and snippets.
+pub const HELPER: &str = fixed!("VMNET_HELPER", "/usr/local/libexec/vmnet-bridge-helper");
+/// Network files and our access rules.
+pub const CONFIG_DIR: &str = fixed!("VMNET_CONFIG_DIR", "/etc/vmnet");
+/// What must outlive a reboot.
+pub const STATE_DIR: &str = fixed!("VMNET_STATE_DIR", "/var/lib/vmnet");
+/// What must not.
+pub const RUN_DIR: &str = fixed!("VMNET_RUN_DIR", "/run/vmnet");
+/// QEMU's own access rules.
+pub const QEMU_RULES: &str = fixed!("VMNET_QEMU_RULES", "/etc/qemu/bridge.conf");
+
+/// The file with our own access rules, in the configuration directory.
+pub const RULES_FILE: &str = "bridge.conf";
+/// The directory of network files, in the configuration directory.
+pub const NETWORKS_DIR: &str = "networks";
+/// A network file's ending.
+pub const NETWORK_ENDING: &str = ".toml";
+/// The record for the helper, in a network's run directory.
+pub const PORT_FILE: &str = "port";
+/// The network that exists without a file.
+pub const BUILT_IN: &str = "brmgr0";
