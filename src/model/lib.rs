@@ -14,13 +14,24 @@
 //! | [`port`] | what a port on a bridge must look like, and the record the helper reads |
 //! | [`network`] | one network as its file describes it |
 //! | [`search`] | which subnet is free |
+//! | [`managers`] | which subnets other managers' files claim |
 //! | [`firewall`] | a network's nftables text |
-//! | [`dnsmasq`] | a network's dnsmasq file, and its lease file read back |
+//! | [`dnsmasq`] | a network's dnsmasq file |
+//! | [`lease`] | dnsmasq's lease file, read back |
 
 #![forbid(unsafe_code)]
 
+pub mod dnsmasq;
+pub mod firewall;
+#[cfg(test)]
+mod golden;
+pub mod lease;
 pub mod mac;
+pub mod managers;
 pub mod name;
 pub mod network;
 pub mod paths;
+pub mod port;
+pub mod rules;
+pub mod search;
 pub mod subnet;

@@ -73,7 +73,14 @@ mod tests {
     fn reads_back_what_it_prints() {
         let mac = MacAddr([0x02, 0xab, 0, 1, 2, 0xff]);
         assert_eq!(mac.to_string().parse(), Ok(mac));
-        for bad in ["", "02:00", "02:00:00:12:34:5", "02:00:00:12:34:56:78", "+2:00:00:12:34:56", "xx:00:00:12:34:56"] {
+        for bad in [
+            "",
+            "02:00",
+            "02:00:00:12:34:5",
+            "02:00:00:12:34:56:78",
+            "+2:00:00:12:34:56",
+            "xx:00:00:12:34:56",
+        ] {
             assert_eq!(bad.parse::<MacAddr>(), Err(NotAMac), "{bad}");
         }
     }

@@ -149,7 +149,12 @@ impl Network {
             on_demand: true,
             isolated: false,
             host_access: HostAccess::Services,
-            dhcp: Dhcp { enabled: true, range: None, lease_time: LeaseTime::Seconds(3600), options: Vec::new() },
+            dhcp: Dhcp {
+                enabled: true,
+                range: None,
+                lease_time: LeaseTime::Seconds(3600),
+                options: Vec::new(),
+            },
             dns: Dns { domain: None, upstream: Vec::new() },
             nat: Nat::default(),
         }
@@ -200,9 +205,11 @@ pub struct Wanted {
 
 /// The larger side of the subnet as the bridge's own address divides it.
 fn whole_range(subnet: Subnet, address: Ipv4Addr) -> DhcpRange {
-    let (first, last, own) = (u32::from(subnet.first_host()), u32::from(subnet.last_host()), u32::from(address));
+    let (first, last, own) =
+        (u32::from(subnet.first_host()), u32::from(subnet.last_host()), u32::from(address));
     let (below, above) = (own.saturating_sub(first), last.saturating_sub(own));
-    let (first, last) = if above >= below { (own.saturating_add(1).min(last), last) } else { (first, own - 1) };
+    let (first, last) =
+        if above >= below { (own.saturating_add(1).min(last), last) } else { (first, own - 1) };
     DhcpRange { first: first.into(), last: last.into() }
 }
 
@@ -228,7 +235,10 @@ mod tests {
     #[test]
     fn the_range_never_holds_the_bridges_own_address() {
         let wanted = settled("10.0.1.0/24", Some(Ipv4Addr::new(10, 0, 1, 254)));
-        assert_eq!((wanted.range.first, wanted.range.last), (Ipv4Addr::new(10, 0, 1, 1), Ipv4Addr::new(10, 0, 1, 253)));
+        assert_eq!(
+            (wanted.range.first, wanted.range.last),
+            (Ipv4Addr::new(10, 0, 1, 1), Ipv4Addr::new(10, 0, 1, 253))
+        );
     }
 
     #[test]

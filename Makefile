@@ -1,0 +1,196 @@
+# The front door: "make help" lists the rooms behind it.
+#
+# The paths below are compiled into the programs, because a setuid program takes none from its
+# environment. Give the same ones to "build" and "install"; install rebuilds if they differ.
+
+PREFIX        ?= /usr/local
+SYSCONFDIR    ?= /etc
+LOCALSTATEDIR ?= /var/lib
+RUNDIR        ?= /run
+DESTDIR       ?=
+# Service managers to install for: any of systemd, openrc, runit; or none.
+INIT          ?= systemd
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := build
+
+CARGO      ?= cargo
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+RELEASE    := $(TARGET_DIR)/release
+GUEST      := tests/qemu/guest/build-guest.sh
+
+export VMNET_PROGRAM    := $(PREFIX)/sbin/vmnet
+export VMNET_HELPER     := $(PREFIX)/libexec/vmnet-bridge-helper
+export VMNET_CONFIG_DIR := $(SYSCONFDIR)/vmnet
+export VMNET_STATE_DIR  := $(LOCALSTATEDIR)/vmnet
+export VMNET_RUN_DIR    := $(RUNDIR)/vmnet
+export VMNET_QEMU_RULES := $(SYSCONFDIR)/qemu/bridge.conf
+PATHS := $(VMNET_PROGRAM) $(VMNET_HELPER) $(VMNET_CONFIG_DIR) $(VMNET_STATE_DIR) $(VMNET_RUN_DIR) $(VMNET_QEMU_RULES)
+
+# The Rust that Cargo.toml asks for.
+RUST_NEEDED := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+# What the programs need on a host, what building and testing needs, what lint needs.
+DEBIAN_RUN   := dnsmasq-base iproute2 nftables
+DEBIAN_TEST  := busybox-static cpio gcc iputils-ping kmod libc6-dev libcap2-bin make procps \
+                qemu-system-common qemu-system-x86 strace tcpdump util-linux
+DEBIAN_LINT  := mandoc shellcheck systemd
+# Only bench and its comparisons; lxc and libvirt may start services of their own.
+DEBIAN_BENCH := lxc
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 ^\2/p' Makefile | column -t -s ^
+	@echo "  with PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) LOCALSTATEDIR=$(LOCALSTATEDIR) RUNDIR=$(RUNDIR) DESTDIR=$(DESTDIR) INIT=$(INIT)"
+
+# --- what is needed ---------------------------------------------------------------------------
+
+.PHONY: deps deps-bench deps-libvirt rust-check
+deps: rust-check ## install the Debian packages that build, demo, test and lint need
+	@lint/debian-packages $(DEBIAN_RUN) $(DEBIAN_TEST) $(DEBIAN_LINT)
+	@if [[ -x $(GUEST) ]]; then $(GUEST); fi
+
+deps-bench: deps ## and those that bench compares with; lxc may bring up a bridge of its own
+	@lint/debian-packages $(DEBIAN_BENCH)
+
+deps-libvirt: ## and libvirt, for the comparisons that say so; it may start services
+	@lint/debian-packages --settle libvirt-daemon-system libvirt-clients
+
+rust-check:
+	@have=$$($(CARGO) --version 2>/dev/null | cut -d ' ' -f 2) || true; \
+	if [[ -z $$have ]]; then \
+		echo "make: cannot build: no cargo found" >&2; \
+		echo "hint: install Rust $(RUST_NEEDED) or newer from https://rustup.rs" >&2; exit 1; \
+	elif ! printf '%s\n' "$(RUST_NEEDED)" "$$have" | sort --check=silent --version-sort; then \
+		echo "make: cannot build: cargo $$have is older than $(RUST_NEEDED)" >&2; \
+		echo "hint: rustup update stable" >&2; exit 1; \
+	fi
+
+# --- build ------------------------------------------------------------------------------------
+
+.PHONY: build
+build: rust-check ## build both programs (the default)
+	@# One at a time: built together, the helper would get every feature that the companion asks for.
+	$(CARGO) build --release --locked -p vmnet-bridge-helper
+	$(CARGO) build --release --locked -p vmnet
+	@echo '$(PATHS)' >$(RELEASE)/vmnet.paths
+
+.PHONY: completions
+completions: build ## write completions/ anew from the parser
+	lint/completions --write $(RELEASE)/vmnet
+
+# --- install ----------------------------------------------------------------------------------
+
+MAN8   := man/vmnet.8 man/vmnet-bridge-helper.8
+MAN5   := man/vmnet.toml.5 man/vmnet-bridge.conf.5
+SHARE  := $(DESTDIR)$(PREFIX)/share
+# Fills in a template and writes it to standard output.
+FILL   := sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g'
+# A file below /etc belongs to the administrator once it is there.
+CONFIG := conf/install-config '$(DESTDIR)' '$(PREFIX)/share/vmnet/default'
+CONFIG_FILES := $(SYSCONFDIR)/vmnet/bridge.conf $(SYSCONFDIR)/vmnet/networks/brmgr0.toml \
+                $(SYSCONFDIR)/dnsmasq.d/vmnet.conf $(SYSCONFDIR)/NetworkManager/conf.d/vmnet.conf \
+                $(SYSCONFDIR)/init.d/vmnet \
+                $(SYSCONFDIR)/sv/vmnet-brmgr0/run $(SYSCONFDIR)/sv/vmnet-brmgr0/finish
+
+.PHONY: install install-programs install-docs install-config install-group
+install: install-programs install-docs install-config install-group ## install below DESTDIR; edited files in /etc are kept
+
+install-programs:
+	@if [[ ! -x $(RELEASE)/vmnet || ! -x $(RELEASE)/vmnet-bridge-helper || \
+	       $$(cat $(RELEASE)/vmnet.paths 2>/dev/null) != '$(PATHS)' ]]; then $(MAKE) build; fi
+	install -D -m 0755 $(RELEASE)/vmnet $(DESTDIR)$(VMNET_PROGRAM)
+	@# Setuid root, so that a plain user's QEMU may start it. The only place that says so.
+	install -D -m 4755 $(RELEASE)/vmnet-bridge-helper $(DESTDIR)$(VMNET_HELPER)
+
+install-docs:
+	install -d $(SHARE)/man/man8 $(SHARE)/man/man5
+	install -m 0644 $(MAN8) $(SHARE)/man/man8
+	install -m 0644 $(MAN5) $(SHARE)/man/man5
+	@if [[ -d completions ]]; then \
+		install -v -D -m 0644 completions/vmnet.bash $(SHARE)/bash-completion/completions/vmnet; \
+		install -v -D -m 0644 completions/_vmnet $(SHARE)/zsh/site-functions/_vmnet; \
+		install -v -D -m 0644 completions/vmnet.fish $(SHARE)/fish/vendor_completions.d/vmnet.fish; \
+	fi
+
+install-config:
+	$(FILL) conf/lxc.container.conf.in | install -D -m 0644 /dev/stdin $(SHARE)/vmnet/lxc.container.conf
+	$(CONFIG) 0644 $(SYSCONFDIR)/vmnet/bridge.conf <conf/bridge.conf
+	$(CONFIG) 0644 $(SYSCONFDIR)/vmnet/networks/brmgr0.toml <conf/brmgr0.toml
+	$(CONFIG) 0644 $(SYSCONFDIR)/dnsmasq.d/vmnet.conf <conf/dnsmasq.conf
+	$(CONFIG) 0644 $(SYSCONFDIR)/NetworkManager/conf.d/vmnet.conf <conf/networkmanager.conf
+	@for init in $(INIT); do $(MAKE) install-$$init; done
+
+.PHONY: install-systemd install-openrc install-runit install-none
+install-systemd:
+	$(FILL) conf/vmnet@.service.in | install -D -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/vmnet@.service
+	install -D -m 0644 conf/networkd.network $(DESTDIR)$(PREFIX)/lib/systemd/network/05-vmnet.network
+	install -D -m 0644 conf/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/vmnet.conf
+	@if [[ -z '$(DESTDIR)' && -d /run/systemd/system ]]; then systemctl daemon-reload; fi
+
+install-openrc:
+	$(FILL) conf/vmnet.openrc.in | $(CONFIG) 0755 $(SYSCONFDIR)/init.d/vmnet
+
+install-runit:
+	$(FILL) conf/vmnet.runit-run.in | $(CONFIG) 0755 $(SYSCONFDIR)/sv/vmnet-brmgr0/run
+	$(CONFIG) 0755 $(SYSCONFDIR)/sv/vmnet-brmgr0/finish <conf/vmnet.runit-finish
+
+install-none:
+
+# A package makes the group itself (conf/sysusers.conf); on this host bridge.conf needs it now.
+install-group:
+	@if [[ -z '$(DESTDIR)' ]] && ! getent group vmnet >/dev/null; then \
+		groupadd --system vmnet && echo "made the group vmnet, which $(SYSCONFDIR)/vmnet/bridge.conf lets onto brmgr0"; \
+	fi
+
+.PHONY: uninstall
+uninstall: ## remove what install put there; edited files in /etc and the group vmnet stay
+	@for file in $(CONFIG_FILES); do $(CONFIG) remove $$file; done
+	rm -f $(DESTDIR)$(VMNET_PROGRAM) $(DESTDIR)$(VMNET_HELPER)
+	rm -f $(addprefix $(SHARE)/man/man8/,$(notdir $(MAN8))) $(addprefix $(SHARE)/man/man5/,$(notdir $(MAN5)))
+	rm -f $(SHARE)/bash-completion/completions/vmnet $(SHARE)/zsh/site-functions/_vmnet
+	rm -f $(SHARE)/fish/vendor_completions.d/vmnet.fish $(SHARE)/vmnet/lxc.container.conf
+	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/vmnet@.service
+	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/network/05-vmnet.network $(DESTDIR)$(PREFIX)/lib/sysusers.d/vmnet.conf
+	@for directory in $(SHARE)/vmnet $(DESTDIR)$(SYSCONFDIR)/vmnet/networks $(DESTDIR)$(SYSCONFDIR)/vmnet; do \
+		rmdir --ignore-fail-on-non-empty $$directory 2>/dev/null || true; done
+	@if [[ -z '$(DESTDIR)' && -d /run/systemd/system ]]; then systemctl daemon-reload; fi
+	@if [[ -z '$(DESTDIR)' && -n $$(ls $(VMNET_RUN_DIR)/*/record.json 2>/dev/null) ]]; then \
+		echo "networks are still up; their records are in $(VMNET_RUN_DIR)" >&2; fi
+
+# --- try, test, measure -----------------------------------------------------------------------
+
+.PHONY: demo test lint bench root-check
+root-check:
+	@if [[ $$(id -u) != 0 ]]; then \
+		echo "make: cannot make network namespaces: not root" >&2; \
+		echo "hint: sudo make $(MAKECMDGOALS), or the same in a container or virtual machine" >&2; exit 1; \
+	fi
+
+demo: root-check deps build ## the whole way, in namespaces of its own: a plain user's QEMU gets the network
+	@demo/run $(RELEASE)
+
+# First the rooms on their own, then the built programs from outside.
+test: root-check build ## every test: units, golden files, namespaces, real guests
+	@mkdir -p build; : >build/test.log; failed=; \
+	for manifest in Cargo.toml tests/qemu/Cargo.toml; do \
+		VMNET_BIN_DIR=$(RELEASE) $(CARGO) test --workspace --locked --no-fail-fast --manifest-path $$manifest \
+			2>&1 | tee -a build/test.log || failed=yes; \
+	done; \
+	awk -v failed=$$failed -v ci="$${CI-}" ' \
+		/^test result:/ { good += $$4; bad += $$6; ignored += $$8 } \
+		/SKIPPED/ { skipped++ } \
+		END { \
+			wrong = failed || bad || !good || (ci && skipped + ignored); \
+			printf "make test: %s: %d passed, %d failed, %d skipped\n", \
+				wrong ? "FAILED" : "all is well", good, bad, skipped + ignored; \
+			exit wrong ? 1 : 0 \
+		}' build/test.log
+
+lint: build ## format, clippy, docs, dependencies, man pages, completions, scripts, unit
+	@lint/run $(RELEASE)
+
+bench: root-check deps-bench build ## measure beside QEMU's helper, a bare C floor and lxc-net
+	@bench/run $(RELEASE)

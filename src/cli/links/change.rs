@@ -1,0 +1,127 @@
+//! One function for each change. What is so already is no failure, except for creation, where
+//! the caller must know whether the bridge is its own.
+
+use super::ask::{Cause, LinkError, Links};
+use super::look::text;
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::address::AddressMessage;
+use rtnetlink::packet_route::link::{BridgeStpState, LinkMessage};
+use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec};
+use std::net::Ipv4Addr;
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::IfName;
+
+impl Links {
+    /// Makes a bridge that forwards at once: no spanning tree, no forward delay; down, with its
+    /// address pinned. Everything else is the kernel's default. The answer is its number.
+    ///
+    /// # Errors
+    /// [`Cause::is_exists`] when there is a link of that name; it is left alone.
+    pub async fn create_bridge(&self, name: &IfName, mac: MacAddr) -> Result<u32, LinkError> {
+        let failed = |cause| LinkError { act: "create bridge", object: name.to_string(), cause };
+        let message = LinkMessageBuilder::<LinkBridge>::new(&text(name).map_err(failed)?)
+            .address(mac.0.to_vec())
+            .stp_state(BridgeStpState::Disabled)
+            .forward_delay(0)
+            .build();
+        let order = RouteNetlinkMessage::NewLink(message);
+        self.order(order, NLM_F_CREATE | NLM_F_EXCL).await.map_err(failed)?;
+        match self.find(name).await? {
+            Some(link) => Ok(link.index),
+            None => Err(failed(Cause::Unexpected)),
+        }
+    }
+
+    /// Gives a bridge its MTU in bytes, its address and its alias. An MTU in the message that
+    /// creates it would be forgotten with its first port; one that is set afterwards stays.
+    ///
+    /// # Errors
+    /// The kernel's, such as for an MTU below 68.
+    pub async fn set_bridge(&self, index: u32, mtu: u32, mac: MacAddr, alias: &str) -> Result<(), LinkError> {
+        let message = LinkUnspec::new_with_index(index).mtu(mtu).address(mac.0.to_vec()).alias(alias);
+        self.change("set up bridge", index, message.build()).await
+    }
+
+    /// Gives a link its alias; an empty one takes it away.
+    ///
+    /// # Errors
+    /// The kernel's, such as for more than 255 bytes.
+    pub async fn set_alias(&self, index: u32, alias: &str) -> Result<(), LinkError> {
+        self.change("set alias of", index, LinkUnspec::new_with_index(index).alias(alias).build()).await
+    }
+
+    /// Sets a link up.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn raise(&self, index: u32) -> Result<(), LinkError> {
+        self.change("raise", index, LinkUnspec::new_with_index(index).up().build()).await
+    }
+
+    /// Sets a link down.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn lower(&self, index: u32) -> Result<(), LinkError> {
+        self.change("lower", index, LinkUnspec::new_with_index(index).down().build()).await
+    }
+
+    /// Makes a link a port of `master`, or of nothing.
+    ///
+    /// # Errors
+    /// The kernel's, such as for a bridge that is full (`Exchange full`).
+    pub async fn set_master(&self, index: u32, master: Option<u32>) -> Result<(), LinkError> {
+        let message = LinkUnspec::new_with_index(index).controller(master.unwrap_or(0)).build();
+        self.change("change the master of", index, message).await
+    }
+
+    /// Gives a link an IPv4 address, with its broadcast address where there is one. That it has
+    /// it already is no failure.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn add_address(&self, index: u32, address: Ipv4Addr, length: u8) -> Result<(), LinkError> {
+        let order = RouteNetlinkMessage::NewAddress(address_message(index, address, length));
+        match self.order(order, NLM_F_CREATE | NLM_F_EXCL).await {
+            Err(cause) if !cause.is_exists() => Err(self.error("add an address to", index, cause).await),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes an IPv4 address from a link. That it does not have it, or is gone, is no failure.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn remove_address(&self, index: u32, address: Ipv4Addr, length: u8) -> Result<(), LinkError> {
+        let order = RouteNetlinkMessage::DelAddress(address_message(index, address, length));
+        match self.order(order, 0).await {
+            Err(cause) if !cause.is_absent() => Err(self.error("remove an address from", index, cause).await),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes a link. That it is gone is no failure.
+    ///
+    /// # Errors
+    /// The kernel's, such as for hardware, which cannot be deleted.
+    pub async fn delete(&self, index: u32) -> Result<(), LinkError> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        match self.order(RouteNetlinkMessage::DelLink(message), 0).await {
+            Err(cause) if !cause.is_absent() => Err(self.error("delete", index, cause).await),
+            _ => Ok(()),
+        }
+    }
+
+    async fn change(&self, act: &'static str, index: u32, message: LinkMessage) -> Result<(), LinkError> {
+        match self.order(RouteNetlinkMessage::NewLink(message), 0).await {
+            Err(cause) => Err(self.error(act, index, cause).await),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+fn address_message(index: u32, address: Ipv4Addr, length: u8) -> AddressMessage {
+    AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(address, length).build()
+}

@@ -1,0 +1,135 @@
+//! What is there: links, addresses, routes, and who was heard behind which port.
+
+use super::ask::{Cause, LinkError, Links};
+use super::seen::{self, Seen, SeenAddress, SeenLink, SeenRoute};
+use rtnetlink::packet_route::address::AddressMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
+use rtnetlink::packet_route::route::RouteMessage;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::IfName;
+
+impl Links {
+    /// Everything at once. The three listings are made one after the other, so a change between
+    /// them can show a route of a link that is not listed.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn snapshot(&self) -> Result<Seen, LinkError> {
+        Ok(Seen {
+            links: self.links().await?,
+            addresses: self.addresses().await?,
+            routes: self.routes().await?,
+        })
+    }
+
+    /// Every link whose names and alias are UTF-8.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn links(&self) -> Result<Vec<SeenLink>, LinkError> {
+        let question = RouteNetlinkMessage::GetLink(link_question());
+        let read = |answer: &RouteNetlinkMessage| match answer {
+            RouteNetlinkMessage::NewLink(message) => SeenLink::read(message),
+            _ => None,
+        };
+        self.list(question, read).await.map_err(|cause| cannot_list("links", cause))
+    }
+
+    /// Every IPv4 address.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn addresses(&self) -> Result<Vec<SeenAddress>, LinkError> {
+        let mut question = AddressMessage::default();
+        question.header.family = AddressFamily::Inet;
+        let read = |answer: &RouteNetlinkMessage| match answer {
+            RouteNetlinkMessage::NewAddress(message) => SeenAddress::read(message),
+            _ => None,
+        };
+        let question = RouteNetlinkMessage::GetAddress(question);
+        self.list(question, read).await.map_err(|cause| cannot_list("addresses", cause))
+    }
+
+    /// The IPv4 routes of all tables; see [`Seen::routes`] for what is left out.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn routes(&self) -> Result<Vec<SeenRoute>, LinkError> {
+        let mut question = RouteMessage::default();
+        question.header.address_family = AddressFamily::Inet;
+        let read = |answer: &RouteNetlinkMessage| match answer {
+            RouteNetlinkMessage::NewRoute(message) => SeenRoute::read(message),
+            _ => None,
+        };
+        let question = RouteNetlinkMessage::GetRoute(question);
+        self.list(question, read).await.map_err(|cause| cannot_list("routes", cause))
+    }
+
+    /// The link of this name, if there is one. The kernel looks among alternative names too: the
+    /// answer's own name is the canonical one.
+    ///
+    /// # Errors
+    /// When the kernel does not answer, or the name is not UTF-8.
+    pub async fn find(&self, name: &IfName) -> Result<Option<SeenLink>, LinkError> {
+        let failed = |cause| LinkError { act: "look up link", object: name.to_string(), cause };
+        let mut question = link_question();
+        question.attributes.push(LinkAttribute::IfName(text(name).map_err(failed)?));
+        match self.ask(RouteNetlinkMessage::GetLink(question)).await {
+            Ok(RouteNetlinkMessage::NewLink(message)) => Ok(SeenLink::read(&message)),
+            Ok(_) => Err(failed(Cause::Unexpected)),
+            Err(cause) if cause.is_absent() => Ok(None),
+            Err(cause) => Err(failed(cause)),
+        }
+    }
+
+    /// Which addresses were heard behind which port of a bridge, as (port, address). Static
+    /// entries and the ports' own addresses are left out.
+    ///
+    /// # Errors
+    /// When the kernel does not answer; a bridge that is gone has an empty table.
+    pub async fn fdb(&self, bridge: u32) -> Result<Vec<(u32, MacAddr)>, LinkError> {
+        let mut question = NeighbourMessage::default();
+        question.header.family = AddressFamily::Bridge;
+        question.attributes.push(NeighbourAttribute::Controller(bridge));
+        let read = |answer: &RouteNetlinkMessage| match answer {
+            RouteNetlinkMessage::NewNeighbour(message) => seen::learned(message),
+            _ => None,
+        };
+        match self.list(RouteNetlinkMessage::GetNeighbour(question), read).await {
+            Err(cause) if cause.is_absent() => Ok(Vec::new()),
+            Err(cause) => Err(self.error("list addresses behind", bridge, cause).await),
+            Ok(table) => Ok(table),
+        }
+    }
+
+    /// The words for a failure about a link of which only the number is known: its name is asked
+    /// for, once.
+    pub(super) async fn error(&self, act: &'static str, index: u32, cause: Cause) -> LinkError {
+        let mut question = link_question();
+        question.header.index = index;
+        let link = match self.ask(RouteNetlinkMessage::GetLink(question)).await {
+            Ok(RouteNetlinkMessage::NewLink(message)) => SeenLink::read(&message),
+            _ => None,
+        };
+        let object = link.map_or_else(|| format!("link {index}"), |link| link.name.to_string());
+        LinkError { act, object, cause }
+    }
+}
+
+/// A question about links without their counters, which are most of an answer's bytes.
+fn link_question() -> LinkMessage {
+    let mut question = LinkMessage::default();
+    question.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    question
+}
+
+/// A name as the netlink library wants it.
+pub(super) fn text(name: &IfName) -> Result<String, Cause> {
+    String::from_utf8(name.as_bytes().to_vec()).map_err(|_| Cause::NotText)
+}
+
+fn cannot_list(what: &str, cause: Cause) -> LinkError {
+    LinkError { act: "list", object: what.into(), cause }
+}

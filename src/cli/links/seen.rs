@@ -1,0 +1,197 @@
+//! The kernel's messages as plain values. What a message lacks is `None`; a message that lacks
+//! what makes it one (a link without a name) is nothing.
+
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop};
+use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use std::net::{IpAddr, Ipv4Addr};
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::IfName;
+use vmnet_model::subnet::Subnet;
+
+/// The host's network at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Every link with a name that is UTF-8.
+    pub links: Vec<SeenLink>,
+    /// Every IPv4 address.
+    pub addresses: Vec<SeenAddress>,
+    /// The IPv4 routes of all tables, without the kernel's own entries for single addresses and
+    /// broadcasts.
+    pub routes: Vec<SeenRoute>,
+}
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenLink {
+    /// Its number; the kernel does not give it again soon.
+    pub index: u32,
+    /// Its canonical name.
+    pub name: IfName,
+    /// Its kind, such as `bridge`, `tun`, `veth`; `None` for hardware and `lo`.
+    pub kind: Option<String>,
+    /// Its Ethernet address; `None` where it has another sort of address, or none.
+    pub mac: Option<MacAddr>,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// Set up by an administrator.
+    pub up: bool,
+    /// Up, and with a carrier: a bridge runs when one of its ports does.
+    pub running: bool,
+    /// The link it is a port of.
+    pub master: Option<u32>,
+    /// Its alias (a free text of up to 255 bytes).
+    pub alias: Option<String>,
+    /// Its other names.
+    pub altnames: Vec<String>,
+}
+
+/// One IPv4 address of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeenAddress {
+    /// The link.
+    pub index: u32,
+    /// The host's own address.
+    pub address: Ipv4Addr,
+    /// How many bits the network part has.
+    pub length: u8,
+}
+
+impl SeenAddress {
+    /// The network that the address is in.
+    #[must_use]
+    pub fn subnet(self) -> Subnet {
+        Subnet::around(self.address, self.length)
+    }
+}
+
+/// One IPv4 route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeenRoute {
+    /// Where to; `0.0.0.0/0` is a default route.
+    pub destination: Subnet,
+    /// Its table: 254 is main, 255 local.
+    pub table: u32,
+    /// The link it goes out by, the first one of several; `None` for `unreachable` and the like.
+    pub interface: Option<u32>,
+}
+
+/// The value that `read` finds in the first attribute that has it.
+fn first<A, T>(attributes: &[A], read: impl FnMut(&A) -> Option<T>) -> Option<T> {
+    attributes.iter().find_map(read)
+}
+
+fn mac(bytes: &[u8]) -> Option<MacAddr> {
+    bytes.try_into().ok().map(MacAddr)
+}
+
+impl SeenLink {
+    /// Reads a link message.
+    pub(super) fn read(message: &LinkMessage) -> Option<Self> {
+        let (header, all) = (&message.header, &message.attributes);
+        let name = |a: &LinkAttribute| match a {
+            LinkAttribute::IfName(name) => IfName::new(name.as_bytes()).ok(),
+            _ => None,
+        };
+        let mut link = Self {
+            index: header.index,
+            name: first(all, name)?,
+            kind: None,
+            mac: None,
+            mtu: 0,
+            up: header.flags.contains(LinkFlags::Up),
+            running: header.flags.contains(LinkFlags::Running),
+            master: master(message),
+            alias: None,
+            altnames: Vec::new(),
+        };
+        for attribute in all {
+            match attribute {
+                LinkAttribute::LinkInfo(info) => link.kind = first(info, kind),
+                LinkAttribute::Address(bytes) => link.mac = mac(bytes),
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::IfAlias(alias) => link.alias = Some(alias.clone()),
+                LinkAttribute::PropList(properties) => {
+                    link.altnames = properties.iter().filter_map(altname).collect();
+                }
+                _ => {}
+            }
+        }
+        Some(link)
+    }
+}
+
+fn kind(info: &LinkInfo) -> Option<String> {
+    if let LinkInfo::Kind(kind) = info { Some(kind.to_string()) } else { None }
+}
+
+fn altname(property: &Prop) -> Option<String> {
+    if let Prop::AltIfName(name) = property { Some(name.clone()) } else { None }
+}
+
+/// The link that the message's link is a port of.
+pub(super) fn master(message: &LinkMessage) -> Option<u32> {
+    first(&message.attributes, |a| if let LinkAttribute::Controller(m) = a { Some(*m) } else { None })
+}
+
+impl SeenAddress {
+    /// Reads an address message.
+    pub(super) fn read(message: &AddressMessage) -> Option<Self> {
+        // IFA_LOCAL is the host's own address; IFA_ADDRESS is the peer's on a point-to-point link.
+        let local = |a: &AddressAttribute| match a {
+            AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+            _ => None,
+        };
+        Some(Self {
+            index: message.header.index,
+            address: first(&message.attributes, local)?,
+            length: message.header.prefix_len,
+        })
+    }
+}
+
+impl SeenRoute {
+    /// Reads a route message; `None` for the entries that the kernel makes of every address.
+    pub(super) fn read(message: &RouteMessage) -> Option<Self> {
+        let (header, all) = (&message.header, &message.attributes);
+        let length = header.destination_prefix_length;
+        let noise = match header.kind {
+            RouteType::Local => length == 32,
+            RouteType::Broadcast | RouteType::Multicast | RouteType::Anycast => true,
+            _ => false,
+        };
+        if noise || header.address_family != AddressFamily::Inet {
+            return None;
+        }
+        let destination = |a: &RouteAttribute| match a {
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(*address),
+            _ => None,
+        };
+        let way_out = |a: &RouteAttribute| match a {
+            RouteAttribute::Oif(index) => Some(*index),
+            RouteAttribute::MultiPath(hops) => hops.first().map(|hop| hop.interface_index),
+            _ => None,
+        };
+        let table = first(all, |a| if let RouteAttribute::Table(t) = a { Some(*t) } else { None });
+        Some(Self {
+            destination: Subnet::around(first(all, destination).unwrap_or(Ipv4Addr::UNSPECIFIED), length),
+            table: table.unwrap_or(header.table.into()),
+            interface: first(all, way_out),
+        })
+    }
+}
+
+/// Reads an entry of a bridge's forwarding table; `None` for what was not learned from a frame:
+/// the bridge's and its ports' own addresses (permanent) and static entries (noarp).
+pub(super) fn learned(message: &NeighbourMessage) -> Option<(u32, MacAddr)> {
+    if !matches!(message.header.state, NeighbourState::Reachable | NeighbourState::Stale) {
+        return None;
+    }
+    let address = |a: &NeighbourAttribute| match a {
+        NeighbourAttribute::LinkLayerAddress(bytes) => mac(bytes),
+        _ => None,
+    };
+    Some((message.header.ifindex, first(&message.attributes, address)?))
+}

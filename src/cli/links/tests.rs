@@ -1,0 +1,352 @@
+//! Against the real kernel: each test on its own thread, in its own network namespace, which
+//! vanishes with the thread. iproute2 makes what is to be seen and says what was done.
+
+use super::*;
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Uid;
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::IfName;
+
+const MAC: MacAddr = MacAddr([0x02, 0xab, 0, 0, 0, 1]);
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 1);
+
+/// Runs a test in a namespace and a runtime of its own.
+fn alone<F: Future<Output = ()>>(test: impl FnOnce(Links) -> F + Send) {
+    if !Uid::effective().is_root() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI nothing is skipped: run as root");
+        eprintln!("SKIPPED: needs root for a network namespace");
+        return;
+    }
+    let body = || {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { test(Links::open().unwrap()).await });
+    };
+    let outcome = std::thread::scope(|scope| scope.spawn(body).join());
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Runs a program in this thread's namespace; its words, without line ends.
+fn sh(script: &str) -> String {
+    let output = Command::new("sh").args(["-ec", script]).output().unwrap();
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn name(text: &str) -> IfName {
+    IfName::new(text.as_bytes()).unwrap()
+}
+
+async fn find(links: &Links, text: &str) -> SeenLink {
+    links.find(&name(text)).await.unwrap().unwrap_or_else(|| panic!("no link {text}"))
+}
+
+/// Events up to the first one that `wanted` takes.
+async fn until(watch: &mut Watch, wanted: impl Fn(&Event) -> bool) -> Event {
+    let search = async {
+        loop {
+            let event = watch.next().await.expect("the socket lives");
+            if wanted(&event) {
+                return event;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), search).await.expect("the event comes")
+}
+
+#[test]
+fn a_new_bridge_is_as_it_was_ordered() {
+    alone(|links| async move {
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        let seen = find(&links, "br0").await;
+        assert_eq!((seen.index, seen.kind.as_deref(), seen.mac), (index, Some("bridge"), Some(MAC)));
+        assert!(!seen.up && seen.master.is_none() && seen.alias.is_none());
+        let details = sh("ip -d link show br0");
+        assert!(details.contains(" forward_delay 0 ") && details.contains(" stp_state 0 "), "{details}");
+        links.raise(index).await.unwrap();
+        assert!(find(&links, "br0").await.up);
+        links.lower(index).await.unwrap();
+        assert!(!find(&links, "br0").await.up);
+    });
+}
+
+#[test]
+fn an_existing_link_is_not_taken_for_a_new_bridge() {
+    alone(|links| async move {
+        sh("ip link add br0 type veth peer name other");
+        let error = links.create_bridge(&name("br0"), MAC).await.unwrap_err();
+        assert!(error.cause.is_exists());
+        assert_eq!(error.to_string(), "cannot create bridge br0: File exists");
+        assert_eq!(find(&links, "br0").await.kind.as_deref(), Some("veth"));
+    });
+}
+
+#[test]
+fn a_bridges_mtu_and_address_outlast_its_ports() {
+    alone(|links| async move {
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        links.set_bridge(index, 1450, MAC, "vmnet br0").await.unwrap();
+        sh("ip link add p0 address 02:00:00:00:00:01 type veth peer name p1");
+        let port = find(&links, "p0").await.index;
+        links.set_master(port, Some(index)).await.unwrap();
+        assert_eq!(find(&links, "p0").await.master, Some(index));
+        let seen = find(&links, "br0").await;
+        assert_eq!((seen.mtu, seen.mac, seen.alias.as_deref()), (1450, Some(MAC), Some("vmnet br0")));
+        links.set_master(port, None).await.unwrap();
+        assert_eq!(find(&links, "p0").await.master, None);
+        let seen = find(&links, "br0").await;
+        assert_eq!((seen.mtu, seen.mac), (1450, Some(MAC)));
+    });
+}
+
+#[test]
+fn an_alias_is_set_as_given_and_taken_away() {
+    alone(|links| async move {
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        links.set_alias(index, "vmnet é uid=1000").await.unwrap();
+        assert_eq!(find(&links, "br0").await.alias.as_deref(), Some("vmnet é uid=1000"));
+        assert_eq!(sh("ip -j link show br0 | grep -c 'vmnet é uid=1000\"'"), "1");
+        links.set_alias(index, "").await.unwrap();
+        assert_eq!(find(&links, "br0").await.alias, None);
+    });
+}
+
+#[test]
+fn an_address_is_added_once_and_removed_once() {
+    alone(|links| async move {
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        let wanted = SeenAddress { index, address: GATEWAY, length: 24 };
+        for _ in 0..2 {
+            links.add_address(index, GATEWAY, 24).await.unwrap();
+            assert_eq!(links.addresses().await.unwrap(), [wanted]);
+        }
+        let details = sh("ip address show br0");
+        assert!(details.contains("inet 10.0.1.1/24 brd 10.0.1.255 scope global br0"), "{details}");
+        for _ in 0..2 {
+            links.remove_address(index, GATEWAY, 24).await.unwrap();
+            assert_eq!(links.addresses().await.unwrap(), []);
+        }
+    });
+}
+
+#[test]
+fn what_is_gone_is_deleted_already_but_cannot_be_changed() {
+    alone(|links| async move {
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        links.delete(index).await.unwrap();
+        links.delete(index).await.unwrap();
+        links.remove_address(index, GATEWAY, 24).await.unwrap();
+        assert_eq!(links.find(&name("br0")).await.unwrap(), None);
+        let error = links.raise(index).await.unwrap_err();
+        assert!(error.cause.is_absent());
+        assert_eq!(error.to_string(), format!("cannot raise link {index}: No such device"));
+        assert!(links.add_address(index, GATEWAY, 24).await.unwrap_err().cause.is_absent());
+    });
+}
+
+#[test]
+fn an_error_names_the_link_and_gives_the_kernels_reason() {
+    alone(|links| async move {
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        let error = links.set_bridge(index, 1, MAC, "").await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot set up bridge br0: Invalid argument");
+        let lo = find(&links, "lo").await.index;
+        let error = links.delete(lo).await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot delete lo: Operation not supported");
+    });
+}
+
+#[test]
+fn routes_of_every_table_are_seen_without_the_kernels_own_noise() {
+    alone(|links| async move {
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        links.raise(index).await.unwrap();
+        links.add_address(index, GATEWAY, 24).await.unwrap();
+        let lo = find(&links, "lo").await.index;
+        sh("ip link set lo up
+            ip route add default via 10.0.1.9
+            ip route add 10.7.0.0/16 via 10.0.1.9 table 1000
+            ip route add 10.5.5.5/32 dev br0
+            ip route add unreachable 192.168.0.0/16
+            ip route add 10.8.0.0/16 nexthop via 10.0.1.8 nexthop via 10.0.1.9");
+        let mut seen = links.snapshot().await.unwrap().routes;
+        seen.sort();
+        let route =
+            |to: &str, table, interface| SeenRoute { destination: to.parse().unwrap(), table, interface };
+        let mut wanted = [
+            route("0.0.0.0/0", 254, Some(index)),
+            route("10.0.1.0/24", 254, Some(index)),
+            route("10.5.5.5/32", 254, Some(index)),
+            route("10.7.0.0/16", 1000, Some(index)),
+            route("10.8.0.0/16", 254, Some(index)),
+            route("127.0.0.0/8", 255, Some(lo)),
+            route("192.168.0.0/16", 254, None),
+        ];
+        wanted.sort();
+        assert_eq!(seen, wanted);
+    });
+}
+
+#[test]
+fn a_link_is_found_by_its_other_name_and_answers_with_its_own() {
+    alone(|links| async move {
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        sh("ip link property add dev br0 altname second");
+        let seen = find(&links, "second").await;
+        assert_eq!((seen.index, seen.name, seen.altnames), (index, name("br0"), vec!["second".to_owned()]));
+    });
+}
+
+#[test]
+fn every_kind_of_link_here_is_seen() {
+    alone(|links| async move {
+        sh("ip link add v0 type veth peer name v1
+            ip tuntap add t0 mode tap
+            ip link add b0 type bridge
+            ip link set t0 master b0
+            ip link add x0 type vxlan id 3 dstport 4789");
+        let seen = links.links().await.unwrap();
+        let count: usize = sh("ip -o link | wc -l").parse().unwrap();
+        assert_eq!(seen.len(), count);
+        let kind = |n: &str| seen.iter().find(|l| l.name == name(n)).and_then(|l| l.kind.as_deref());
+        assert_eq!((kind("v0"), kind("t0"), kind("b0")), (Some("veth"), Some("tun"), Some("bridge")));
+        assert_eq!((kind("x0"), kind("lo")), (Some("vxlan"), None));
+    });
+}
+
+#[test]
+fn a_name_that_is_not_text_is_an_error_at_once_and_hides_nothing_else() {
+    alone(|links| async move {
+        sh("ip link add \"$(printf 'br\\377')\" type bridge; ip link add br1 type bridge");
+        let error = links.find(&IfName::new(b"br\xff").unwrap()).await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot look up link br\\xff: the name is not UTF-8");
+        assert!(links.links().await.unwrap().iter().any(|link| link.name == name("br1")));
+    });
+}
+
+#[test]
+fn only_addresses_learned_from_frames_are_told() {
+    alone(|links| async move {
+        let bridge = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        links.raise(bridge).await.unwrap();
+        sh("ip link add p0 type veth peer name g0
+            ip link add p1 type veth peer name g1
+            ip link set p0 master br0; ip link set p1 master br0
+            bridge fdb add 02:00:00:00:00:77 dev p0 master static
+            for port in p0 p1; do ip link set $port up; done
+            ip link set g0 address 02:00:00:00:00:0a up; ip link set g1 address 02:00:00:00:00:0b up");
+        let port = find(&links, "p0").await.index;
+        // Two frames from the guest's end, asking who has 10.0.1.9.
+        sh("ip address add 10.0.1.2/24 dev g0
+            ip neighbour flush dev g0; ping -c 1 -w 1 -I g0 10.0.1.9 >/dev/null 2>&1 || true");
+        let learned = MacAddr([0x02, 0, 0, 0, 0, 0x0a]);
+        let table = links.fdb(bridge).await.unwrap();
+        assert!(table.contains(&(port, learned)), "{table:?}\n{}", sh("bridge fdb show br br0"));
+        let foreign = table.iter().filter(|(_, mac)| !matches!(mac.0, [2, 0, 0, 0, 0, 0x0a | 0x0b]));
+        assert_eq!(foreign.count(), 0, "{table:?}");
+        assert_eq!(links.fdb(bridge + 1000).await.unwrap(), []);
+    });
+}
+
+#[test]
+fn a_keeper_is_told_what_happens_to_its_bridge() {
+    alone(|links| async move {
+        let mut watch = Watch::open().unwrap();
+        let bridge = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        links.add_address(bridge, GATEWAY, 24).await.unwrap();
+        sh("ip link add p0 type veth peer name p1; ip link set p0 master br0");
+        let port = find(&links, "p0").await.index;
+        until(&mut watch, |e| *e == Event::PortChanged { bridge, port }).await;
+        sh("ip link set p0 nomaster");
+        until(&mut watch, |e| *e == Event::PortGone { bridge, port }).await;
+        let address = SeenAddress { index: bridge, address: GATEWAY, length: 24 };
+        sh("ip address flush dev br0");
+        until(&mut watch, |e| *e == Event::AddressGone(address)).await;
+        links.add_address(bridge, GATEWAY, 24).await.unwrap();
+        until(&mut watch, |e| *e == Event::AddressChanged(address)).await;
+        sh("ip link set br0 mtu 1400");
+        until(&mut watch, |e| matches!(e, Event::LinkChanged(l) if l.index == bridge && l.mtu == 1400)).await;
+        sh("ip link delete p0");
+        until(&mut watch, |e| *e == Event::LinkGone { index: port }).await;
+        sh("ip link delete br0");
+        until(&mut watch, |e| *e == Event::LinkGone { index: bridge }).await;
+    });
+}
+
+#[test]
+fn leaving_the_bridge_is_not_taken_for_the_links_end() {
+    alone(|links| async move {
+        let bridge = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        sh("ip link add p0 type veth peer name p1; ip link set p0 master br0");
+        let port = find(&links, "p0").await.index;
+        let mut watch = Watch::open().unwrap();
+        links.set_master(port, None).await.unwrap();
+        links.raise(port).await.unwrap();
+        links.set_alias(port, "end").await.unwrap();
+        let end = until(&mut watch, |e| match e {
+            Event::LinkGone { .. } => true,
+            Event::LinkChanged(link) => link.alias.as_deref() == Some("end"),
+            _ => false,
+        });
+        assert!(matches!(end.await, Event::LinkChanged(_)), "bridge {bridge}, port {port}");
+    });
+}
+
+#[test]
+fn a_listener_that_was_too_slow_is_told_to_look_again() {
+    alone(|links| async move {
+        let mut watch = Watch::open().unwrap();
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        links.raise(index).await.unwrap();
+        // Nothing is read while this thread is busy: the socket's buffer overflows.
+        let batch = sh("mktemp");
+        let change = |n| format!("link set br0 alias {}{n}\n", "a".repeat(200));
+        std::fs::write(&batch, (0..2000).map(change).collect::<String>()).unwrap();
+        sh(&format!("ip -batch {batch}; rm {batch}"));
+        until(&mut watch, |e| *e == Event::Missed).await;
+        links.delete(index).await.unwrap();
+    });
+}
+
+/// Makes 2 × `pairs` links quickly, v0 and w0 and so on.
+fn crowd(pairs: usize) {
+    let batch = sh("mktemp");
+    let lines = (0..pairs).map(|n| format!("link add v{n} type veth peer name w{n}\n"));
+    std::fs::write(&batch, lines.collect::<String>()).unwrap();
+    sh(&format!("ip -batch {batch}; rm {batch}"));
+}
+
+#[test]
+fn a_thousand_links_are_listed_quickly_and_completely() {
+    alone(|links| async move {
+        crowd(500);
+        let begin = Instant::now();
+        let seen = links.snapshot().await.unwrap();
+        let took = begin.elapsed();
+        let veths = seen.links.iter().filter(|link| link.kind.as_deref() == Some("veth"));
+        assert_eq!(veths.count(), 1000);
+        assert!(took < Duration::from_secs(2), "{took:?}");
+    });
+}
+
+#[test]
+fn links_that_come_and_go_meanwhile_hide_none_that_stay() {
+    alone(|links| async move {
+        crowd(150);
+        let churn = "for n in $(seq 100); do ip link add c$n type bridge; ip link delete c$n; done";
+        let mut churn = Command::new("sh").args(["-c", churn]).spawn().unwrap();
+        let mut listings = 0;
+        while churn.try_wait().unwrap().is_none() {
+            let seen = links.links().await.unwrap();
+            let veths = seen.iter().filter(|link| link.kind.as_deref() == Some("veth"));
+            assert_eq!(veths.count(), 300, "listing {listings}");
+            listings += 1;
+        }
+        assert!(listings > 0);
+    });
+}

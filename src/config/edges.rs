@@ -1,0 +1,214 @@
+//! The last value that is taken and the first that is not, for every key with an edge.
+
+use crate::read;
+use vmnet_model::name::NetName;
+
+/// Is `key = value` taken, and if not, is that the only mistake?
+fn takes(key: &str, value: &str) -> bool {
+    let result = read(NetName::new("lab").unwrap(), "f", &format!("{key} = {value}\n"));
+    if let Err(mistakes) = &result {
+        assert_eq!(mistakes.len(), 1, "{key} = {value}: {mistakes:?}");
+    }
+    result.is_ok()
+}
+
+fn all_taken(key: &str, values: &[&str]) {
+    for value in values {
+        assert!(takes(key, value), "{key} = {value} is refused");
+    }
+}
+
+fn none_taken(key: &str, values: &[&str]) {
+    for value in values {
+        assert!(!takes(key, value), "{key} = {value} is taken");
+    }
+}
+
+#[test]
+fn packets_are_from_576_to_65535_bytes() {
+    all_taken("mtu", &["576", "65535", "0x5dc", "+1500"]);
+    none_taken("mtu", &["575", "65536", "-1500", "4294968796", "1500.0"]);
+}
+
+#[test]
+fn a_lease_is_from_two_minutes_to_ten_years_or_for_ever() {
+    all_taken("dhcp.lease_time", &["'120s'", "'2m'", "'1h'", "'3650d'", "'infinite'"]);
+    none_taken(
+        "dhcp.lease_time",
+        &[
+            "'119s'",
+            "'1m'",
+            "'0d'",
+            "'3651d'",
+            "'87601h'",
+            "'99999999999999999999d'",
+            "'2'",
+            "'h'",
+            "''",
+            "'+2m'",
+            "'2é'",
+            "'1h30m'",
+        ],
+    );
+}
+
+#[test]
+fn a_dhcp_option_has_a_name_or_a_number_and_fits_a_line_of_dnsmasqs() {
+    let longest = "a".repeat(798);
+    all_taken(
+        "dhcp.options",
+        &[
+            "[]",
+            "['1']",
+            "['254,x']",
+            "['option:router']",
+            "['option:ntp-server,10.0.1.1']",
+            &format!("['6,{longest}']"),
+        ],
+    );
+    none_taken(
+        "dhcp.options",
+        &[
+            "['0,x']",
+            "['255,x']",
+            "['+6,x']",
+            "['']",
+            "[',x']",
+            "['option:']",
+            "['option:,x']",
+            "['option:a b,x']",
+            "['option6:ntp-server,x']",
+            "[\"6,a\\nb\"]",
+            "[\"6,\\u007f\"]",
+            "['6,é']",
+            "[' 6,x']",
+            &format!("['6,{longest}a']"),
+        ],
+    );
+}
+
+#[test]
+fn a_domain_is_labels_of_letters_digits_and_inner_hyphens() {
+    let label = "a".repeat(63);
+    let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+    all_taken(
+        "dns.domain",
+        &["'lab'", "'a-b.7.X'", &format!("'{label}'"), &format!("'{longest}'"), "'local.internal'"],
+    );
+    none_taken(
+        "dns.domain",
+        &[
+            "''",
+            "'.'",
+            "'lab.'",
+            "'.lab'",
+            "'a..b'",
+            "'-a'",
+            "'a-'",
+            "'a_b'",
+            "'a b'",
+            "'é'",
+            "'local'",
+            "'x.LOCAL'",
+            "'localhost'",
+            &format!("'{label}a'"),
+            &format!("'{longest}a'"),
+        ],
+    );
+}
+
+#[test]
+fn a_subnet_has_room_and_is_for_hosts() {
+    all_taken(
+        "subnet",
+        &[
+            "'auto'",
+            "'10.0.0.0/8'",
+            "'10.0.1.248/29'",
+            "'1.0.0.0/8'",
+            "'126.0.0.0/8'",
+            "'128.0.0.0/8'",
+            "'223.255.255.0/24'",
+        ],
+    );
+    none_taken(
+        "subnet",
+        &[
+            "'10.0.0.0/7'",
+            "'10.0.1.248/30'",
+            "'0.0.0.0/8'",
+            "'127.0.0.0/29'",
+            "'169.254.0.0/16'",
+            "'169.254.200.0/24'",
+            "'169.0.0.0/8'",
+            "'224.0.0.0/8'",
+            "'255.255.255.248/29'",
+            "'10.0.1.0'",
+            "'10.0.1.0/24 '",
+            "'10.0.1.5/24'",
+            "''",
+        ],
+    );
+}
+
+#[test]
+fn a_mac_address_is_one_interfaces_own() {
+    all_taken("mac", &["'02:00:00:12:34:56'", "'52:54:00:AB:cd:ef'", "'00:00:00:00:00:01'"]);
+    none_taken(
+        "mac",
+        &["'03:00:00:12:34:56'", "'ff:ff:ff:ff:ff:ff'", "'00:00:00:00:00:00'", "'02-00-00-12-34-56'", "''"],
+    );
+}
+
+#[test]
+fn an_uplink_is_one_interface_that_nftables_can_name() {
+    all_taken("nat.uplink", &["'eth0'", "'eth0.7'", "'wg-x@1'", "'fifteen-letters'"]);
+    none_taken(
+        "nat.uplink",
+        &["''", "'sixteen-letters-'", "'eth*'", "'a b'", "'a\"b'", "'a\\b'", "'é'", "'lab'", "'..'"],
+    );
+}
+
+#[test]
+fn servers_and_sources_are_addresses_somebody_can_have() {
+    all_taken("dns.upstream", &["[]", "['127.0.0.53']", "['::1', '9.9.9.9']"]);
+    none_taken(
+        "dns.upstream",
+        &[
+            "['0.0.0.0']",
+            "['::']",
+            "['224.0.0.251']",
+            "['ff02::fb']",
+            "['255.255.255.255']",
+            "['9.9.9.9:53']",
+        ],
+    );
+    all_taken("nat.source", &["'203.0.113.9'", "'10.0.0.7'"]);
+    none_taken("nat.source", &["'0.0.0.0'", "'127.0.0.1'", "'224.0.0.1'", "'255.255.255.255'", "'::1'"]);
+}
+
+/// Is a range taken in 10.0.1.0/24 with the bridge at .100?
+fn takes_range(range: &str) -> bool {
+    let text = format!("subnet = '10.0.1.0/24'\naddress = '10.0.1.100'\ndhcp.range = '{range}'\n");
+    read(NetName::new("lab").unwrap(), "f", &text).is_ok()
+}
+
+#[test]
+fn a_range_is_hosts_of_the_subnet_without_the_bridge() {
+    for good in ["10.0.1.1-10.0.1.99", "10.0.1.101-10.0.1.254", "10.0.1.7-10.0.1.7", "10.0.1.7 - 10.0.1.9"] {
+        assert!(takes_range(good), "{good}");
+    }
+    for bad in [
+        "10.0.1.0-10.0.1.99",
+        "10.0.1.101-10.0.1.255",
+        "10.0.0.255-10.0.1.9",
+        "10.0.1.1-10.0.1.100",
+        "10.0.1.100-10.0.1.101",
+        "10.0.1.9-10.0.1.7",
+        "10.0.1.7",
+        "10.0.1.7-",
+        "10.0.1.7-9",
+    ] {
+        assert!(!takes_range(bad), "{bad}");
+    }
+}

@@ -1,0 +1,133 @@
+//! What a port on a bridge must look like, and the record in which `vmnet up` tells the helper.
+
+use crate::name::{IfName, NetName};
+use std::fmt;
+
+/// The kernel fills in the number. The prefix is ours alone, so that NetworkManager and networkd
+/// can be told to leave these links alone by name.
+pub const TAP_TEMPLATE: &str = "vmtap%d";
+/// The part before the number.
+pub const TAP_PREFIX: &[u8] = b"vmtap";
+
+/// A bridge takes so many ports and no more: BR_MAX_PORTS in net/bridge/br_private.h, less port 0.
+pub const BRIDGE_PORTS_MAX: usize = 1023;
+
+/// What the helper must know of a network: `/run/vmnet/NAME/port`, lines of `key value`, because
+/// a setuid program should not parse TOML.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortRecord {
+    /// The network, which a long name's bridge does not tell.
+    pub network: NetName,
+    /// The kernel's `isolated` flag on each port: guests cannot reach each other.
+    pub isolated: bool,
+}
+
+/// A port record that cannot be read: the line's number, from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadRecord(pub usize);
+
+impl fmt::Display for BadRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {} is not 'key value' as vmnet writes it", self.0)
+    }
+}
+
+impl std::error::Error for BadRecord {}
+
+impl PortRecord {
+    /// The record as text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        format!("network {}\nisolated {}\n", self.network, if self.isolated { "on" } else { "off" })
+    }
+
+    /// The record read back. An unknown key is passed over, so that an older helper works under a
+    /// newer `vmnet`; a known key with a bad value, or no network, is refused.
+    ///
+    /// # Errors
+    /// The first bad line, or line 0 when the network is missing.
+    pub fn parse(text: &[u8]) -> Result<Self, BadRecord> {
+        let text = std::str::from_utf8(text).map_err(|_| BadRecord(0))?;
+        let (mut network, mut isolated) = (None, false);
+        for (index, line) in text.lines().enumerate() {
+            let bad = BadRecord(index + 1);
+            match line.split_once(' ').ok_or(bad)? {
+                ("network", name) => network = Some(NetName::new(name).map_err(|_| bad)?),
+                ("isolated", "on") => isolated = true,
+                ("isolated", "off") => isolated = false,
+                ("isolated", _) => return Err(bad),
+                _ => {}
+            }
+        }
+        Ok(Self { network: network.ok_or(BadRecord(0))?, isolated })
+    }
+}
+
+/// Who holds a port: written into the TAP's alias, read back by `vmnet ports` and by the count
+/// for `ports=`. Only CAP_NET_ADMIN can change an alias, so the holder cannot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortTag {
+    /// The bridge it was granted on.
+    pub bridge: IfName,
+    /// The caller's real user id.
+    pub uid: u32,
+    /// The process that asked for it: the helper's parent, so the VM.
+    pub pid: u32,
+}
+
+impl PortTag {
+    /// The alias: `vmnet BRIDGE uid=UID pid=PID`. No interface name holds a space.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let mut alias = b"vmnet ".to_vec();
+        alias.extend_from_slice(self.bridge.as_bytes());
+        alias.extend_from_slice(format!(" uid={} pid={}", self.uid, self.pid).as_bytes());
+        alias
+    }
+
+    /// The alias read back; none if it is not one of ours.
+    #[must_use]
+    pub fn parse(alias: &[u8]) -> Option<Self> {
+        let mut words = alias.split(|b| *b == b' ');
+        let head = words.next()?;
+        let bridge = IfName::new(words.next()?).ok()?;
+        let uid = number(words.next()?.strip_prefix(b"uid=")?)?;
+        let pid = number(words.next()?.strip_prefix(b"pid=")?)?;
+        (head == b"vmnet" && words.next().is_none()).then_some(Self { bridge, uid, pid })
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(digits).ok()?;
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_record_reads_back_and_newer_keys_are_passed_over() {
+        let record = PortRecord { network: NetName::new("lab").unwrap(), isolated: true };
+        assert_eq!(PortRecord::parse(record.render().as_bytes()), Ok(record.clone()));
+        assert_eq!(PortRecord::parse(b"network lab\nisolated on\nrate 10\n"), Ok(record));
+        assert_eq!(PortRecord::parse(b"network lab\nisolated maybe\n"), Err(BadRecord(2)));
+        assert_eq!(PortRecord::parse(b"isolated on\n"), Err(BadRecord(0)));
+        assert_eq!(PortRecord::parse(b"network\n"), Err(BadRecord(1)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_tag_reads_back(uid: u32, pid: u32, name in "[!-.0-9;-~]{3,15}") {
+            let tag = PortTag { bridge: IfName::new(name.as_bytes()).unwrap(), uid, pid };
+            prop_assert_eq!(PortTag::parse(&tag.render()), Some(tag));
+        }
+
+        #[test]
+        fn no_alias_makes_the_reader_fall_over(alias in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = PortTag::parse(&alias);
+            let _ = PortRecord::parse(&alias);
+        }
+    }
+}

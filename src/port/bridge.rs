@@ -1,0 +1,120 @@
+//! The bridge that was asked for: looked up by the kernel's own name, started on demand when it
+//! is a network of ours and down.
+
+use crate::refusal::Refusal;
+use std::path::Path;
+use std::time::Duration;
+use vmnet_model::name::{IfName, NetName};
+use vmnet_model::paths;
+use vmnet_model::port::PortRecord;
+use vmnet_sys::child::{self, Outcome};
+use vmnet_sys::link::{self, Link};
+use vmnet_sys::netlink::Netlink;
+use vmnet_sys::privilege::Privilege;
+use vmnet_sys::trust::{self, Reader, Untrusted};
+
+/// How long a network may take to come up while QEMU waits.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// A name that was asked for, as the kernel knows it.
+#[derive(Debug)]
+pub struct Seat {
+    /// The canonical name, which alone the rules are asked about; as asked while there is no such link.
+    pub name: IfName,
+    /// The link, if there is one.
+    pub link: Option<Link>,
+}
+
+/// Look the name up. An alternative name leads to the link's own.
+///
+/// # Errors
+/// The kernel would not tell.
+pub fn look_up(netlink: &mut Netlink, asked: &IfName) -> Result<Seat, Refusal> {
+    let link = link::find(netlink, asked).map_err(Refusal::Links)?;
+    let name = match &link {
+        Some(link) => IfName::new(&link.name).map_err(|_| Refusal::OtherName(asked.clone()))?,
+        None => asked.clone(),
+    };
+    Ok(Seat { name, link })
+}
+
+impl Seat {
+    /// The bridge, up. Call this only for a caller whom the rules let in: it may start a network.
+    ///
+    /// # Errors
+    /// There is no such bridge and none could be started.
+    pub fn bridge(self, netlink: &mut Netlink, privilege: Privilege) -> Result<Link, Refusal> {
+        let link = match self.link {
+            Some(link) => link,
+            None => {
+                let network = network_of(&self.name).ok_or_else(|| Refusal::NoBridge(self.name.clone()))?;
+                start(network, privilege)?;
+                let found = link::find(netlink, &self.name).map_err(Refusal::Links)?;
+                let link = found.ok_or_else(|| Refusal::NoBridge(self.name.clone()))?;
+                if link.name != self.name.as_bytes() {
+                    return Err(Refusal::OtherName(self.name));
+                }
+                link
+            }
+        };
+        if link.is_bridge() { Ok(link) } else { Err(Refusal::NotABridge(self.name)) }
+    }
+}
+
+/// The network of ours whose bridge has this name: by its file, or the built-in one.
+fn network_of(bridge: &IfName) -> Option<NetName> {
+    let directory = Path::new(paths::CONFIG_DIR).join(paths::NETWORKS_DIR);
+    let same = std::str::from_utf8(bridge.as_bytes()).ok().and_then(|name| NetName::new(name).ok());
+    if let Some(network) = same {
+        let file = directory.join(format!("{network}{}", paths::NETWORK_ENDING));
+        if network.as_str() == paths::BUILT_IN || file.exists() {
+            return Some(network);
+        }
+    }
+    let named = |file: &[u8]| stem(file).filter(|network| network.bridge() == *bridge);
+    let files = trust::list(&directory, &|file| named(file).is_some()).ok()?;
+    files.first().and_then(|path| named(path.file_name()?.as_encoded_bytes()))
+}
+
+fn stem(file: &[u8]) -> Option<NetName> {
+    NetName::new(std::str::from_utf8(file).ok()?.strip_suffix(paths::NETWORK_ENDING)?).ok()
+}
+
+fn start(network: NetName, privilege: Privilege) -> Result<(), Refusal> {
+    if privilege != Privilege::Root {
+        return Err(Refusal::CannotStart(network));
+    }
+    match child::run_as_root(paths::VMNET, &["up", network.as_str(), "--on-demand"], START_LIMIT) {
+        Ok(Outcome::Done) => Ok(()),
+        Ok(Outcome::Failed(said)) => {
+            let said = said.lines().next().unwrap_or_default();
+            let said = said.strip_prefix("vmnet: ").unwrap_or(said);
+            Err(Refusal::StartFailed(
+                network,
+                if said.is_empty() { "no reason given" } else { said }.to_owned(),
+            ))
+        }
+        Ok(Outcome::TimedOut) => Err(Refusal::StartTimedOut(network)),
+        Err(error) => {
+            Err(Refusal::StartFailed(network, format!("{}: {}", paths::VMNET, trust::plain(&error))))
+        }
+    }
+}
+
+/// What the network's record says of its ports; a bridge that is no network of ours has none.
+///
+/// # Errors
+/// There is a record, and it cannot be believed or read.
+pub fn record(bridge: &IfName) -> Result<Option<PortRecord>, Refusal> {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::OsStr::from_bytes(bridge.as_bytes());
+    let path = Path::new(paths::RUN_DIR).join(name).join(paths::PORT_FILE);
+    match trust::read(&path, Reader::Myself) {
+        Ok(text) => match PortRecord::parse(&text.bytes) {
+            Ok(record) => Ok(Some(record)),
+            Err(bad) => Err(Refusal::Record(bridge.clone(), bad.to_string())),
+        },
+        Err(Untrusted::Missing) => Ok(None),
+        Err(why) => Err(Refusal::Record(bridge.clone(), why.to_string())),
+    }
+}

@@ -1,0 +1,114 @@
+//! Run one program as root in a clean child: nothing of the caller's environment, descriptors,
+//! signals, limits, session or directory reaches it. Which program is for others to choose; it is
+//! given by an absolute path that was fixed when this program was built.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Pid, Uid, setgroups, setresgid, setresuid, setsid};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Most of the child's words that are kept.
+const WORDS_MAX: usize = 4096;
+
+/// How it went.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It ended with status 0.
+    Done,
+    /// It failed; what it said on standard error.
+    Failed(String),
+    /// It was stopped after its time.
+    TimedOut,
+}
+
+/// Run `program` with `arguments` as root and wait for its end, at most for `limit`.
+///
+/// # Errors
+/// It could not be started or waited for.
+pub fn run_as_root(program: &str, arguments: &[&str], limit: Duration) -> io::Result<Outcome> {
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // SAFETY: `begin_clean` runs between fork and exec in the only thread there is, and makes
+    // nothing but system calls.
+    unsafe { command.pre_exec(begin_clean) };
+    let mut child = command.spawn()?;
+    let words = child.stderr.take().map(OwnedFd::from);
+    wait(&mut child, words, limit)
+}
+
+fn begin_clean() -> io::Result<()> {
+    setsid()?;
+    for number in Signal::iterator().filter(|s| !matches!(s, Signal::SIGKILL | Signal::SIGSTOP)) {
+        // SAFETY: sets a default action, installs no handler.
+        unsafe { signal(number, SigHandler::SigDfl) }?;
+    }
+    setgroups(&[])?;
+    let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(wheel, wheel, wheel)?;
+    setresuid(root, root, root)?;
+    umask(Mode::from_bits_truncate(0o022));
+    // A caller's small limits would make root's programs fail half-way.
+    for limit in [Resource::RLIMIT_FSIZE, Resource::RLIMIT_DATA, Resource::RLIMIT_AS, Resource::RLIMIT_CPU] {
+        setrlimit(limit, RLIM_INFINITY, RLIM_INFINITY)?;
+    }
+    setrlimit(Resource::RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY)?;
+    setrlimit(Resource::RLIMIT_STACK, 8 << 20, RLIM_INFINITY)?;
+    setrlimit(Resource::RLIMIT_NOFILE, 1024, 524_288)?;
+    Ok(())
+}
+
+fn wait(child: &mut Child, words: Option<OwnedFd>, limit: Duration) -> io::Result<Outcome> {
+    let end = Instant::now() + limit;
+    let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let watched = crate::process::Process::watch(pid)?;
+    let mut reader = words.map(std::fs::File::from);
+    let mut said = Vec::new();
+    loop {
+        let mut sources = vec![PollFd::new(watched.as_fd(), PollFlags::POLLIN)];
+        if let Some(reader) = &reader {
+            sources.push(PollFd::new(reader.as_fd(), PollFlags::POLLIN));
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        let ready = match poll(&mut sources, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+            Ok(ready) => ready,
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(errno) => return Err(errno.into()),
+        };
+        if ready == 0 {
+            let _ = kill(pid, Signal::SIGTERM);
+            return Ok(Outcome::TimedOut);
+        }
+        let happened: Vec<bool> = sources.iter().map(|s| s.any().unwrap_or(false)).collect();
+        // What it said first: when both are ready, its last words are still in the pipe.
+        if happened.get(1) == Some(&true) && !read_some(reader.as_mut(), &mut said) {
+            reader = None;
+        } else if happened.first() == Some(&true) {
+            break;
+        }
+    }
+    if child.wait()?.success() {
+        return Ok(Outcome::Done);
+    }
+    Ok(Outcome::Failed(String::from_utf8_lossy(&said).trim_end().to_owned()))
+}
+
+/// Read what is there; false at the end.
+fn read_some(reader: Option<&mut std::fs::File>, said: &mut Vec<u8>) -> bool {
+    let Some(reader) = reader else { return false };
+    let mut buffer = [0; 1024];
+    match reader.read(&mut buffer) {
+        Ok(0) | Err(_) => false,
+        Ok(count) => {
+            let room = WORDS_MAX.saturating_sub(said.len());
+            said.extend(buffer.iter().take(count.min(room)));
+            true
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Looking links up, and making a fresh TAP a port of a bridge. By netlink, because /sys shows
+//! the links of whatever namespace it was mounted in, and because one message does it all.
+
+use crate::netlink::{Netlink, Request, attributes, u32_at};
+use std::io;
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::IfName;
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
+// include/uapi/linux/if_link.h
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_EXT_MASK: u16 = 29;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
+/// RTEXT_FILTER_SKIP_STATS: without it each link's answer is more than twice as long.
+const SKIP_STATS: u32 = 1 << 3;
+/// struct ifinfomsg
+const IFINFO: usize = 16;
+/// A dump that changes under us is begun again so many times.
+const DUMPS_MAX: usize = 20;
+
+/// One link as the kernel tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Its number.
+    pub index: u32,
+    /// Its own name, never an alternative one.
+    pub name: Vec<u8>,
+    /// `bridge`, `tun`, `veth`…; none for physical ones.
+    pub kind: Option<Vec<u8>>,
+    /// Bytes.
+    pub mtu: u32,
+    /// The bridge it is a port of.
+    pub master: Option<u32>,
+    /// Its alias.
+    pub alias: Option<Vec<u8>>,
+}
+
+impl Link {
+    /// Is it a bridge?
+    #[must_use]
+    pub fn is_bridge(&self) -> bool {
+        self.kind.as_deref() == Some(b"bridge")
+    }
+}
+
+/// What a fresh TAP is to become.
+#[derive(Clone, Debug)]
+pub struct PortWish<'a> {
+    /// The TAP.
+    pub tap: &'a IfName,
+    /// The bridge's number.
+    pub bridge: u32,
+    /// The bridge's MTU; set before it joins, so that it never pulls the bridge's down.
+    pub mtu: u32,
+    /// Its MAC. The first byte 0xfe keeps a bridge without an own MAC from taking it, where any
+    /// other port has a lower one.
+    pub mac: MacAddr,
+    /// Who holds it.
+    pub alias: &'a [u8],
+    /// Cut off from the bridge's other isolated ports.
+    pub isolated: bool,
+}
+
+/// The link of this name, an alternative name included; none if there is none.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn find(netlink: &mut Netlink, name: &IfName) -> io::Result<Option<Link>> {
+    let mut request = Request::new(RTM_GETLINK, flags(libc::NLM_F_ACK), &[0; IFINFO]);
+    name_attribute(&mut request, name);
+    request.attribute(IFLA_EXT_MASK, &SKIP_STATS.to_ne_bytes());
+    let mut found = None;
+    match netlink.ask(request, &mut |_, payload| found = read_link(payload)) {
+        Ok(()) => Ok(found),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The ports of a bridge.
+///
+/// # Errors
+/// The kernel's answer, or the links change faster than they can be listed.
+pub fn ports(netlink: &mut Netlink, bridge: u32) -> io::Result<Vec<Link>> {
+    for _ in 0..DUMPS_MAX {
+        let mut request = Request::new(RTM_GETLINK, flags(libc::NLM_F_DUMP), &[0; IFINFO]);
+        request.attribute(IFLA_EXT_MASK, &SKIP_STATS.to_ne_bytes());
+        // The kernel filters; what it lets through is looked at all the same.
+        request.attribute(IFLA_MASTER, &bridge.to_ne_bytes());
+        let mut found = Vec::new();
+        let mut each = |_, payload: &[u8]| {
+            found.extend(read_link(payload).filter(|link| link.master == Some(bridge)));
+        };
+        match netlink.ask(request, &mut each) {
+            Ok(()) => return Ok(found),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("the list of links keeps changing"))
+}
+
+/// Make the TAP a port: MTU, MAC, alias, bridge and up in one message. A port that is to be
+/// isolated comes up in a message of its own, after the flag, so that no frame slips by before.
+///
+/// # Errors
+/// The kernel's answer; EXFULL when the bridge has its 1,023 ports.
+pub fn attach(netlink: &mut Netlink, wish: &PortWish<'_>) -> io::Result<()> {
+    let mut join = change(wish.tap, !wish.isolated);
+    join.attribute(IFLA_MTU, &wish.mtu.to_ne_bytes());
+    join.attribute(IFLA_ADDRESS, &wish.mac.0);
+    join.attribute(IFLA_IFALIAS, wish.alias);
+    join.attribute(IFLA_MASTER, &wish.bridge.to_ne_bytes());
+    netlink.tell(join)?;
+    if wish.isolated {
+        let mut isolate = change(wish.tap, false);
+        isolate.nest(IFLA_LINKINFO, |info| {
+            info.attribute(IFLA_INFO_SLAVE_KIND, b"bridge\0");
+            info.nest(IFLA_INFO_SLAVE_DATA, |data| data.attribute(IFLA_BRPORT_ISOLATED, &[1]));
+        });
+        netlink.tell(isolate)?;
+        netlink.tell(change(wish.tap, true))?;
+    }
+    Ok(())
+}
+
+/// A change of one link, found by its name; `up` or as it is.
+fn change(name: &IfName, up: bool) -> Request {
+    let mut info = [0; IFINFO];
+    if up {
+        let flag = libc::IFF_UP.unsigned_abs().to_ne_bytes();
+        // ifi_flags, then ifi_change: which of them count.
+        for (to, from) in info.iter_mut().skip(8).zip(flag.iter().chain(&flag)) {
+            *to = *from;
+        }
+    }
+    let mut request = Request::new(RTM_NEWLINK, flags(libc::NLM_F_ACK), &info);
+    name_attribute(&mut request, name);
+    request
+}
+
+fn name_attribute(request: &mut Request, name: &IfName) {
+    let mut text = name.as_bytes().to_vec();
+    text.push(0);
+    request.attribute(IFLA_IFNAME, &text);
+}
+
+fn flags(wanted: libc::c_int) -> u16 {
+    u16::try_from(wanted).unwrap_or(0)
+}
+
+fn read_link(payload: &[u8]) -> Option<Link> {
+    let mut link = Link { index: u32_at(payload, 4)?, ..Link::default() };
+    for (kind, value) in attributes(payload.get(IFINFO..)?) {
+        match kind {
+            IFLA_IFNAME => link.name = text(value),
+            IFLA_MTU => link.mtu = u32_at(value, 0)?,
+            IFLA_MASTER => link.master = u32_at(value, 0),
+            IFLA_IFALIAS => link.alias = Some(text(value)),
+            IFLA_LINKINFO => {
+                link.kind = attributes(value).find(|(kind, _)| *kind == IFLA_INFO_KIND).map(|(_, v)| text(v));
+            }
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// Up to the first NUL.
+fn text(value: &[u8]) -> Vec<u8> {
+    value.iter().copied().take_while(|b| *b != 0).collect()
+}
+
+#[cfg(test)]
+mod tests;

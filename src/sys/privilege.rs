@@ -1,0 +1,160 @@
+//! What this process may do, and how it gives that up: the caller's ids, one capability, and
+//! afterwards none. Every step is read back, because a drop that silently failed is the worst hole.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::unistd::{Uid, getgid, getresgid, getresuid, getuid, setresgid, setresuid};
+use std::fmt;
+use std::io;
+
+/// Where this process's rights come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// Effective user root: installed setuid, or called by root.
+    Root,
+    /// A file capability: CAP_NET_ADMIN and nothing else.
+    NetAdmin,
+    /// None.
+    Missing(WhyNot),
+}
+
+/// Why there is no privilege, as far as can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyNot {
+    /// no_new_privs is set: a sandbox, a container, systemd's NoNewPrivileges=.
+    NoNewPrivileges,
+    /// The program is installed with rights, but its file system is mounted nosuid.
+    NoSuid,
+    /// The program is installed without rights.
+    NotInstalled,
+    /// The program has rights on disk that did not take effect: a foreign user namespace.
+    NotHonoured,
+}
+
+impl fmt::Display for WhyNot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoNewPrivileges => "no_new_privs is set, so the setuid bit has no effect",
+            Self::NoSuid => "its file system is mounted nosuid",
+            Self::NotInstalled => "it is neither setuid root nor has it cap_net_admin",
+            Self::NotHonoured => "its setuid bit was not honoured (a user namespace of another owner?)",
+        })
+    }
+}
+
+/// Look where our rights come from. Reads the program's own file only to explain their absence.
+#[must_use]
+pub fn look() -> Privilege {
+    if Uid::effective().is_root() {
+        return Privilege::Root;
+    }
+    if caps::has_cap(None, CapSet::Permitted, Capability::CAP_NET_ADMIN).unwrap_or(false) {
+        return Privilege::NetAdmin;
+    }
+    Privilege::Missing(why_not())
+}
+
+fn why_not() -> WhyNot {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    if nix::sys::prctl::get_no_new_privs().unwrap_or(false) {
+        return WhyNot::NoNewPrivileges;
+    }
+    let Ok(meta) = std::fs::metadata("/proc/self/exe") else { return WhyNot::NotInstalled };
+    let setuid_root = meta.uid() == 0 && meta.permissions().mode() & 0o4000 != 0;
+    if !setuid_root && !has_file_capability() {
+        return WhyNot::NotInstalled;
+    }
+    let nosuid = nix::sys::statvfs::statvfs("/proc/self/exe")
+        .is_ok_and(|fs| fs.flags().contains(nix::sys::statvfs::FsFlags::ST_NOSUID));
+    if nosuid { WhyNot::NoSuid } else { WhyNot::NotHonoured }
+}
+
+fn has_file_capability() -> bool {
+    // SAFETY: both names are NUL-terminated; a null buffer of length 0 only asks for the size.
+    let size = unsafe {
+        libc::getxattr(c"/proc/self/exe".as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0)
+    };
+    size > 0
+}
+
+/// Proof that root is gone and only CAP_NET_ADMIN is left. Making a TAP asks for it.
+#[derive(Debug)]
+pub struct Shed(());
+
+/// Become the caller with CAP_NET_ADMIN alone: bounding set emptied where we may, ids set for
+/// good, no new privileges, all of it read back. Groups stay: they are the caller's already.
+///
+/// # Errors
+/// A step failed or did not hold. Nothing privileged may follow.
+pub fn shed() -> io::Result<Shed> {
+    if Uid::effective().is_root() {
+        empty_bounding_set()?;
+        // Without this the ids' change would clear the permitted set (capabilities(7)).
+        nix::sys::prctl::set_keepcaps(true)?;
+        let (uid, gid) = (getuid(), getgid());
+        // The group first: afterwards we may not any more.
+        setresgid(gid, gid, gid)?;
+        setresuid(uid, uid, uid)?;
+        nix::sys::prctl::set_keepcaps(false)?;
+    }
+    hold_only(&CapsHashSet::from([Capability::CAP_NET_ADMIN]))?;
+    nix::sys::prctl::set_no_new_privs()?;
+    // A change of ids sets dumpability from fs.suid_dumpable; keep the caller's debugger out.
+    nix::sys::prctl::set_dumpable(false)?;
+    check_ids()?;
+    Ok(Shed(()))
+}
+
+impl Shed {
+    /// Give up the last capability.
+    ///
+    /// # Errors
+    /// It did not hold.
+    pub fn drop_all(self) -> io::Result<()> {
+        hold_only(&CapsHashSet::new())
+    }
+}
+
+/// Effective before permitted, or capset(2) refuses.
+fn hold_only(wanted: &CapsHashSet) -> io::Result<()> {
+    for set in [CapSet::Effective, CapSet::Permitted] {
+        caps::set(None, set, wanted).map_err(io::Error::other)?;
+    }
+    caps::set(None, CapSet::Inheritable, &CapsHashSet::new()).map_err(io::Error::other)?;
+    for (set, expected) in [
+        (CapSet::Effective, wanted),
+        (CapSet::Permitted, wanted),
+        (CapSet::Inheritable, &CapsHashSet::new()),
+        (CapSet::Ambient, &CapsHashSet::new()),
+    ] {
+        if caps::read(None, set).map_err(io::Error::other)? != *expected {
+            return Err(io::Error::other(format!("the {set:?} capability set did not change")));
+        }
+    }
+    Ok(())
+}
+
+fn empty_bounding_set() -> io::Result<()> {
+    for capability in 0..64 {
+        // SAFETY: prctl with numbers only.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } == 0 {
+            continue;
+        }
+        let error = io::Error::last_os_error();
+        return match error.raw_os_error() {
+            // Past the kernel's last capability, or root without CAP_SETPCAP (a container).
+            Some(libc::EINVAL | libc::EPERM) => Ok(()),
+            _ => Err(error),
+        };
+    }
+    Ok(())
+}
+
+fn check_ids() -> io::Result<()> {
+    let (uid, gid) = (getresuid()?, getresgid()?);
+    let (real_user, real_group) = (getuid(), getgid());
+    let held = uid.effective == real_user
+        && uid.saved == real_user
+        && gid.effective == real_group
+        && gid.saved == real_group;
+    if held { Ok(()) } else { Err(io::Error::other("the user or group id did not change")) }
+}

@@ -1,0 +1,22 @@
+//! The rig that tests the built programs as a whole: throw-away hosts, callers that behave like QEMU
+//! or worse, and real guests. Table of contents:
+//!
+//! - [`house`]: a throw-away host, its users, devices and files
+//! - [`command`]: one program run in a house, with a time limit
+//! - [`process`]: a program that goes on running in a house while the test looks
+//! - [`snapshot`]: everything a network tool could leave behind, as comparable text
+//! - [`outside`]: an uplink, and "the Internet" at its other end
+//! - [`catch`]: the caller that gets a TAP from a helper, as QEMU would
+//! - [`rules`]: what both helpers say about an access file
+//! - [`guest`]: a small Linux under QEMU that reports what its network is like
+//! - [`skip`]: what a test says when it cannot run
+
+pub mod catch;
+pub mod command;
+pub mod guest;
+pub mod house;
+pub mod outside;
+pub mod process;
+pub mod rules;
+pub mod skip;
+pub mod snapshot;

@@ -1,0 +1,146 @@
+//! Everything a network tool could leave behind in a house, as comparable text: links, addresses,
+//! routes and rules of all tables, nftables, `net.*` sysctls, processes, files. What changes by itself
+//! (counters, timers, interface numbers) is left out.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::house::House;
+
+/// The state of a house at one moment: one fact a line, each with its kind in front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    facts: BTreeSet<String>,
+}
+
+/// Keys of iproute2's JSON that change by themselves.
+const RESTLESS: [&str; 9] = [
+    "ifindex",
+    "link_index",
+    "hello_timer",
+    "tcn_timer",
+    "topology_change_timer",
+    "gc_timer",
+    "expires",
+    "valid_life_time",
+    "preferred_life_time",
+];
+
+/// Sysctls that are counters, secrets or triggers.
+const RESTLESS_SYSCTLS: &str =
+    "nf_conntrack_count|stable_secret|route.flush|dev_weight|fs\\.|tcp_fastopen_key";
+
+/// The state of all places where files may be left; `/var/lib/vmnet` may remember.
+const FILES: &str = r"
+find /run /etc /usr/local /dev -xdev -printf '%p %y %m %U:%G %l\n'
+find /run /etc -xdev -type f -print0 | xargs -0r sha256sum
+find /var/lib -xdev -path /var/lib/vmnet -prune -o -not -type d -printf '%p %y %m %U:%G %s %T@ %l\n'
+";
+
+impl House {
+    /// What there is now. A reading program that fails fails the test.
+    #[track_caller]
+    pub fn snapshot(&self) -> Snapshot {
+        // An IPv6 address that is still being checked for duplicates has no route yet.
+        self.wait_until(Duration::from_secs(5), || self.sh("ip -6 address show tentative").is_empty());
+        let mut facts = BTreeSet::new();
+        for (kind, command) in [
+            ("link", "ip -j -d link show"),
+            ("address", "ip -j address show"),
+            ("route", "ip -j -4 route show table all"),
+            ("route6", "ip -j -6 route show table all"),
+            ("rule", "ip -j -4 rule show"),
+            ("rule6", "ip -j -6 rule show"),
+        ] {
+            let text = self.sh(command);
+            for mut object in objects(&text) {
+                calm(&mut object);
+                facts.insert(format!("{kind} {object}"));
+            }
+        }
+        let sysctls = format!("sysctl -a -r '^net\\.' 2>/dev/null | grep -v -E '{RESTLESS_SYSCTLS}'");
+        for (kind, script) in [
+            ("nftables", "nft -s list ruleset"),
+            ("sysctl", sysctls.as_str()),
+            ("process", "ps -eo ppid=,user:20=,args= | sed -E 's/^ *[0-9]+ +//'"),
+            ("file", FILES),
+        ] {
+            facts.extend(numbered(kind, &self.sh(script)));
+        }
+        Snapshot { facts }
+    }
+}
+
+impl Snapshot {
+    /// What differs later, one line each: `-` is gone, `+` is new. Empty if nothing does.
+    pub fn difference(&self, later: &Self) -> String {
+        let mut text = String::new();
+        for gone in self.facts.difference(&later.facts) {
+            let _ = writeln!(text, "- {gone}");
+        }
+        for new in later.facts.difference(&self.facts) {
+            let _ = writeln!(text, "+ {new}");
+        }
+        text
+    }
+
+    /// Fails with the difference if there is one.
+    ///
+    /// # Panics
+    /// If `later` differs.
+    #[track_caller]
+    pub fn assert_same(&self, later: &Self) {
+        let difference = self.difference(later);
+        assert!(difference.is_empty(), "something was left behind (-) or lost (+ is new):\n{difference}");
+    }
+}
+
+/// Lines as facts. nftables' lines mean nothing without their place, so they are told with the chain
+/// and table they stand in; processes of the snapshot itself are left out.
+fn numbered(kind: &str, text: &str) -> Vec<String> {
+    let mut place: Vec<&str> = Vec::new();
+    let mut facts = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if kind == "process" && (line.contains("ps -eo") || line.contains("sed -E")) {
+            continue;
+        }
+        if kind == "nftables" && line == "}" {
+            place.pop();
+            continue;
+        }
+        let same = facts.len();
+        match kind {
+            "nftables" => facts.push(format!("{kind} {}: {same} {line}", place.join(" "))),
+            _ => facts.push(format!("{kind} {line}")),
+        }
+        if kind == "nftables" && line.ends_with('{') {
+            place.push(line.trim_end_matches('{').trim());
+        }
+    }
+    facts
+}
+
+fn objects(json: &str) -> Vec<Value> {
+    match serde_json::from_str(json.trim()) {
+        Ok(Value::Array(list)) => {
+            list.into_iter().filter(|v| v != &Value::Object(serde_json::Map::new())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn calm(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for key in RESTLESS {
+                map.remove(key);
+            }
+            map.values_mut().for_each(calm);
+        }
+        Value::Array(list) => list.iter_mut().for_each(calm),
+        _ => {}
+    }
+}
