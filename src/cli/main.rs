@@ -1,2 +1,68 @@
-//! vmnet
-fn main() {}
+//! `vmnet`: networks for virtual machines, made and kept. This file reads the words, does what
+//! they ask through [`cmd`], and leaves with the right exit code.
+
+#![forbid(unsafe_code)]
+
+mod apply;
+mod args;
+mod background;
+mod cmd;
+mod failure;
+mod host;
+mod keeper;
+mod links;
+mod look;
+mod networks;
+mod places;
+mod process;
+mod record;
+mod say;
+mod settle;
+mod take_down;
+mod up;
+mod view;
+
+use args::{Arguments, Verb};
+use clap::Parser;
+use failure::{Exit, Failure};
+use places::Places;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|_| say::error("cannot go on: internal error", None)));
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are errors to clap, with exit code 0; all others are 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(&arguments) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            say::error(&failure.to_string(), failure.hint.as_deref());
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
+    if nix::unistd::getuid() != nix::unistd::geteuid() {
+        return Err(Failure::new("run", "vmnet", "it is installed setuid, which only the helper may be"));
+    }
+    let places = Places::new(arguments);
+    match &arguments.verb {
+        Verb::Up { name, dry_run, on_demand } => cmd::up::run(&places, name, *dry_run, *on_demand),
+        Verb::Down { name, force } => cmd::down::run(&places, name, *force),
+        Verb::Run { name, background } => cmd::run::run(&places, name, *background),
+        Verb::Status { name, json } => cmd::status::run(&places, name.as_ref(), *json),
+        Verb::List { json } => cmd::list::run(&places, *json),
+        Verb::Ports { name, json } => cmd::ports::run(&places, name, *json),
+        Verb::Leases { name, json } => cmd::leases::run(&places, name, *json),
+        Verb::Init { name } => cmd::init::run(&places, name),
+        Verb::Check { name, json } => cmd::check::run(&places, name.as_ref(), *json),
+        Verb::Access { name, user, json } => cmd::access::run(&places, name, user.as_deref(), *json),
+        Verb::Completions { shell } => cmd::completions::run(*shell),
+    }
+}

@@ -18,6 +18,7 @@
 //! | [`firewall`] | a network's nftables text |
 //! | [`dnsmasq`] | a network's dnsmasq file |
 //! | [`lease`] | dnsmasq's lease file, read back |
+//! | [`plan`] | the steps from the host as it is to the network as it should be |
 
 #![forbid(unsafe_code)]
 
@@ -31,6 +32,7 @@ pub mod managers;
 pub mod name;
 pub mod network;
 pub mod paths;
+pub mod plan;
 pub mod port;
 pub mod rules;
 pub mod search;

@@ -73,3 +73,10 @@ impl Accounts for Database {
         }
     }
 }
+
+/// The name of a user's primary group; none if there is no such user or group.
+#[must_use]
+pub fn primary_group(user: &str) -> Option<String> {
+    let user = User::from_name(user).ok().flatten()?;
+    Some(Group::from_gid(user.gid).ok().flatten()?.name)
+}

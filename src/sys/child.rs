@@ -54,13 +54,14 @@ fn begin_clean() -> io::Result<()> {
     setresgid(wheel, wheel, wheel)?;
     setresuid(root, root, root)?;
     umask(Mode::from_bits_truncate(0o022));
-    // A caller's small limits would make root's programs fail half-way.
+    // A caller's small limits would make root's programs fail half-way. In a container without
+    // CAP_SYS_RESOURCE a hard limit cannot be raised; then it is the container's own, and stays.
     for limit in [Resource::RLIMIT_FSIZE, Resource::RLIMIT_DATA, Resource::RLIMIT_AS, Resource::RLIMIT_CPU] {
-        setrlimit(limit, RLIM_INFINITY, RLIM_INFINITY)?;
+        let _ = setrlimit(limit, RLIM_INFINITY, RLIM_INFINITY);
     }
-    setrlimit(Resource::RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY)?;
-    setrlimit(Resource::RLIMIT_STACK, 8 << 20, RLIM_INFINITY)?;
-    setrlimit(Resource::RLIMIT_NOFILE, 1024, 524_288)?;
+    let _ = setrlimit(Resource::RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);
+    let _ = setrlimit(Resource::RLIMIT_STACK, 8 << 20, RLIM_INFINITY);
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, 1024, 524_288);
     Ok(())
 }
 

@@ -43,37 +43,12 @@ impl Links {
         self.change("set up bridge", index, message.build()).await
     }
 
-    /// Gives a link its alias; an empty one takes it away.
-    ///
-    /// # Errors
-    /// The kernel's, such as for more than 255 bytes.
-    pub async fn set_alias(&self, index: u32, alias: &str) -> Result<(), LinkError> {
-        self.change("set alias of", index, LinkUnspec::new_with_index(index).alias(alias).build()).await
-    }
-
     /// Sets a link up.
     ///
     /// # Errors
     /// The kernel's.
     pub async fn raise(&self, index: u32) -> Result<(), LinkError> {
         self.change("raise", index, LinkUnspec::new_with_index(index).up().build()).await
-    }
-
-    /// Sets a link down.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub async fn lower(&self, index: u32) -> Result<(), LinkError> {
-        self.change("lower", index, LinkUnspec::new_with_index(index).down().build()).await
-    }
-
-    /// Makes a link a port of `master`, or of nothing.
-    ///
-    /// # Errors
-    /// The kernel's, such as for a bridge that is full (`Exchange full`).
-    pub async fn set_master(&self, index: u32, master: Option<u32>) -> Result<(), LinkError> {
-        let message = LinkUnspec::new_with_index(index).controller(master.unwrap_or(0)).build();
-        self.change("change the master of", index, message).await
     }
 
     /// Gives a link an IPv4 address, with its broadcast address where there is one. That it has

@@ -21,6 +21,6 @@ pub mod seen;
 mod tests;
 pub mod watch;
 
-pub use ask::{Cause, LinkError, Links};
-pub use seen::{Seen, SeenAddress, SeenLink, SeenRoute};
+pub use ask::Links;
+pub use seen::{Seen, SeenAddress, SeenLink};
 pub use watch::{Event, Watch};

@@ -70,7 +70,7 @@ fn a_new_bridge_is_as_it_was_ordered() {
         assert!(details.contains(" forward_delay 0 ") && details.contains(" stp_state 0 "), "{details}");
         links.raise(index).await.unwrap();
         assert!(find(&links, "br0").await.up);
-        links.lower(index).await.unwrap();
+        sh("ip link set br0 down");
         assert!(!find(&links, "br0").await.up);
     });
 }
@@ -92,27 +92,15 @@ fn a_bridges_mtu_and_address_outlast_its_ports() {
         let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
         links.set_bridge(index, 1450, MAC, "vmnet br0").await.unwrap();
         sh("ip link add p0 address 02:00:00:00:00:01 type veth peer name p1");
-        let port = find(&links, "p0").await.index;
-        links.set_master(port, Some(index)).await.unwrap();
+        find(&links, "p0").await;
+        sh("ip link set p0 master br0");
         assert_eq!(find(&links, "p0").await.master, Some(index));
         let seen = find(&links, "br0").await;
         assert_eq!((seen.mtu, seen.mac, seen.alias.as_deref()), (1450, Some(MAC), Some("vmnet br0")));
-        links.set_master(port, None).await.unwrap();
+        sh("ip link set p0 nomaster");
         assert_eq!(find(&links, "p0").await.master, None);
         let seen = find(&links, "br0").await;
         assert_eq!((seen.mtu, seen.mac), (1450, Some(MAC)));
-    });
-}
-
-#[test]
-fn an_alias_is_set_as_given_and_taken_away() {
-    alone(|links| async move {
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        links.set_alias(index, "vmnet é uid=1000").await.unwrap();
-        assert_eq!(find(&links, "br0").await.alias.as_deref(), Some("vmnet é uid=1000"));
-        assert_eq!(sh("ip -j link show br0 | grep -c 'vmnet é uid=1000\"'"), "1");
-        links.set_alias(index, "").await.unwrap();
-        assert_eq!(find(&links, "br0").await.alias, None);
     });
 }
 
@@ -176,8 +164,11 @@ fn routes_of_every_table_are_seen_without_the_kernels_own_noise() {
             ip route add 10.8.0.0/16 nexthop via 10.0.1.8 nexthop via 10.0.1.9");
         let mut seen = links.snapshot().await.unwrap().routes;
         seen.sort();
-        let route =
-            |to: &str, table, interface| SeenRoute { destination: to.parse().unwrap(), table, interface };
+        let route = |to: &str, table, interface| super::seen::SeenRoute {
+            destination: to.parse().unwrap(),
+            table,
+            interface,
+        };
         let mut wanted = [
             route("0.0.0.0/0", 254, Some(index)),
             route("10.0.1.0/24", 254, Some(index)),
@@ -285,9 +276,9 @@ fn leaving_the_bridge_is_not_taken_for_the_links_end() {
         sh("ip link add p0 type veth peer name p1; ip link set p0 master br0");
         let port = find(&links, "p0").await.index;
         let mut watch = Watch::open().unwrap();
-        links.set_master(port, None).await.unwrap();
+        sh("ip link set p0 nomaster");
         links.raise(port).await.unwrap();
-        links.set_alias(port, "end").await.unwrap();
+        sh("ip link set p0 alias end");
         let end = until(&mut watch, |e| match e {
             Event::LinkGone { .. } => true,
             Event::LinkChanged(link) => link.alias.as_deref() == Some("end"),

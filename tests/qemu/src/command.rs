@@ -63,7 +63,8 @@ impl Outcome {
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { command, status, stdout, stderr, took } = self;
+        let Self { command, status, took, .. } = self;
+        let (stdout, stderr) = (end_of(&self.stdout), end_of(&self.stderr));
         write!(f, "`{command}`: {status} after {took:?}\n--- stdout\n{stdout}--- stderr\n{stderr}---")
     }
 }
@@ -137,6 +138,12 @@ pub fn words(argv: &[&str]) -> String {
         if !word.is_empty() && word.chars().all(plain) { (*word).to_owned() } else { format!("{word:?}") }
     };
     argv.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+/// The last lines of a long text: what a message has room for.
+fn end_of(text: &str) -> &str {
+    let lines = text.trim_end().rmatch_indices('\n');
+    lines.map(|(at, _)| &text[at + 1..]).nth(60).unwrap_or(text)
 }
 
 fn file_with(text: &str) -> File {

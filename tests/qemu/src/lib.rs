@@ -7,16 +7,18 @@
 //! - [`snapshot`]: everything a network tool could leave behind, as comparable text
 //! - [`outside`]: an uplink, and "the Internet" at its other end
 //! - [`catch`]: the caller that gets a TAP from a helper, as QEMU would
-//! - [`rules`]: what both helpers say about an access file
+//! - [`helper`]: the two helpers, and what each says about a request
+//! - [`difference`]: everything in which ours is meant to differ from QEMU's
 //! - [`guest`]: a small Linux under QEMU that reports what its network is like
 //! - [`skip`]: what a test says when it cannot run
 
 pub mod catch;
 pub mod command;
+pub mod difference;
 pub mod guest;
+pub mod helper;
 pub mod house;
 pub mod outside;
 pub mod process;
-pub mod rules;
 pub mod skip;
 pub mod snapshot;

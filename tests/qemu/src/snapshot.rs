@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ const RESTLESS_SYSCTLS: &str =
 /// The state of all places where files may be left; `/var/lib/vmnet` may remember.
 const FILES: &str = r"
 find /run /etc /usr/local /dev -xdev -printf '%p %y %m %U:%G %l\n'
-find /run /etc -xdev -type f -print0 | xargs -0r sha256sum
+find /run /etc -xdev -path /run/netns -prune -o -type f -print0 | xargs -0r sha256sum
 find /var/lib -xdev -path /var/lib/vmnet -prune -o -not -type d -printf '%p %y %m %U:%G %s %T@ %l\n'
 ";
 
@@ -63,14 +63,33 @@ impl House {
         }
         let sysctls = format!("sysctl -a -r '^net\\.' 2>/dev/null | grep -v -E '{RESTLESS_SYSCTLS}'");
         for (kind, script) in [
-            ("nftables", "nft -s list ruleset"),
             ("sysctl", sysctls.as_str()),
-            ("process", "ps -eo ppid=,user:20=,args= | sed -E 's/^ *[0-9]+ +//'"),
+            ("process", "ps -eo stat=,user:20=,args= | sed -E '/^Z/d; s/^[^ ]+ +//'"),
             ("file", FILES),
         ] {
-            facts.extend(numbered(kind, &self.sh(script)));
+            facts.extend(lines(kind, &self.sh(script)));
         }
+        facts.extend(nftables(&self.sh("nft -s list ruleset")));
         Snapshot { facts }
+    }
+}
+
+impl House {
+    /// Fails if the house does not come back to what it was, with the difference. The kernel takes links
+    /// and carriers away some time after the last descriptor is closed, so this asks again for a while.
+    ///
+    /// # Panics
+    /// If a difference stays.
+    #[track_caller]
+    pub fn assert_as_in(&self, before: &Snapshot) {
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            let difference = before.difference(&self.snapshot());
+            if difference.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < end, "not as before (-: lost, +: left behind):\n{difference}");
+        }
     }
 }
 
@@ -86,38 +105,31 @@ impl Snapshot {
         }
         text
     }
-
-    /// Fails with the difference if there is one.
-    ///
-    /// # Panics
-    /// If `later` differs.
-    #[track_caller]
-    pub fn assert_same(&self, later: &Self) {
-        let difference = self.difference(later);
-        assert!(difference.is_empty(), "something was left behind (-) or lost (+ is new):\n{difference}");
-    }
 }
 
-/// Lines as facts. nftables' lines mean nothing without their place, so they are told with the chain
-/// and table they stand in; processes of the snapshot itself are left out.
-fn numbered(kind: &str, text: &str) -> Vec<String> {
-    let mut place: Vec<&str> = Vec::new();
+/// One fact a line; the processes that take the snapshot are left out.
+fn lines(kind: &str, text: &str) -> Vec<String> {
+    let own = |line: &&str| kind == "process" && (line.contains("ps -eo") || line.contains("sed -E"));
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !own(line));
+    lines.map(|line| format!("{kind} {line}")).collect()
+}
+
+/// One fact a line of nftables, with the table and chain that it stands in and its number there.
+fn nftables(text: &str) -> Vec<String> {
+    let mut place: Vec<(&str, usize)> = vec![("", 0)];
     let mut facts = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if kind == "process" && (line.contains("ps -eo") || line.contains("sed -E")) {
-            continue;
-        }
-        if kind == "nftables" && line == "}" {
+        if line == "}" {
             place.pop();
             continue;
         }
-        let same = facts.len();
-        match kind {
-            "nftables" => facts.push(format!("{kind} {}: {same} {line}", place.join(" "))),
-            _ => facts.push(format!("{kind} {line}")),
+        let path: Vec<&str> = place.iter().map(|(name, _)| *name).collect();
+        if let Some((_, number)) = place.last_mut() {
+            facts.push(format!("nftables{} {number}: {line}", path.join(" ")));
+            *number += 1;
         }
-        if kind == "nftables" && line.ends_with('{') {
-            place.push(line.trim_end_matches('{').trim());
+        if let Some(name) = line.strip_suffix('{') {
+            place.push((name.trim(), 0));
         }
     }
     facts

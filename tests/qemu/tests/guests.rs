@@ -2,7 +2,7 @@
 //! proves the rig, and through ours on a network that comes up by itself.
 
 use rig::guest::{Guest, Plan, available};
-use rig::house::{As, HELPER, House, QEMU_HELPER, ours_built};
+use rig::house::{As, HELPER, House, QEMU_HELPER, VMNET, ours_built};
 use rig::outside::{HOST, SERVER, SERVER_NAME, WHO_AM_I};
 use rig::process::Process;
 use rig::skip::skip;
@@ -85,15 +85,19 @@ fn two_guests_of_two_users_share_brmgr0_which_came_up_by_itself() {
     house.install();
     let _outside = house.with_outside();
     house.write_file("/etc/vmnet/bridge.conf", "allow brmgr0\n");
-    let bridge = Plan::new("alpha", "alice", &format!("bridge,br=brmgr0,helper={HELPER}")).start(&house);
-    let mut alpha = bridge.ready();
+    let before = house.snapshot();
+    let mut alpha = Plan::new("alpha", "alice", &format!("bridge,br=brmgr0,helper={HELPER}")).boot(&house);
     let mut beta = Plan::new("beta", "bob", &format!("tap,br=brmgr0,helper={HELPER}")).boot(&house);
     assert_it_is_on_the_network(&mut alpha, "10.0.1.");
     assert_it_is_on_the_network(&mut beta, "10.0.1.");
     assert!(alpha.reaches(beta.address()), "{}", alpha.said());
     assert_eq!(alpha.resolve("beta").get("address"), beta.address(), "{}", alpha.said());
+    let down = house.run(&[VMNET, "down", "brmgr0"]);
+    assert!(down.failure(1).contains("vmtap"), "it must name who is attached: {down}");
     alpha.power_off();
     beta.power_off();
+    house.run(&[VMNET, "down", "brmgr0"]).success();
+    house.assert_as_in(&before);
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! The rig itself: a house is a host of its own, and nothing of it stays.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use rig::house::{As, House};
 use rig::outside::{HOST, SERVER_NAME, WHO_AM_I};
+use rig::process::Process;
 
 #[test]
 fn a_house_has_its_own_network_users_devices_and_files() {
@@ -77,13 +81,13 @@ fn a_snapshot_sees_each_kind_of_left_over_and_nothing_else() {
     let house = House::new();
     house.sh("ip link add kept0 type bridge; ip link set kept0 up; ip addr add 10.9.0.1/24 dev kept0");
     let before = house.snapshot();
-    before.assert_same(&house.snapshot());
+    house.assert_as_in(&before);
     let prints = |script: &str, undo: &str, word: &str| {
         house.sh(script);
         let difference = before.difference(&house.snapshot());
         assert!(difference.contains(word), "{script}: no {word:?} in {difference:?}");
         house.sh(undo);
-        before.assert_same(&house.snapshot());
+        house.assert_as_in(&before);
     };
     prints("ip link add left0 type bridge", "ip link del left0", "+ link");
     prints("ip addr add 10.9.0.2/24 dev kept0", "ip addr del 10.9.0.2/24 dev kept0", "+ address");
@@ -102,4 +106,31 @@ fn the_outside_answers_names_and_tells_the_callers_address() {
     let house = House::new();
     let _outside = house.with_outside();
     assert_eq!(house.fetch(SERVER_NAME, WHO_AM_I).as_deref(), Some(HOST));
+}
+
+/// Set in a copy of this test program that builds a house and is then killed.
+const VICTIM: &str = "RIG_TEST_VICTIM";
+
+#[test]
+fn a_house_dies_with_its_test_however_that_dies() {
+    let name = "a_house_dies_with_its_test_however_that_dies";
+    if std::env::var_os(VICTIM).is_some() {
+        let house = House::new();
+        println!("init {}", house.init());
+        std::thread::sleep(Duration::from_secs(60));
+        return;
+    }
+    let mut copy = Command::new(std::env::current_exe().expect("this program"));
+    copy.args(["--exact", name, "--nocapture"]).env(VICTIM, "1");
+    let victim = Process::start(copy, name);
+    let line = victim.line(Duration::from_secs(60), |line| line.contains("init ")).expect("its house");
+    let init = line.rsplit(' ').next().expect("a number").to_owned();
+    let house = Path::new("/proc").join(init);
+    assert!(house.exists());
+    victim.signal(Signal::SIGKILL);
+    let gone = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        !house.exists()
+    });
+    assert!(gone, "{} outlived its test", house.display());
 }

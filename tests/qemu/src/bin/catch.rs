@@ -16,7 +16,7 @@ use nix::sys::socket::{
     recvmsg, socket, socketpair,
 };
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, dup2_raw, execve, fork, pipe};
+use nix::unistd::{ForkResult, Pid, execve, fork, pipe};
 use serde_json::{Value, json};
 
 /// How the helper is started.
@@ -52,7 +52,7 @@ fn main() {
     let settings = settings(before);
 
     let (ours, theirs) = ends(&settings.kind);
-    let theirs = place(theirs, settings.number);
+    let number = settings.number.unwrap_or(theirs.as_raw_fd());
     let extra: Vec<RawFd> =
         (0..settings.extra_fds).map(|_| File::open("/dev/null").expect("/dev/null").into_raw_fd()).collect();
     for fd in &extra {
@@ -60,7 +60,7 @@ fn main() {
     }
     let words: Vec<CString> = helper
         .iter()
-        .map(|word| CString::new(word.replace("{fd}", &theirs.to_string())).expect("no NUL in arguments"))
+        .map(|word| CString::new(word.replace("{fd}", &number.to_string())).expect("no NUL in arguments"))
         .collect();
     let mut stdout = tempfile();
     let mut stderr = tempfile();
@@ -68,14 +68,16 @@ fn main() {
     let started = Instant::now();
     // SAFETY: this process has one thread.
     let child = match unsafe { fork() }.expect("fork") {
-        ForkResult::Child => become_helper(&settings, &words, &stdout, &stderr),
+        ForkResult::Child => become_helper(&settings, &words, [&stdout, &stderr], theirs),
         ForkResult::Parent { child } => child,
     };
-    // SAFETY: ours; the child has its copy.
-    drop(unsafe { OwnedFd::from_raw_fd(theirs) });
+    drop(theirs);
     let end = started + settings.patience;
-    let received = ours.as_ref().map(|fd| receive(fd.as_fd(), end)).unwrap_or_default();
-    let status = wait(child, end);
+    // Datagrams have no end, so there the helper's own end tells that all has come.
+    let early = (settings.kind == "datagram").then(|| wait(child, end));
+    let until = if early.is_some() { Instant::now() } else { end };
+    let received = ours.as_ref().map(|fd| receive(fd.as_fd(), until)).unwrap_or_default();
+    let status = early.unwrap_or_else(|| wait(child, end));
     let took = started.elapsed();
 
     let (exit, killed) = match status {
@@ -159,32 +161,22 @@ fn plain_socket(family: AddressFamily) -> OwnedFd {
     socket(family, SockType::Stream, SockFlag::empty(), None).expect("socket")
 }
 
-/// Gives the helper's end its number and lets it be inherited.
-fn place(fd: OwnedFd, number: Option<RawFd>) -> RawFd {
-    let fd = match number {
-        None => fd.into_raw_fd(),
-        // SAFETY: whatever had that number is given up on purpose.
-        Some(number) => unsafe { dup2_raw(&fd, number) }.expect("dup2").into_raw_fd(),
-    };
-    clear_cloexec(fd);
-    fd
-}
-
 fn clear_cloexec(fd: RawFd) {
     // SAFETY: no pointers.
     unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
 }
 
-fn become_helper(settings: &Settings, words: &[CString], stdout: &File, stderr: &File) -> ! {
-    let onto = |fd: RawFd, number: RawFd| {
-        if settings.number != Some(number) {
-            // SAFETY: no pointers.
-            unsafe { libc::dup2(fd, number) };
-        }
-    };
+fn become_helper(settings: &Settings, words: &[CString], output: [&File; 2], theirs: OwnedFd) -> ! {
+    // SAFETY: no pointers; whatever had that number is given up on purpose.
+    let onto = |fd: RawFd, number: RawFd| unsafe { libc::dup2(fd, number) };
     onto(File::open("/dev/null").expect("/dev/null").into_raw_fd(), 0);
-    onto(stdout.as_raw_fd(), 1);
-    onto(stderr.as_raw_fd(), 2);
+    onto(output[0].as_raw_fd(), 1);
+    onto(output[1].as_raw_fd(), 2);
+    match settings.number {
+        None => clear_cloexec(theirs.into_raw_fd()),
+        // The original closes itself: it must be inherited once.
+        Some(number) => drop((onto(theirs.as_raw_fd(), number), theirs)),
+    }
     for fd in &settings.close {
         // SAFETY: no pointers; nothing of ours is used after.
         unsafe { libc::close(*fd) };

@@ -1,0 +1,110 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_vmnet_global_optspecs
+    string join \n config-dir= state-dir= run-dir= h/help V/version
+end
+
+function __fish_vmnet_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_vmnet_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_vmnet_using_subcommand
+    set -l cmd (__fish_vmnet_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c vmnet -n "__fish_vmnet_needs_command" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_needs_command" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_needs_command" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_needs_command" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_needs_command" -s V -l version -d 'Print version'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "up" -d 'Bring a network up, or make it again what its file says'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "down" -d 'Take a network down; what was there before `up` is there again'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "run" -d 'Bring a network up and keep it so, in the foreground'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "status" -d 'Show wanted beside actual; exit 0 as wanted, 3 not up, 4 drifted'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "list" -d 'List the networks'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "ports" -d 'Show who is plugged in'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "leases" -d 'Show the leases'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "init" -d 'Write a commented file for a new network'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "check" -d 'Check the network files and the access rules'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "access" -d 'Say who may plug in, and which line says so'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "completions" -d 'Print the completions for a shell'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vmnet -n "__fish_vmnet_using_subcommand up" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand up" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand up" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand up" -l dry-run -d 'Only say what would be done'
+complete -c vmnet -n "__fish_vmnet_using_subcommand up" -l on-demand -d 'The helper asks: refuse where the network\'s file says `on_demand = false`'
+complete -c vmnet -n "__fish_vmnet_using_subcommand up" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand down" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand down" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand down" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand down" -l force -d 'Even while guests are attached'
+complete -c vmnet -n "__fish_vmnet_using_subcommand down" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand run" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand run" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand run" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand run" -l background -d 'Started by `up`: a session of its own, log to the system log'
+complete -c vmnet -n "__fish_vmnet_using_subcommand run" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand status" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand status" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand status" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand status" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand status" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand list" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand list" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand list" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand list" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand list" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand ports" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand ports" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand ports" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand ports" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand ports" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand init" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand init" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand init" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand init" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand check" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand check" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand check" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand check" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand check" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l user -d 'Ask for this user, by name or number, instead of yourself' -r
+complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand access" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "up" -d 'Bring a network up, or make it again what its file says'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "down" -d 'Take a network down; what was there before `up` is there again'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "run" -d 'Bring a network up and keep it so, in the foreground'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "status" -d 'Show wanted beside actual; exit 0 as wanted, 3 not up, 4 drifted'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "list" -d 'List the networks'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "ports" -d 'Show who is plugged in'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "leases" -d 'Show the leases'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "init" -d 'Write a commented file for a new network'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "check" -d 'Check the network files and the access rules'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "access" -d 'Say who may plug in, and which line says so'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "completions" -d 'Print the completions for a shell'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,130 @@
+//! What may be typed. Help, completions and the check of the man pages come from here.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use vmnet_model::name::{IfName, NetName};
+use vmnet_model::paths;
+
+/// Networks for virtual machines: a bridge with DHCP, DNS, NAT and a firewall.
+#[derive(Debug, Parser)]
+#[command(name = "vmnet", version, about, max_term_width = 100, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Directory of the network files and access rules
+    #[arg(long, global = true, value_name = "DIR", default_value = paths::CONFIG_DIR)]
+    pub config_dir: PathBuf,
+    /// Directory of what outlives a reboot
+    #[arg(long, global = true, value_name = "DIR", default_value = paths::STATE_DIR)]
+    pub state_dir: PathBuf,
+    /// Directory of what does not
+    #[arg(long, global = true, value_name = "DIR", default_value = paths::RUN_DIR)]
+    pub run_dir: PathBuf,
+}
+
+/// One verb, one file in `cmd/`.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Bring a network up, or make it again what its file says
+    Up {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// The helper asks: refuse where the network's file says `on_demand = false`
+        #[arg(long, hide = true)]
+        on_demand: bool,
+    },
+    /// Take a network down; what was there before `up` is there again
+    Down {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// Even while guests are attached
+        #[arg(long)]
+        force: bool,
+    },
+    /// Bring a network up and keep it so, in the foreground
+    Run {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// Started by `up`: a session of its own, log to the system log
+        #[arg(long, hide = true)]
+        background: bool,
+    },
+    /// Show wanted beside actual; exit 0 as wanted, 3 not up, 4 drifted
+    Status {
+        /// The network; all that are up if none is named
+        #[arg(value_parser = NetName::new)]
+        name: Option<NetName>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the networks
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show who is plugged in
+    Ports {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the leases
+    Leases {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a commented file for a new network
+    Init {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+    },
+    /// Check the network files and the access rules
+    Check {
+        /// The network; everything if none is named
+        #[arg(value_parser = NetName::new)]
+        name: Option<NetName>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say who may plug in, and which line says so
+    Access {
+        /// The bridge, or a network
+        #[arg(value_parser = bridge)]
+        name: IfName,
+        /// Ask for this user, by name or number, instead of yourself
+        #[arg(long, value_name = "USER")]
+        user: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Any bridge may be asked about; a network with a long name means its bridge.
+fn bridge(text: &str) -> Result<IfName, vmnet_model::name::NameError> {
+    IfName::new(text.as_bytes())
+        .or_else(|error| NetName::new(text).map(|net| net.bridge()).map_err(|_| error))
+}

@@ -1,0 +1,81 @@
+//! Seeing to it that a running network has a keeper: through systemd where it runs and knows the
+//! unit, else as a process of our own.
+
+use crate::failure::{Failure, io, network};
+use crate::places::Places;
+use crate::process;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use vmnet_model::name::NetName;
+use vmnet_model::paths;
+use vmnet_tools::Tool;
+
+/// What a keeper in the background says when it has taken over.
+pub const READY: &[u8] = b"ready\n";
+
+/// Where a unit may be installed (systemd.unit(5)); the last is our own prefix's.
+const UNIT_DIRECTORIES: [&str; 4] = [
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+/// Start a keeper if none is there, and wait until it is ready.
+pub fn ensure_keeper(places: &Places, name: &NetName) -> Result<(), Failure> {
+    if process::keeper(&places.room(&name.bridge())).is_some() {
+        return Ok(());
+    }
+    if is_default(places) && systemd_knows_us() { start_unit(name) } else { start_process(places, name) }
+}
+
+/// A unit knows only the directories fixed at build time.
+fn is_default(places: &Places) -> bool {
+    places.config == Path::new(paths::CONFIG_DIR)
+        && places.state == Path::new(paths::STATE_DIR)
+        && places.run == Path::new(paths::RUN_DIR)
+}
+
+/// sd_booted(3), and our unit is there.
+fn systemd_knows_us() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+        && UNIT_DIRECTORIES.iter().any(|directory| Path::new(directory).join("vmnet@.service").exists())
+}
+
+fn start_unit(name: &NetName) -> Result<(), Failure> {
+    let unit = format!("vmnet@{name}.service");
+    let failed = |cause: &dyn std::fmt::Display| {
+        Failure::new("keep", network(name), cause).hint(format!("'journalctl -u {unit}' says more"))
+    };
+    let systemctl = Tool::find("systemctl").map_err(|error| failed(&error))?;
+    systemctl.run(&["start", unit.as_str()], "").map(drop).map_err(|error| failed(&error))
+}
+
+/// The same program, in a session of its own, which it makes itself. Its standard output is the
+/// pipe on which it says that it is ready.
+fn start_process(places: &Places, name: &NetName) -> Result<(), Failure> {
+    let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(name), cause);
+    let program = std::env::current_exe().map_err(|error| failed(&io(&error)))?;
+    let mut child = Command::new(program)
+        .args(["run", name.as_str(), "--background"])
+        .arg("--config-dir")
+        .arg(&places.config)
+        .arg("--state-dir")
+        .arg(&places.state)
+        .arg("--run-dir")
+        .arg(&places.run)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(&io(&error)))?;
+    let mut said = Vec::new();
+    if let Some(out) = child.stdout.take() {
+        // To the end: the keeper closes its end right after the word.
+        out.take(64).read_to_end(&mut said).map_err(|error| failed(&io(&error)))?;
+    }
+    if said == READY { Ok(()) } else { Err(failed(&"the keeper ended at once")) }
+}

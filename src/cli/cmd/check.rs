@@ -1,0 +1,129 @@
+//! `vmnet check [NAME]`: the network files, and without a name the access rules too.
+
+use crate::failure::{Exit, Failure};
+use crate::networks::{self, Unreadable};
+use crate::places::Places;
+use crate::say;
+use serde_json::{Value, json};
+use vmnet_model::name::NetName;
+use vmnet_model::rules::Account;
+use vmnet_port::policy::{self, PolicyError, RuleSet};
+use vmnet_sys::caller::Database;
+use vmnet_sys::trust::Reader;
+
+/// Something worth telling.
+struct Finding {
+    error: bool,
+    text: String,
+    hint: Option<String>,
+}
+
+/// Tell every mistake at once. Exit 1 if there is an error; remarks alone are no error.
+pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, Failure> {
+    let mut findings = Vec::new();
+    let names = match name {
+        Some(name) => vec![name.clone()],
+        None => networks::names(places)?,
+    };
+    for name in &names {
+        if let Err(why) = networks::read(places, name) {
+            findings.extend(mistakes(why, name));
+        }
+    }
+    if name.is_none() {
+        findings.extend(rules(places));
+    }
+    let failed = findings.iter().any(|finding| finding.error);
+    if json {
+        say::json(
+            &json!({ "ok": !failed, "findings": findings.iter().map(Finding::json).collect::<Vec<_>>() }),
+        );
+    } else {
+        findings.iter().for_each(Finding::print);
+        if findings.is_empty() {
+            say::line(&format!("{} checked, nothing to say", count(names.len())));
+        }
+    }
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+fn count(networks: usize) -> String {
+    if networks == 1 { "1 network".to_owned() } else { format!("{networks} networks") }
+}
+
+fn mistakes(why: Unreadable, name: &NetName) -> Vec<Finding> {
+    match why {
+        Unreadable::Unknown => vec![Finding::error(format!("{name}: no such network"))],
+        Unreadable::File(why) => vec![Finding::error(why)],
+        Unreadable::Mistakes(all) => all
+            .into_iter()
+            .map(|mistake| Finding { error: true, text: mistake.to_string(), hint: mistake.hint })
+            .collect(),
+    }
+}
+
+fn rules(places: &Places) -> Vec<Finding> {
+    match policy::collect(&places.rules(), Reader::Myself) {
+        Ok(set) => remarks(&set),
+        Err(error @ PolicyError::NoFile(_)) => vec![Finding::remark(format!("nobody may plug in: {error}"))],
+        Err(error) => vec![Finding::error(error.to_string())],
+    }
+}
+
+fn remarks(set: &RuleSet) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in &set.rules {
+        findings.extend(rule.remark().map(|remark| Finding::remark(format!("{}: {remark}", rule.place))));
+        let accounts = rule.who.users.iter().map(|user| ("user", user));
+        for (kind, account) in accounts.chain(rule.who.groups.iter().map(|group| ("group", group))) {
+            if let Account::Name(name) = account {
+                findings.extend(
+                    unknown(kind, name).map(|text| Finding::remark(format!("{}: {text}", rule.place))),
+                );
+            }
+        }
+    }
+    findings.extend(
+        set.missing
+            .iter()
+            .map(|(place, path)| Finding::remark(format!("{place}: {} does not exist", path.display()))),
+    );
+    findings.extend(
+        set.withheld
+            .iter()
+            .map(|path| Finding::remark(format!("{}: not readable by you, so unchecked", path.display()))),
+    );
+    findings
+}
+
+fn unknown(kind: &str, name: &str) -> Option<String> {
+    use vmnet_model::rules::Accounts;
+    let found = if kind == "user" { Database.user(name) } else { Database.group(name) };
+    match found {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(format!("no {kind} is called '{}'", name.escape_debug())),
+        Err(down) => Some(down.to_string()),
+    }
+}
+
+impl Finding {
+    fn error(text: String) -> Self {
+        Self { error: true, text, hint: None }
+    }
+
+    fn remark(text: String) -> Self {
+        Self { error: false, text, hint: None }
+    }
+
+    fn print(&self) {
+        let kind = if self.error { "" } else { "warning: " };
+        say::line(&format!("{kind}{}", self.text));
+        if let Some(hint) = &self.hint {
+            say::line(&format!("hint: {hint}"));
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({ "severity": if self.error { "error" } else { "warning" }, "text": self.text, "hint": self.hint })
+    }
+}

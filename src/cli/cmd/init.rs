@@ -1,0 +1,22 @@
+//! `vmnet init NAME`
+
+use crate::failure::{Exit, Failure, io, network};
+use crate::places::{Places, make_directory};
+use crate::say;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use vmnet_model::name::NetName;
+
+/// Write a commented file; never over one that is there.
+pub fn run(places: &Places, name: &NetName) -> Result<Exit, Failure> {
+    let path = places.network_file(name);
+    let failed = |error: std::io::Error| {
+        Failure::new("describe", network(name), format!("{}: {}", path.display(), io(&error)))
+    };
+    make_directory(&places.networks())?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path).map_err(failed)?;
+    file.write_all(vmnet_config::template(name).as_bytes()).map_err(failed)?;
+    say::line(&format!("wrote {}; 'vmnet up {name}' brings it up", path.display()));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,93 @@
+//! `vmnet list`
+
+use super::in_runtime;
+use crate::failure::{Exit, Failure};
+use crate::links::Links;
+use crate::look;
+use crate::networks;
+use crate::places::Places;
+use crate::record::{self, Memory, Phase, Record};
+use crate::say;
+use serde_json::{Value, json};
+use vmnet_model::name::{IfName, NetName};
+use vmnet_model::network::SubnetChoice;
+
+struct Row {
+    name: NetName,
+    bridge: IfName,
+    mode: &'static str,
+    subnet: Option<String>,
+    state: &'static str,
+    ports: usize,
+}
+
+/// Every network with a file, the built-in one, and those that run without either.
+pub fn run(places: &Places, json: bool) -> Result<Exit, Failure> {
+    in_runtime(async {
+        let records = record::all(places)?;
+        let mut names = networks::names(places)?;
+        names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
+        names.sort();
+        names.dedup();
+        let links = Links::open().map_err(|error| Failure::new("list", "networks", error))?;
+        let mut rows = Vec::new();
+        for name in names {
+            let bridge = name.bridge();
+            let record = records.iter().find(|(of, _)| *of == bridge).map(|(_, record)| record);
+            rows.push(row(places, &links, name, record).await?);
+        }
+        if json {
+            say::json(&json!({ "networks": rows.iter().map(Row::json).collect::<Vec<_>>() }));
+        } else {
+            let head = ["NAME", "BRIDGE", "MODE", "SUBNET", "STATE", "PORTS"];
+            say::table(&head, rows.iter().map(Row::cells));
+        }
+        Ok(Exit::Done)
+    })
+}
+
+async fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -> Result<Row, Failure> {
+    let file = networks::read(places, &name).ok();
+    let given = file.as_ref().and_then(|network| match network.subnet {
+        SubnetChoice::Fixed(subnet) => Some(subnet.to_string()),
+        SubnetChoice::Auto => None,
+    });
+    let remembered = || Memory::subnet_of(places, &name).ok().flatten().map(|subnet| subnet.to_string());
+    let bridge = name.bridge();
+    Ok(Row {
+        mode: file.as_ref().map_or("bad file", |network| network.mode.as_str()),
+        subnet: record.map(|record| record.subnet.clone()).or(given).or_else(remembered),
+        state: match record.map(|record| record.phase) {
+            Some(Phase::Up) => "up",
+            Some(Phase::Starting) => "half up",
+            None => "down",
+        },
+        ports: if record.is_some() { look::ports(links, &bridge).await?.len() } else { 0 },
+        bridge,
+        name,
+    })
+}
+
+impl Row {
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.to_string(),
+            self.bridge.to_string(),
+            self.mode.to_owned(),
+            self.subnet.clone().unwrap_or_else(|| "auto".to_owned()),
+            self.state.to_owned(),
+            self.ports.to_string(),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name.as_str(),
+            "bridge": self.bridge.to_string(),
+            "mode": self.mode,
+            "subnet": self.subnet,
+            "state": self.state,
+            "ports": self.ports,
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! One file per verb. Each reads what it needs, asks the rooms below, and says what came of it.
+
+use crate::failure::{Exit, Failure};
+use std::future::Future;
+
+pub mod access;
+pub mod check;
+pub mod completions;
+pub mod down;
+pub mod init;
+pub mod leases;
+pub mod list;
+pub mod ports;
+pub mod run;
+pub mod status;
+pub mod up;
+
+/// Run the part of a verb that talks to the kernel.
+fn in_runtime(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("begin", "work", crate::failure::io(&error)))?;
+    runtime.block_on(work)
+}
+
+/// Only root may change the host's network.
+fn need_root(act: &'static str, object: String) -> Result<(), Failure> {
+    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(Failure::new(act, object, "only root can")) }
+}

@@ -1,0 +1,65 @@
+//! `vmnet run NAME`: the keeper, for a service manager or, with `--background`, for `up`.
+
+use super::{in_runtime, need_root};
+use crate::background::READY;
+use crate::failure::{Exit, Failure, io, network};
+use crate::keeper::{self, Keeper};
+use crate::places::Places;
+use crate::process;
+use crate::say::Log;
+use crate::up::raise;
+use sd_notify::NotifyState;
+use std::fs::OpenOptions;
+use std::io::{Write, stdout};
+use vmnet_model::name::NetName;
+
+/// Bring it up and keep it so.
+pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Failure> {
+    need_root("keep", network(name))?;
+    in_runtime(async {
+        let room = places.room(&name.bridge());
+        // The network first: a name that means nothing must leave no directory behind.
+        if !background {
+            raise(places, name).await?;
+        }
+        let Some(lock) = keeper::claim(&room)? else {
+            return already_kept(name, &room, background);
+        };
+        let log = if background { Log::Background } else { Log::Foreground };
+        let keeper = Keeper::new(places, name, log, lock)?;
+        if background {
+            detach(name)?;
+        } else {
+            let _ = sd_notify::notify(&[NotifyState::Ready]);
+        }
+        keeper.keep().await?;
+        Ok(Exit::Done)
+    })
+}
+
+/// To `up`, that is as good as its own keeper.
+fn already_kept(name: &NetName, room: &crate::places::Room, background: bool) -> Result<Exit, Failure> {
+    if background {
+        let _ = stdout().write_all(READY);
+        return Ok(Exit::Done);
+    }
+    let who =
+        process::keeper(room).map_or_else(String::new, |keeper| format!(" by process {}", keeper.pid()));
+    Err(Failure::new("keep", network(name), format!("it is kept already{who}")))
+}
+
+/// A session of our own, and nothing of the starter's: `up` reads our word and then the end.
+fn detach(name: &NetName) -> Result<(), Failure> {
+    let attempt = || -> std::io::Result<()> {
+        // Fails for a group leader, which a freshly started process never is.
+        nix::unistd::setsid()?;
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        stdout().write_all(READY)?;
+        stdout().flush()?;
+        nix::unistd::dup2_stdin(&null)?;
+        nix::unistd::dup2_stdout(&null)?;
+        nix::unistd::dup2_stderr(&null)?;
+        Ok(())
+    };
+    attempt().map_err(|error| Failure::new("keep", network(name), io(&error)))
+}

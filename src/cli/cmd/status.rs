@@ -1,0 +1,108 @@
+//! `vmnet status [NAME]`
+
+use super::in_runtime;
+use crate::failure::{Exit, Failure, network};
+use crate::links::Links;
+use crate::networks;
+use crate::places::Places;
+use crate::process;
+use crate::record::{self, Phase, Record};
+use crate::say;
+use crate::up::look;
+use serde_json::{Value, json};
+use vmnet_model::name::NetName;
+use vmnet_model::plan::{Aspect, compare};
+
+/// One network's state.
+struct Status {
+    name: NetName,
+    exit: Exit,
+    aspects: Vec<Aspect>,
+}
+
+/// Wanted beside actual.
+pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, Failure> {
+    in_runtime(async {
+        let names = match name {
+            Some(name) => vec![name.clone()],
+            None => running(places)?,
+        };
+        let mut all = Vec::new();
+        for name in &names {
+            all.push(status(places, name).await?);
+        }
+        let exit = match all.iter().map(|status| status.exit).max_by_key(|exit| *exit as u8) {
+            Some(exit) => exit,
+            None => Exit::NotUp,
+        };
+        if json {
+            say::json(&json!({ "networks": all.iter().map(Status::json).collect::<Vec<_>>() }));
+        } else if all.is_empty() {
+            say::line("no network is up");
+        } else {
+            all.iter().for_each(Status::print);
+        }
+        Ok(exit)
+    })
+}
+
+fn running(places: &Places) -> Result<Vec<NetName>, Failure> {
+    let records = record::all(places)?;
+    Ok(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()).collect())
+}
+
+async fn status(places: &Places, name: &NetName) -> Result<Status, Failure> {
+    let room = places.room(&name.bridge());
+    let wanted = networks::read(places, name).map_err(|why| why.failure("look at", name))?;
+    let Some(record) = Record::read(&room)? else {
+        return Ok(Status { name: name.clone(), exit: Exit::NotUp, aspects: Vec::new() });
+    };
+    let links = Links::open().map_err(|error| Failure::new("look at", network(name), error))?;
+    let outlook = look(places, &links, &wanted, true).await?;
+    let compared = compare(&outlook.goal, &outlook.seen);
+    let mut aspects =
+        compared.map_err(|conflict| Failure::new("look at", network(name), conflict).exit(Exit::Drifted))?;
+    aspects.push(plain("keeper", "running", process::keeper(&room).is_some(), "not running"));
+    if record.phase == Phase::Starting {
+        aspects.push(plain("start", "finished", false, "interrupted"));
+    }
+    let drifted = aspects.iter().any(|aspect| aspect.wanted != aspect.actual);
+    Ok(Status { name: name.clone(), exit: if drifted { Exit::Drifted } else { Exit::Done }, aspects })
+}
+
+fn plain(what: &'static str, wanted: &str, is: bool, otherwise: &str) -> Aspect {
+    let actual = if is { wanted } else { otherwise };
+    Aspect { what, wanted: wanted.to_owned(), actual: actual.to_owned(), cure: Vec::new() }
+}
+
+impl Status {
+    fn word(&self) -> &'static str {
+        match self.exit {
+            Exit::Done => "up",
+            Exit::NotUp => "not up",
+            _ => "drifted",
+        }
+    }
+
+    fn print(&self) {
+        say::line(&format!("{}: {}", self.name, self.word()));
+        if self.aspects.is_empty() {
+            return;
+        }
+        let row = |a: &Aspect| {
+            let drift = if a.wanted == a.actual { "" } else { "drifted" };
+            vec![a.what.to_owned(), a.wanted.clone(), a.actual.clone(), drift.to_owned()]
+        };
+        say::table(&["", "WANTED", "ACTUAL", "DRIFT"], self.aspects.iter().map(row));
+    }
+
+    fn json(&self) -> Value {
+        let aspect = |a: &Aspect| json!({ "what": a.what, "wanted": a.wanted, "actual": a.actual, "drifted": a.wanted != a.actual });
+        json!({
+            "name": self.name.as_str(),
+            "bridge": self.name.bridge().to_string(),
+            "state": self.word(),
+            "aspects": self.aspects.iter().map(aspect).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! `vmnet up NAME`
+
+use super::{in_runtime, need_root};
+use crate::background::ensure_keeper;
+use crate::failure::{Exit, Failure, network};
+use crate::networks;
+use crate::places::Places;
+use crate::record::{Phase, Record};
+use crate::say;
+use crate::up::{Raised, raise, rehearse};
+use crate::view::with_length;
+use vmnet_model::name::NetName;
+
+/// Bring it up, or only say how.
+pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Failure> {
+    if dry_run {
+        return in_runtime(async { Ok(show_plan(&rehearse(places, name).await?)) });
+    }
+    need_root("start", network(name))?;
+    if on_demand {
+        let file = networks::read(places, name).map_err(|why| why.failure("start", name))?;
+        if !file.on_demand {
+            return Err(Failure::new("start", network(name), "its file says on_demand = false"));
+        }
+        if came_up_meanwhile(places, name)? {
+            return Ok(Exit::Done);
+        }
+    }
+    in_runtime(async {
+        let raised = raise(places, name).await?;
+        ensure_keeper(places, name)?;
+        say_up(&raised);
+        Ok(Exit::Done)
+    })
+}
+
+/// Of many helpers that ask at once, the first starts the network and the others find it up when
+/// their turn comes.
+fn came_up_meanwhile(places: &Places, name: &NetName) -> Result<bool, Failure> {
+    let lock = places.lock()?;
+    let record = Record::read(&places.room(&name.bridge()))?;
+    drop(lock);
+    let up = record.is_some_and(|record| record.phase == Phase::Up);
+    Ok(up && crate::process::keeper(&places.room(&name.bridge())).is_some())
+}
+
+fn show_plan(raised: &Raised) -> Exit {
+    if raised.steps.is_empty() {
+        say::line("nothing to do");
+    }
+    for step in &raised.steps {
+        say::line(&step.to_string());
+    }
+    Exit::Done
+}
+
+fn say_up(raised: &Raised) {
+    let wanted = &raised.wanted;
+    let state = if raised.steps.is_empty() { "is up already" } else { "is up" };
+    let bridge = if wanted.bridge.as_bytes() == wanted.network.name.as_str().as_bytes() {
+        String::new()
+    } else {
+        format!(" on bridge {}", wanted.bridge)
+    };
+    let address = with_length(wanted.address, wanted.subnet.length());
+    say::line(&format!(
+        "{} {state}{bridge}: {address}, {}",
+        wanted.network.name,
+        wanted.network.mode.as_str()
+    ));
+}

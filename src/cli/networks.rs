@@ -1,0 +1,85 @@
+//! The networks of this host: their files, and the built-in one.
+
+use crate::failure::{Failure, io, network};
+use crate::places::Places;
+use std::path::Path;
+use vmnet_config::Mistake;
+use vmnet_model::name::NetName;
+use vmnet_model::network::Network;
+use vmnet_model::paths;
+use vmnet_sys::trust::{self, Reader, Untrusted};
+
+/// Why a network cannot be read.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// There is no file of that name.
+    Unknown,
+    /// The file does not count or cannot be read.
+    File(String),
+    /// The file has mistakes.
+    Mistakes(Vec<Mistake>),
+}
+
+/// Read one network. The built-in one needs no file.
+///
+/// # Errors
+/// It does not exist, or its file is not fit.
+pub fn read(places: &Places, name: &NetName) -> Result<Network, Unreadable> {
+    let path = places.network_file(name);
+    let text = match trust::read(&path, Reader::Myself) {
+        Ok(text) => text.bytes,
+        Err(Untrusted::Missing) if name.as_str() == paths::BUILT_IN => {
+            return Ok(Network::with_defaults(name.clone()));
+        }
+        Err(Untrusted::Missing) => return Err(Unreadable::Unknown),
+        Err(why) => return Err(Unreadable::File(format!("{}: {why}", path.display()))),
+    };
+    let text =
+        String::from_utf8(text).map_err(|_| Unreadable::File(format!("{}: not UTF-8", path.display())))?;
+    vmnet_config::read(name.clone(), &path.display().to_string(), &text).map_err(Unreadable::Mistakes)
+}
+
+impl Unreadable {
+    /// As a failure to do something with the network.
+    pub fn failure(self, act: &'static str, name: &NetName) -> Failure {
+        let object = network(name);
+        match self {
+            Self::Unknown => Failure::new(act, object, "no such network")
+                .hint(format!("'vmnet init {name}' describes a network of that name")),
+            Self::File(why) => Failure::new(act, object, why),
+            Self::Mistakes(mistakes) => {
+                let failure = match mistakes.first() {
+                    Some(first) => Failure::new(act, object, first),
+                    None => Failure::new(act, object, "its file has mistakes"),
+                };
+                match mistakes.len() {
+                    0 | 1 => failure.hint(format!("'vmnet check {name}' says more")),
+                    n => failure.hint(format!("'vmnet check {name}' lists all {n} mistakes")),
+                }
+            }
+        }
+    }
+}
+
+/// The names of all networks: the built-in one and those with a file, sorted.
+///
+/// # Errors
+/// The directory cannot be listed.
+pub fn names(places: &Places) -> Result<Vec<NetName>, Failure> {
+    let directory = places.networks();
+    let files = trust::list(&directory, &|name| stem(name).is_some())
+        .map_err(|error| Failure::new("list", directory.display(), io(&error)))?;
+    let mut names: Vec<NetName> = files.iter().filter_map(|path| name_of(path)).collect();
+    names.extend(NetName::new(paths::BUILT_IN));
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn name_of(path: &Path) -> Option<NetName> {
+    stem(path.file_name()?.as_encoded_bytes())
+}
+
+fn stem(file: &[u8]) -> Option<NetName> {
+    NetName::new(std::str::from_utf8(file).ok()?.strip_suffix(paths::NETWORK_ENDING)?).ok()
+}

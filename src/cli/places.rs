@@ -1,0 +1,166 @@
+//! Where this run finds and leaves things.
+
+use crate::args::Arguments;
+use crate::failure::{Failure, io};
+use std::ffi::OsStr;
+use std::fs::DirBuilder;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use vmnet_model::dnsmasq;
+use vmnet_model::name::{IfName, NetName};
+use vmnet_model::paths;
+use vmnet_port::policy::RuleFiles;
+use vmnet_sys::lock::Lock;
+
+/// The three directories.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Network files and access rules.
+    pub config: PathBuf,
+    /// What outlives a reboot.
+    pub state: PathBuf,
+    /// What does not.
+    pub run: PathBuf,
+}
+
+impl Places {
+    /// Those of the command line.
+    pub fn new(arguments: &Arguments) -> Self {
+        Self {
+            config: arguments.config_dir.clone(),
+            state: arguments.state_dir.clone(),
+            run: arguments.run_dir.clone(),
+        }
+    }
+
+    /// The directory of network files.
+    pub fn networks(&self) -> PathBuf {
+        self.config.join(paths::NETWORKS_DIR)
+    }
+
+    /// A network's file.
+    pub fn network_file(&self, name: &NetName) -> PathBuf {
+        self.networks().join(format!("{name}{}", paths::NETWORK_ENDING))
+    }
+
+    /// What is remembered of a network.
+    pub fn memory(&self, name: &NetName) -> PathBuf {
+        self.state.join(format!("{name}.json"))
+    }
+
+    /// The access rules.
+    pub fn rules(&self) -> RuleFiles {
+        RuleFiles { vmnet: self.config.join(paths::RULES_FILE), qemu: paths::QEMU_RULES.into() }
+    }
+
+    /// A running network's directory. It is called after the bridge, because the helper, which
+    /// looks there, knows nothing else.
+    pub fn room(&self, bridge: &IfName) -> Room {
+        Room(self.run.join(OsStr::from_bytes(bridge.as_bytes())))
+    }
+
+    /// Wait for one's turn to change anything. One lock for all networks: they share the free
+    /// subnets and the host's forwarding.
+    pub fn lock(&self) -> Result<Lock, Failure> {
+        make_directory(&self.run)?;
+        let path = self.run.join("lock");
+        Lock::wait(&path).map_err(|error| Failure::new("lock", path.display(), io(&error)))
+    }
+
+    /// Remove the run directory and its lock files when no network is left in it.
+    pub fn tidy(&self, lock: Lock) {
+        let ours = |name: &OsStr| name == "lock" || name == "turns";
+        let Ok(entries) = std::fs::read_dir(&self.run) else { return };
+        if entries.flatten().all(|entry| ours(&entry.file_name())) {
+            let _ = std::fs::remove_file(self.run.join("turns"));
+            let _ = lock.remove();
+            // Not empty any more: somebody else is coming up.
+            let _ = std::fs::remove_dir(&self.run);
+        }
+    }
+}
+
+/// One running network's directory.
+#[derive(Clone, Debug)]
+pub struct Room(PathBuf);
+
+impl Room {
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The record of what `up` did.
+    pub fn record(&self) -> PathBuf {
+        self.0.join("record.json")
+    }
+
+    /// The helper's record.
+    pub fn port(&self) -> PathBuf {
+        self.0.join(paths::PORT_FILE)
+    }
+
+    /// The server's file.
+    pub fn dnsmasq(&self) -> PathBuf {
+        self.0.join(dnsmasq::CONFIGURATION_FILE)
+    }
+
+    /// The server's number.
+    pub fn dnsmasq_pid(&self) -> PathBuf {
+        self.0.join(dnsmasq::PID_FILE)
+    }
+
+    /// The leases.
+    pub fn leases(&self) -> PathBuf {
+        self.0.join(dnsmasq::LEASE_FILE)
+    }
+
+    /// Held by the keeper, its number in it.
+    pub fn keeper(&self) -> PathBuf {
+        self.0.join("keeper")
+    }
+
+    /// Make it.
+    pub fn make(&self) -> Result<(), Failure> {
+        make_directory(&self.0)
+    }
+}
+
+/// Make a directory that everybody may read, with its parents.
+pub fn make_directory(path: &Path) -> Result<(), Failure> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path)
+        .map_err(|error| Failure::new("make directory", path.display(), io(&error)))
+}
+
+/// Write a file whole: it is either the old one or the new one, whatever happens.
+pub fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let attempt = || -> std::io::Result<()> {
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        let mut file = tempfile::Builder::new().prefix(".vmnet-").tempfile_in(directory)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    attempt().map_err(|error| Failure::new("write", path.display(), io(&error)))
+}
+
+/// Read a file that may be absent, up to 1 MiB.
+pub fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    use std::io::Read;
+    let attempt = || -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(1 << 20).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match attempt() {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::new("read", path.display(), io(&error))),
+    }
+}

@@ -1,0 +1,69 @@
+//! Printing: never a panic, never a control byte of a stranger, and a reader that went away is no
+//! error.
+
+use comfy_table::{Table, presets};
+use std::io::{Write, stderr, stdout};
+use vmnet_sys::syslog::{self, Topic};
+
+/// One sentence on standard error, perhaps a hint below it.
+pub fn error(sentence: &str, hint: Option<&str>) {
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    let _ = stderr().write_all(format!("vmnet: {sentence}\n{hint}").as_bytes());
+}
+
+/// Text on standard output. When nobody reads any more, there is nobody to tell.
+pub fn text(text: &str) {
+    let mut out = stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// One line on standard output.
+pub fn line(line: &str) {
+    text(&format!("{line}\n"));
+}
+
+/// A value as JSON.
+pub fn json(value: &serde_json::Value) {
+    line(&format!("{value:#}"));
+}
+
+/// A table, its columns aligned, without frames.
+pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    for row in rows {
+        table.add_row(row);
+    }
+    // Each cell is padded by one space on both sides.
+    let lines: Vec<String> =
+        table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
+    line(&lines.join("\n"));
+}
+
+/// A line in the log of a service: standard error in the foreground, where systemd and runit read
+/// it, the system log in the background.
+#[derive(Clone, Copy, Debug)]
+pub enum Log {
+    /// Standard error.
+    Foreground,
+    /// The system log.
+    Background,
+}
+
+impl Log {
+    /// Something was done.
+    pub fn info(self, sentence: &str) {
+        match self {
+            Self::Foreground => error(sentence, None),
+            Self::Background => drop(syslog::send("vmnet", Topic::Service, sentence)),
+        }
+    }
+
+    /// Something could not be done.
+    pub fn trouble(self, sentence: &str) {
+        match self {
+            Self::Foreground => error(sentence, None),
+            Self::Background => drop(syslog::send("vmnet", Topic::Trouble, sentence)),
+        }
+    }
+}

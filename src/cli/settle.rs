@@ -1,0 +1,123 @@
+//! Which subnet a network gets: the one it has, the one its file gives, the one remembered, or
+//! the first that is free.
+
+use crate::failure::{Failure, network};
+use crate::host;
+use crate::links::Seen;
+use crate::networks;
+use crate::places::Places;
+use crate::record::{self, Memory, Record};
+use crate::say;
+use vmnet_model::name::NetName;
+use vmnet_model::network::{Network, SubnetChoice, Wanted};
+use vmnet_model::search::{self, Taken};
+use vmnet_model::subnet::Subnet;
+
+/// Settle what the file leaves open. Call it under the lock: what is chosen is written down at
+/// once, unless this is only a rehearsal.
+pub fn settle(
+    places: &Places,
+    network: &Network,
+    seen: &Seen,
+    record: Option<&Record>,
+    rehearsal: bool,
+) -> Result<Wanted, Failure> {
+    let subnet = match network.subnet {
+        SubnetChoice::Fixed(subnet) => {
+            fixed(places, network, subnet, seen)?;
+            subnet
+        }
+        SubnetChoice::Auto => match record.and_then(Record::subnet) {
+            // Never another one under guests that have addresses in it.
+            Some(subnet) => subnet,
+            None => chosen(places, network, seen, rehearsal)?,
+        },
+    };
+    Ok(network.settle(subnet, &host::machine()))
+}
+
+fn chosen(places: &Places, wanted: &Network, seen: &Seen, rehearsal: bool) -> Result<Subnet, Failure> {
+    let taken = taken(places, wanted, seen);
+    let remembered = Memory::subnet_of(places, &wanted.name)?;
+    if let Some(subnet) = remembered {
+        match search::conflict(subnet, &taken) {
+            None => return Ok(subnet),
+            Some(other) => say::error(
+                &format!(
+                    "{} moves from its subnet {subnet}, which {} took meanwhile",
+                    network(&wanted.name),
+                    other.reason
+                ),
+                None,
+            ),
+        }
+    }
+    let subnet =
+        search::first_free(&taken).map_err(|error| Failure::new("start", network(&wanted.name), error))?;
+    if !rehearsal {
+        Memory::remember(places, &wanted.name, subnet)?;
+    }
+    Ok(subnet)
+}
+
+/// A subnet that an administrator chose may lie inside a wider route: the narrower one wins. It
+/// may not hold or equal one that somebody else has.
+fn fixed(places: &Places, wanted: &Network, subnet: Subnet, seen: &Seen) -> Result<(), Failure> {
+    let mut taken = on_host(wanted, seen);
+    taken.extend(of_others(places, &wanted.name));
+    taken.retain(|other| other.subnet.length() >= subnet.length());
+    match search::conflict(subnet, &taken) {
+        None => Ok(()),
+        Some(other) => {
+            let cause = format!("subnet {subnet} overlaps {} of {}", other.subnet, other.reason);
+            Err(Failure::new("start", network(&wanted.name), cause))
+        }
+    }
+}
+
+/// Everything an automatic choice keeps clear of.
+fn taken(places: &Places, wanted: &Network, seen: &Seen) -> Vec<Taken> {
+    let mut taken = on_host(wanted, seen);
+    taken.extend(of_others(places, &wanted.name));
+    taken.extend(host::claimed());
+    taken
+}
+
+/// Addresses and routes of the host, but for our own bridge's.
+fn on_host(wanted: &Network, seen: &Seen) -> Vec<Taken> {
+    let bridge = wanted.name.bridge();
+    let own = seen.links.iter().find(|link| link.name == bridge).map(|link| link.index);
+    let name = |index: Option<u32>| {
+        let link = seen.links.iter().find(|link| Some(link.index) == index);
+        link.map_or_else(|| "the host".to_owned(), |link| format!("interface {}", link.name))
+    };
+    let addresses = seen.addresses.iter().filter(|address| Some(address.index) != own);
+    let addresses = addresses.map(|a| Taken { subnet: a.subnet(), reason: name(Some(a.index)) });
+    let routes = seen.routes.iter().filter(|route| own.is_none() || route.interface != own);
+    let routes = routes
+        .filter(|route| search::counts(route.destination))
+        .map(|r| Taken { subnet: r.destination, reason: format!("a route by {}", name(r.interface)) });
+    addresses.chain(routes).collect()
+}
+
+/// Subnets of our own other networks, up or down.
+fn of_others(places: &Places, own: &NetName) -> Vec<Taken> {
+    let mut taken = Vec::new();
+    let mut add = |name: &str, subnet: Option<Subnet>| {
+        if name != own.as_str() {
+            taken.extend(subnet.map(|subnet| Taken { subnet, reason: network(name) }));
+        }
+    };
+    for (_, record) in record::all(places).unwrap_or_default() {
+        add(&record.network, record.subnet());
+    }
+    for name in Memory::names(places) {
+        add(name.as_str(), Memory::subnet_of(places, &name).ok().flatten());
+    }
+    for name in networks::names(places).unwrap_or_default() {
+        if let Ok(Network { subnet: SubnetChoice::Fixed(subnet), .. }) = networks::read(places, &name) {
+            add(name.as_str(), Some(subnet));
+        }
+    }
+    taken
+}

@@ -1,0 +1,117 @@
+//! Bringing a network up, or making it again what its file says. `vmnet up` and the keeper share it.
+
+use crate::apply::Work;
+use crate::failure::{Failure, network};
+use crate::host;
+use crate::links::{Links, Seen};
+use crate::look;
+use crate::networks;
+use crate::places::{Places, Room};
+use crate::record::{Phase, Record};
+use crate::settle::settle;
+use crate::take_down;
+use vmnet_model::name::NetName;
+use vmnet_model::network::{Network, Wanted};
+use vmnet_model::plan::{self, Goal, Step};
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Raised {
+    /// The network as it is now.
+    pub wanted: Wanted,
+    /// What was done, or would be.
+    pub steps: Vec<Step>,
+}
+
+/// Everything that is known before a plan is made.
+pub struct Outlook {
+    /// The network, rendered.
+    pub goal: Goal,
+    /// Its run directory.
+    pub room: Room,
+    /// Its record, if it is up or half up.
+    pub record: Option<Record>,
+    /// The host's links, addresses and routes.
+    pub host: Seen,
+    /// The host as far as this network is concerned.
+    pub seen: plan::Seen,
+}
+
+/// Look at a network and its host.
+pub async fn look(
+    places: &Places,
+    links: &Links,
+    wanted: &Network,
+    rehearsal: bool,
+) -> Result<Outlook, Failure> {
+    let failed = |cause: &dyn std::fmt::Display| Failure::new("look at", network(&wanted.name), cause);
+    let host = links.snapshot().await.map_err(|error| failed(&error))?;
+    let room = places.room(&wanted.name.bridge());
+    let record = Record::read(&room)?;
+    if let Some(other) = record.as_ref().filter(|record| record.network != wanted.name.as_str()) {
+        return Err(failed(&format!("its bridge belongs to {}", network(&other.network))));
+    }
+    let wanted = settle(places, wanted, &host, record.as_ref(), rehearsal)?;
+    let goal = Goal::new(wanted, &host::place(&room));
+    let seen = look::network(&room, &goal, record.as_ref(), &host.links, &host.addresses)?;
+    Ok(Outlook { goal, room, record, host, seen })
+}
+
+/// Only say what would be done.
+pub async fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Failure> {
+    let wanted = networks::read(places, name).map_err(|why| why.failure("start", name))?;
+    let links = Links::open().map_err(|error| Failure::new("start", network(name), error))?;
+    let outlook = look(places, &links, &wanted, true).await?;
+    let steps = plan(&outlook)?;
+    Ok(Raised { wanted: outlook.goal.wanted, steps })
+}
+
+/// Make it so. A network that was down is down again after a failure; one that was up stays up.
+pub async fn raise(places: &Places, name: &NetName) -> Result<Raised, Failure> {
+    let wanted = networks::read(places, name).map_err(|why| why.failure("start", name))?;
+    let lock = places.lock()?;
+    let result = raise_locked(places, &wanted).await;
+    if result.is_err() {
+        places.tidy(lock);
+    }
+    result
+}
+
+async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failure> {
+    let links = Links::open().map_err(|error| Failure::new("start", network(&wanted.name), error))?;
+    let outlook = look(places, &links, wanted, false).await?;
+    let steps = plan(&outlook)?;
+    let Outlook { goal, room, record: earlier, host, .. } = outlook;
+    let settled = earlier.as_ref().is_some_and(|record| record.phase == Phase::Up);
+    let mut record = Record::begin(&goal.wanted, goal.forwards(), earlier.as_ref());
+    if steps.is_empty() && settled && earlier.as_ref() == Some(&record) {
+        return Ok(Raised { wanted: goal.wanted, steps });
+    }
+    if steps.contains(&Step::EnableForwarding) && record.forwarding_was.is_none() {
+        record.forwarding_was = host::forwarding();
+    }
+    record.write(&room)?;
+    let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
+    let mut work = Work { links: &links, goal: &goal, room: &room, record: &mut record, index };
+    let done = work.apply(&steps).await;
+    let finished = done.and_then(|()| {
+        record.phase = Phase::Up;
+        record.write(&room)
+    });
+    match finished {
+        Ok(()) => Ok(Raised { wanted: goal.wanted, steps }),
+        Err(failure) if settled => Err(failure),
+        Err(failure) => {
+            let left = take_down::undo(places, &links, &goal.wanted.bridge, &record).await;
+            Err(failure.and(&left))
+        }
+    }
+}
+
+fn plan(outlook: &Outlook) -> Result<Vec<Step>, Failure> {
+    let name = &outlook.goal.wanted.network.name;
+    plan::up(&outlook.goal, &outlook.seen).map_err(|conflict| {
+        Failure::new("start", network(name), conflict)
+            .hint("remove that link, or give the network another name")
+    })
+}

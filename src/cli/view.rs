@@ -1,0 +1,141 @@
+//! What a running network's parts look like to a reader: ports with their holders, leases with
+//! their age. `ports`, `leases`, `list` and `down` show them.
+
+use crate::failure::{Failure, network};
+use crate::links::{Links, SeenLink};
+use crate::look;
+use crate::places::{Room, read_file};
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
+use std::time::{SystemTime, UNIX_EPOCH};
+use vmnet_model::lease::{Lease, leases as parse};
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::IfName;
+use vmnet_model::port::PortTag;
+use vmnet_sys::caller::name_of;
+use vmnet_sys::process::program;
+
+/// One port and whoever holds it.
+pub struct Port {
+    /// The link.
+    pub link: SeenLink,
+    /// The holder, if the helper made it.
+    pub tag: Option<PortTag>,
+    /// The MACs seen behind it.
+    pub macs: Vec<MacAddr>,
+    /// The leases of those.
+    pub leases: Vec<Lease>,
+}
+
+/// The ports of a bridge, with what is known of each.
+pub async fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Port>, Failure> {
+    let failed = |error| Failure::new("look up", format!("bridge '{bridge}'"), error);
+    let Some(link) = links.find(bridge).await.map_err(failed)? else { return Ok(Vec::new()) };
+    let known = links.fdb(link.index).await.map_err(failed)?;
+    let leases = leases(room)?;
+    let port = |link: SeenLink| {
+        let macs: Vec<MacAddr> =
+            known.iter().filter(|(port, _)| *port == link.index).map(|(_, mac)| *mac).collect();
+        Port {
+            tag: link.alias.as_deref().and_then(|alias| PortTag::parse(alias.as_bytes())),
+            leases: leases.iter().filter(|lease| macs.contains(&lease.mac)).cloned().collect(),
+            macs,
+            link,
+        }
+    };
+    Ok(look::ports(links, bridge).await?.into_iter().map(port).collect())
+}
+
+impl Port {
+    /// Column heads of [`Port::row`].
+    pub const HEAD: [&'static str; 7] = ["PORT", "USER", "PID", "PROGRAM", "MAC", "ADDRESS", "NAME"];
+
+    /// As a row of a table.
+    pub fn row(&self) -> Vec<String> {
+        let dash = || "-".to_owned();
+        let tag = self.tag.as_ref();
+        let list = |words: Vec<String>| if words.is_empty() { dash() } else { words.join(" ") };
+        vec![
+            self.link.name.to_string(),
+            tag.map_or_else(dash, |tag| name_of(tag.uid)),
+            tag.map_or_else(dash, |tag| tag.pid.to_string()),
+            tag.and_then(|tag| program(tag.pid))
+                .unwrap_or_else(|| self.link.kind.clone().unwrap_or_else(dash)),
+            list(self.macs.iter().map(ToString::to_string).collect()),
+            list(self.leases.iter().map(|lease| lease.address.to_string()).collect()),
+            list(self.leases.iter().filter_map(|lease| lease.name.clone()).collect()),
+        ]
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> Value {
+        let tag = self.tag.as_ref();
+        json!({
+            "port": self.link.name.to_string(),
+            "kind": self.link.kind,
+            "uid": tag.map(|tag| tag.uid),
+            "user": tag.map(|tag| name_of(tag.uid)),
+            "pid": tag.map(|tag| tag.pid),
+            "program": tag.and_then(|tag| program(tag.pid)),
+            "macs": self.macs.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "leases": self.leases.iter().map(lease_json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// In a few words, for a list of those in the way.
+    pub fn phrase(&self) -> String {
+        match &self.tag {
+            Some(tag) => format!("{} (user {}, pid {})", self.link.name, name_of(tag.uid), tag.pid),
+            None => self.link.name.to_string(),
+        }
+    }
+}
+
+/// The leases of a network; those that have run out are left out.
+pub fn leases(room: &Room) -> Result<Vec<Lease>, Failure> {
+    let text = read_file(&room.leases())?.unwrap_or_default();
+    let now = now();
+    let mut leases = parse(&text);
+    leases.retain(|lease| lease.expires.is_none_or(|end| end > now));
+    leases.sort_by_key(|lease| (lease.address, lease.mac));
+    Ok(leases)
+}
+
+/// A lease as JSON. `expires` is in seconds since 1970, `left` in seconds; both null for ever.
+pub fn lease_json(lease: &Lease) -> Value {
+    json!({
+        "address": lease.address.to_string(),
+        "mac": lease.mac.to_string(),
+        "name": lease.name,
+        "expires": lease.expires,
+        "left": lease.expires.map(|end| end.saturating_sub(now())),
+    })
+}
+
+/// How long a lease still lasts, in words.
+pub fn time_left(lease: &Lease) -> String {
+    let Some(end) = lease.expires else { return "for ever".to_owned() };
+    let left = end.saturating_sub(now());
+    match left {
+        0..60 => format!("{left}s"),
+        60..3600 => format!("{}m", left / 60),
+        3600..86_400 => format!("{}h{:02}m", left / 3600, left % 3600 / 60),
+        _ => format!("{}d{:02}h", left / 86_400, left % 86_400 / 3600),
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// A network that must be up for this verb, and is not.
+pub fn not_up(act: &'static str, name: impl std::fmt::Display) -> Failure {
+    Failure::new(act, network(&name), "it is not up")
+        .hint(format!("'vmnet up {name}' brings it up"))
+        .exit(crate::failure::Exit::NotUp)
+}
+
+/// An address with its prefix length.
+pub fn with_length(address: Ipv4Addr, length: u8) -> String {
+    format!("{address}/{length}")
+}
