@@ -73,9 +73,11 @@ impl Work<'_> {
     /// Load the table and keep how nft shows it, by which a later look knows it again.
     fn load_ruleset(&mut self) -> Result<(), Failure> {
         nft::load(&self.goal.ruleset).map_err(|error| self.failed(error))?;
+        // From here on there is something to remove, whether or not nft will show it.
+        self.record.ruleset = Some(Loaded::new(&self.goal.ruleset, ""));
         let table = self.goal.wanted.network.name.table();
         let listing = nft::list_table("inet", &table).map_err(|error| self.failed(error))?;
-        self.record.ruleset = listing.map(|listing| Loaded::new(&self.goal.ruleset, &listing));
+        self.record.ruleset = Some(Loaded::new(&self.goal.ruleset, &listing.unwrap_or_default()));
         Ok(())
     }
 

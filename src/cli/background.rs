@@ -22,12 +22,15 @@ const UNIT_DIRECTORIES: [&str; 4] = [
     "/lib/systemd/system",
 ];
 
-/// Start a keeper if none is there, and wait until it is ready.
+/// Start a keeper of our own if none is there, and wait until it is ready.
 pub fn ensure_keeper(places: &Places, name: &NetName) -> Result<(), Failure> {
-    if process::keeper(&places.room(&name.bridge())).is_some() {
-        return Ok(());
-    }
-    if is_default(places) && systemd_knows_us() { start_unit(name) } else { start_process(places, name) }
+    if process::keeper(&places.room(&name.bridge())).is_some() { Ok(()) } else { start_process(places, name) }
+}
+
+/// Is systemd to keep the network? Then it also starts it: servers that we started would belong
+/// to the caller's session and end with it.
+pub fn is_unit(places: &Places) -> bool {
+    is_default(places) && systemd_knows_us()
 }
 
 /// A unit knows only the directories fixed at build time.
@@ -43,7 +46,8 @@ fn systemd_knows_us() -> bool {
         && UNIT_DIRECTORIES.iter().any(|directory| Path::new(directory).join("vmnet@.service").exists())
 }
 
-fn start_unit(name: &NetName) -> Result<(), Failure> {
+/// Let systemd start the unit, which is ready when the network is up.
+pub fn start_unit(name: &NetName) -> Result<(), Failure> {
     let unit = format!("vmnet@{name}.service");
     let failed = |cause: &dyn std::fmt::Display| {
         Failure::new("keep", network(name), cause).hint(format!("'journalctl -u {unit}' says more"))

@@ -18,8 +18,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 use vmnet_model::name::NetName;
-use vmnet_sys::lock::Lock;
-use vmnet_sys::process::{Process, adopt_orphans, reap};
+use vmnet_sys::lock::Claim;
+use vmnet_sys::process::{Process, adopt_orphans, reap_all};
 
 /// So many repairs in a row, one after the other at once; then one each [`PAUSE`], so that a
 /// fight with another program costs little.
@@ -36,7 +36,7 @@ pub struct Keeper<'a> {
     links: Links,
     watch: Watch,
     signals: Signals,
-    _lock: Lock,
+    _claim: Claim,
 }
 
 struct Signals {
@@ -44,6 +44,7 @@ struct Signals {
     interrupt: Signal,
     leave: Signal,
     reload: Signal,
+    child: Signal,
 }
 
 /// What happened.
@@ -60,21 +61,21 @@ enum Turn {
     Nothing,
 }
 
-/// The lock that says who keeps a network; none if somebody does.
-pub fn claim(room: &Room) -> Result<Option<Lock>, Failure> {
+/// The file that says who keeps a network; none if somebody does.
+pub fn claim(room: &Room) -> Result<Option<Claim>, Failure> {
     room.make()?;
     let path = room.keeper();
     let failed = |error: std::io::Error| Failure::new("lock", path.display(), io(&error));
-    let Some(lock) = Lock::try_now(&path).map_err(failed)? else { return Ok(None) };
-    let mut file = lock.file();
+    let Some(claim) = Claim::try_now(&path).map_err(failed)? else { return Ok(None) };
+    let mut file = claim.file();
     file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
     file.write_all(format!("{}\n", std::process::id()).as_bytes()).map_err(failed)?;
-    Ok(Some(lock))
+    Ok(Some(claim))
 }
 
 impl<'a> Keeper<'a> {
     /// Take over a network. From here on signals are heeded and changes noticed.
-    pub fn new(places: &'a Places, name: &'a NetName, log: Log, lock: Lock) -> Result<Self, Failure> {
+    pub fn new(places: &'a Places, name: &'a NetName, log: Log, claim: Claim) -> Result<Self, Failure> {
         let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(name), cause);
         let catch = |kind| signal(kind).map_err(|error| failed(&io(&error)));
         // dnsmasq becomes a daemon under our eyes; without this its end would never be reaped.
@@ -91,8 +92,9 @@ impl<'a> Keeper<'a> {
                 interrupt: catch(SignalKind::interrupt())?,
                 leave: catch(SignalKind::user_defined2())?,
                 reload: catch(SignalKind::hangup())?,
+                child: catch(SignalKind::child())?,
             },
-            _lock: lock,
+            _claim: claim,
         })
     }
 
@@ -100,6 +102,8 @@ impl<'a> Keeper<'a> {
     pub async fn keep(mut self) -> Result<(), Failure> {
         let (mut repairs, mut last) = (0, Instant::now());
         loop {
+            // Nobody waits for a child of ours here: what we start is waited for while it runs.
+            reap_all();
             let server = process::server(&self.room);
             let turn = match (server, self.wants_server()) {
                 (None, true) => Turn::Lost("dnsmasq"),
@@ -138,7 +142,6 @@ impl<'a> Keeper<'a> {
             let up = matches!(Record::read(&self.room), Ok(Some(_)));
             return if up { Ok(Turn::Lost("the bridge")) } else { Ok(Turn::Leave) };
         };
-        let pid = server.as_ref().map(Process::pid);
         let server = server.map(listen_to).transpose().map_err(|error| self.failed(io(&error)))?;
         tokio::select! {
             _ = self.signals.terminate.recv() => Ok(Turn::Stop),
@@ -152,11 +155,8 @@ impl<'a> Keeper<'a> {
                 Some(_) => Turn::Nothing,
                 None => return Err(self.failed("the kernel's announcements ended")),
             }),
-            () = ended(server.as_ref()) => {
-                // A zombie of ours must not keep its number.
-                pid.into_iter().for_each(reap);
-                Ok(Turn::Nothing)
-            }
+            _ = self.signals.child.recv() => Ok(Turn::Nothing),
+            () = ended(server.as_ref()) => Ok(Turn::Nothing),
         }
     }
 

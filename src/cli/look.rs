@@ -48,6 +48,9 @@ fn bridge(link: &SeenLink, addresses: &[SeenAddress]) -> SeenBridge {
 /// an interrupted run left.
 fn ruleset(goal: &Goal, record: Option<&Record>) -> Result<State, Failure> {
     let Some(record) = record else { return Ok(State::Absent) };
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(State::Hidden);
+    }
     let table = goal.wanted.network.name.table();
     let listing =
         nft::list_table("inet", &table).map_err(|error| Failure::new("list", "the firewall", error))?;

@@ -51,6 +51,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     if nix::unistd::getuid() != nix::unistd::geteuid() {
         return Err(Failure::new("run", "vmnet", "it is installed setuid, which only the helper may be"));
     }
+    // What we make is for all to read, whatever the umask of root's shell.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let places = Places::new(arguments);
     match &arguments.verb {
         Verb::Up { name, dry_run, on_demand } => cmd::up::run(&places, name, *dry_run, *on_demand),

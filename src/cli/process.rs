@@ -6,8 +6,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::path::Path;
 use std::time::Duration;
-use vmnet_sys::lock::Lock;
-use vmnet_sys::process::{Process, command_line, reap};
+use vmnet_sys::lock::Claim;
+use vmnet_sys::process::{Process, command_line};
 
 /// How long a server may take to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,7 +27,6 @@ pub fn stop_server(room: &Room) -> std::io::Result<()> {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         process.signal(signal).or_else(ended)?;
         if process.wait(PATIENCE)? {
-            reap(process.pid());
             return Ok(());
         }
     }
@@ -41,13 +40,10 @@ fn ended(error: std::io::Error) -> std::io::Result<()> {
 
 /// The network's keeper, if one holds its lock.
 pub fn keeper(room: &Room) -> Option<Process> {
-    if !room.keeper().exists() {
+    if !Claim::is_held(&room.keeper()).ok()? {
         return None;
     }
-    match Lock::try_now(&room.keeper()) {
-        Ok(None) => Process::watch(number(&room.keeper())?).ok(),
-        _ => None,
-    }
+    Process::watch(number(&room.keeper())?).ok()
 }
 
 fn number(path: &Path) -> Option<Pid> {

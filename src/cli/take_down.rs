@@ -12,14 +12,31 @@ use vmnet_model::name::{IfName, NetName};
 use vmnet_model::plan::bridge_alias;
 use vmnet_tools::nft;
 
+/// How much a record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traces {
+    /// All that was done: it was kept step by step by the run that failed.
+    Exact,
+    /// What was about to be done: that run may have been killed anywhere.
+    OnDisk,
+}
+
 /// Undo everything the record tells of. Call it under the lock. What could not be undone is
 /// answered, and the record is then kept, so that `down` can be tried again.
-pub async fn undo(places: &Places, links: &Links, bridge: &IfName, record: &Record) -> Vec<String> {
+pub async fn undo(
+    places: &Places,
+    links: &Links,
+    bridge: &IfName,
+    record: &Record,
+    traces: Traces,
+) -> Vec<String> {
     let room = places.room(bridge);
     let mut left = Vec::new();
     let mut note = |result: Result<(), String>| left.extend(result.err());
     note(process::stop_server(&room).map_err(|error| format!("cannot stop dnsmasq: {}", io(&error))));
-    note(remove_table(&record.network));
+    if traces == Traces::OnDisk || record.ruleset.is_some() {
+        note(remove_table(&record.network));
+    }
     note(restore_forwarding(places, bridge, record).map_err(|failure| failure.to_string()));
     note(remove_bridge(links, bridge, record).await);
     if left.is_empty() {
@@ -69,6 +86,20 @@ fn remove_room(room: &Room) -> Result<(), String> {
     }
 }
 
+/// Remove what a keeper leaves that took over a network just as it went down: a directory with
+/// nothing but its own file in it.
+pub fn sweep(places: &Places, room: &Room) -> Result<(), Failure> {
+    if !room.path().exists() || room.record().exists() {
+        return Ok(());
+    }
+    let lock = places.lock()?;
+    if !room.record().exists() {
+        remove_room(room).map_err(|cause| Failure::new("tidy", room.path().display(), cause))?;
+    }
+    places.tidy(lock);
+    Ok(())
+}
+
 /// Take it down under the lock, whoever asks.
 pub async fn take_down(places: &Places, links: &Links, name: &NetName) -> Result<(), Failure> {
     let bridge = name.bridge();
@@ -77,7 +108,7 @@ pub async fn take_down(places: &Places, links: &Links, name: &NetName) -> Result
         places.tidy(lock);
         return Ok(());
     };
-    let left = undo(places, links, &bridge, &record).await;
+    let left = undo(places, links, &bridge, &record, Traces::OnDisk).await;
     places.tidy(lock);
     match left.split_first() {
         None => Ok(()),

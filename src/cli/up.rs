@@ -9,7 +9,7 @@ use crate::networks;
 use crate::places::{Places, Room};
 use crate::record::{Phase, Record};
 use crate::settle::settle;
-use crate::take_down;
+use crate::take_down::{self, Traces};
 use vmnet_model::name::NetName;
 use vmnet_model::network::{Network, Wanted};
 use vmnet_model::plan::{self, Goal, Step};
@@ -102,7 +102,7 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
         Ok(()) => Ok(Raised { wanted: goal.wanted, steps }),
         Err(failure) if settled => Err(failure),
         Err(failure) => {
-            let left = take_down::undo(places, &links, &goal.wanted.bridge, &record).await;
+            let left = take_down::undo(places, &links, &goal.wanted.bridge, &record, Traces::Exact).await;
             Err(failure.and(&left))
         }
     }

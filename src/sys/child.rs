@@ -4,7 +4,7 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
-use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, killpg, signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, setgroups, setresgid, setresuid, setsid};
 use std::io::{self, Read};
@@ -49,11 +49,14 @@ fn begin_clean() -> io::Result<()> {
         // SAFETY: sets a default action, installs no handler.
         unsafe { signal(number, SigHandler::SigDfl) }?;
     }
+    // A caller's blocked SIGTERM would make root's servers deaf, and would outlive it.
+    SigSet::empty().thread_set_mask()?;
     setgroups(&[])?;
     let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
     setresgid(wheel, wheel, wheel)?;
     setresuid(root, root, root)?;
     umask(Mode::from_bits_truncate(0o022));
+    calm_scheduling();
     // A caller's small limits would make root's programs fail half-way. In a container without
     // CAP_SYS_RESOURCE a hard limit cannot be raised; then it is the container's own, and stays.
     for limit in [Resource::RLIMIT_FSIZE, Resource::RLIMIT_DATA, Resource::RLIMIT_AS, Resource::RLIMIT_CPU] {
@@ -63,6 +66,16 @@ fn begin_clean() -> io::Result<()> {
     let _ = setrlimit(Resource::RLIMIT_STACK, 8 << 20, RLIM_INFINITY);
     let _ = setrlimit(Resource::RLIMIT_NOFILE, 1024, 524_288);
     Ok(())
+}
+
+/// A caller's low priority would be root's too. Where it cannot be raised it stays.
+fn calm_scheduling() {
+    // SAFETY: numbers and a valid, zeroed parameter block; both calls act on this process alone.
+    unsafe {
+        let normal: libc::sched_param = std::mem::zeroed();
+        let _ = libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const normal);
+        let _ = libc::setpriority(libc::PRIO_PROCESS, 0, 0);
+    }
 }
 
 fn wait(child: &mut Child, words: Option<OwnedFd>, limit: Duration) -> io::Result<Outcome> {
@@ -83,7 +96,8 @@ fn wait(child: &mut Child, words: Option<OwnedFd>, limit: Duration) -> io::Resul
             Err(errno) => return Err(errno.into()),
         };
         if ready == 0 {
-            let _ = kill(pid, Signal::SIGTERM);
+            // It leads a group of its own, its tools among it.
+            let _ = killpg(pid, Signal::SIGTERM);
             return Ok(Outcome::TimedOut);
         }
         let happened: Vec<bool> = sources.iter().map(|s| s.any().unwrap_or(false)).collect();

@@ -12,7 +12,7 @@ const TRIES: usize = 1000;
 /// An exclusive lock on a file. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    _file: File,
     path: PathBuf,
 }
 
@@ -26,33 +26,10 @@ impl Lock {
             let file = lock_file(path)?;
             file.lock()?;
             if still_there(&file, path) {
-                return Ok(Self { file, path: path.to_owned() });
+                return Ok(Self { _file: file, path: path.to_owned() });
             }
         }
         Err(io::Error::other("the lock file keeps vanishing"))
-    }
-
-    /// The same, but none if somebody holds it.
-    ///
-    /// # Errors
-    /// It cannot be opened or locked.
-    pub fn try_now(path: &Path) -> io::Result<Option<Self>> {
-        for _ in 0..TRIES {
-            let file = lock_file(path)?;
-            match file.try_lock() {
-                Ok(()) if still_there(&file, path) => return Ok(Some(Self { file, path: path.to_owned() })),
-                Ok(()) => {}
-                Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
-                Err(std::fs::TryLockError::Error(error)) => return Err(error),
-            }
-        }
-        Err(io::Error::other("the lock file keeps vanishing"))
-    }
-
-    /// The file, to write into.
-    #[must_use]
-    pub fn file(&self) -> &File {
-        &self.file
     }
 
     /// Remove the file and give the lock back: whoever waits for it sees that and makes it anew.
@@ -82,6 +59,66 @@ fn still_there(file: &File, path: &Path) -> bool {
     (held.dev(), held.ino()) == (named.dev(), named.ino())
 }
 
+/// A file that says by its lock that somebody is at work, and in its text who. Unlike [`Lock`] it
+/// can be asked about without being taken.
+#[derive(Debug)]
+pub struct Claim(File);
+
+impl Claim {
+    /// Claim the file at `path`, made 0600 if absent; none if somebody has it.
+    ///
+    /// # Errors
+    /// It cannot be opened or locked.
+    pub fn try_now(path: &Path) -> io::Result<Option<Self>> {
+        let file = lock_file(path)?;
+        match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
+            Ok(_) => Ok(Some(Self(file))),
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Has somebody claimed the file at `path`?
+    ///
+    /// # Errors
+    /// It cannot be opened or asked about.
+    pub fn is_held(path: &Path) -> io::Result<bool> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let mut asked = whole_file();
+        fcntl(&file, FcntlArg::F_OFD_GETLK(&mut asked))?;
+        Ok(asked.l_type != short(libc::F_UNLCK))
+    }
+
+    /// The file, to write into.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+}
+
+fn short(number: libc::c_int) -> libc::c_short {
+    libc::c_short::try_from(number).unwrap_or_default()
+}
+
+fn whole_file() -> libc::flock {
+    span(0, 0)
+}
+
+/// A write lock on `length` bytes from `start`; 0 bytes means to the end.
+fn span(start: libc::off_t, length: libc::off_t) -> libc::flock {
+    libc::flock {
+        l_type: short(libc::F_WRLCK),
+        l_whence: short(libc::SEEK_SET),
+        l_start: start,
+        l_len: length,
+        l_pid: 0,
+    }
+}
+
 /// One user's turn: the byte of that number in a file that only root may open, so that no user
 /// can hold up another. Waits for the user's other helpers.
 ///
@@ -93,14 +130,6 @@ pub fn turn_of(uid: u32, directory: &Path) -> io::Result<File> {
         _ => {}
     }
     let file = lock_file(&directory.join("turns"))?;
-    let kind = |number: libc::c_int| libc::c_short::try_from(number).unwrap_or_default();
-    let byte = libc::flock {
-        l_type: kind(libc::F_WRLCK),
-        l_whence: kind(libc::SEEK_SET),
-        l_start: libc::off_t::from(uid),
-        l_len: 1,
-        l_pid: 0,
-    };
-    fcntl(&file, FcntlArg::F_OFD_SETLKW(&byte))?;
+    fcntl(&file, FcntlArg::F_OFD_SETLKW(&span(libc::off_t::from(uid), 1)))?;
     Ok(file)
 }

@@ -108,7 +108,13 @@ pub fn adopt_orphans() -> io::Result<()> {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
-/// Reap a child that has ended; nothing happens if it was not ours.
-pub fn reap(pid: Pid) {
-    let _ = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
+/// Reap every child that has ended, adopted ones included. Not while one of them is still to be
+/// waited for by whoever started it.
+pub fn reap_all() {
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    while let Ok(status) = waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+        if status == WaitStatus::StillAlive {
+            break;
+        }
+    }
 }

@@ -7,6 +7,7 @@ use crate::keeper::{self, Keeper};
 use crate::places::Places;
 use crate::process;
 use crate::say::Log;
+use crate::take_down;
 use crate::up::raise;
 use sd_notify::NotifyState;
 use std::fs::OpenOptions;
@@ -22,18 +23,19 @@ pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Fa
         if !background {
             raise(places, name).await?;
         }
-        let Some(lock) = keeper::claim(&room)? else {
+        let Some(claim) = keeper::claim(&room)? else {
             return already_kept(name, &room, background);
         };
         let log = if background { Log::Background } else { Log::Foreground };
-        let keeper = Keeper::new(places, name, log, lock)?;
+        let keeper = Keeper::new(places, name, log, claim)?;
         if background {
             detach(name)?;
         } else {
             let _ = sd_notify::notify(&[NotifyState::Ready]);
         }
-        keeper.keep().await?;
-        Ok(Exit::Done)
+        let kept = keeper.keep().await;
+        take_down::sweep(places, &room)?;
+        kept.map(|()| Exit::Done)
     })
 }
 

@@ -1,10 +1,11 @@
 //! `vmnet up NAME`
 
 use super::{in_runtime, need_root};
-use crate::background::ensure_keeper;
+use crate::background;
 use crate::failure::{Exit, Failure, network};
 use crate::networks;
 use crate::places::Places;
+use crate::process;
 use crate::record::{Phase, Record};
 use crate::say;
 use crate::up::{Raised, raise, rehearse};
@@ -22,13 +23,20 @@ pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> R
         if !file.on_demand {
             return Err(Failure::new("start", network(name), "its file says on_demand = false"));
         }
+        // A caller who is first in line for the kernel's killer must not make root's servers so.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "0");
         if came_up_meanwhile(places, name)? {
             return Ok(Exit::Done);
         }
     }
     in_runtime(async {
+        if background::is_unit(places) && process::keeper(&places.room(&name.bridge())).is_none() {
+            // What can be seen to be wrong is told here, and not in the unit's log.
+            rehearse(places, name).await?;
+            background::start_unit(name)?;
+        }
         let raised = raise(places, name).await?;
-        ensure_keeper(places, name)?;
+        background::ensure_keeper(places, name)?;
         say_up(&raised);
         Ok(Exit::Done)
     })
@@ -41,7 +49,7 @@ fn came_up_meanwhile(places: &Places, name: &NetName) -> Result<bool, Failure> {
     let record = Record::read(&places.room(&name.bridge()))?;
     drop(lock);
     let up = record.is_some_and(|record| record.phase == Phase::Up);
-    Ok(up && crate::process::keeper(&places.room(&name.bridge())).is_some())
+    Ok(up && process::keeper(&places.room(&name.bridge())).is_some())
 }
 
 fn show_plan(raised: &Raised) -> Exit {

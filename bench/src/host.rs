@@ -1,0 +1,101 @@
+//! The throw-away host that the bench runs in (`bench/run` makes it): programs run as root, the
+//! bench itself as a plain user, and the rule files that let that user in.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Our helper.
+pub const HELPER: &str = "/usr/local/libexec/vmnet-bridge-helper";
+/// Our companion.
+pub const VMNET: &str = "/usr/local/sbin/vmnet";
+/// QEMU's helper, where Debian puts it.
+pub const QEMU_HELPER: &str = "/usr/lib/qemu/qemu-bridge-helper";
+/// What `floor.c` becomes.
+pub const FLOOR: &str = "/usr/local/libexec/vmnet-bench-floor";
+/// A bridge that is there, made by hand.
+pub const BRIDGE: &str = "br0";
+/// The network of ours that is measured: the built-in one.
+pub const NETWORK: &str = "brmgr0";
+/// The plain user.
+const USER: u32 = 1000;
+
+/// Run a program as root to its end; the time it took.
+///
+/// # Errors
+/// It could not be started or failed; with its words.
+pub fn run(words: &[&str]) -> io::Result<Duration> {
+    let Some((program, rest)) = words.split_first() else { return Err(io::ErrorKind::InvalidInput.into()) };
+    // A file, not a pipe: a daemon that keeps it open must not hold us up.
+    let said = Path::new("/tmp/said");
+    let mut command = Command::new(program);
+    command.args(rest).stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(said)?);
+    let started = Instant::now();
+    let status = command.status()?;
+    let took = started.elapsed();
+    if status.success() {
+        return Ok(took);
+    }
+    let said = std::fs::read_to_string(said).unwrap_or_default();
+    Err(io::Error::other(format!("`{}`: {status}: {}", words.join(" "), said.trim_end())))
+}
+
+/// Run several commands, a line each.
+///
+/// # Errors
+/// The first that fails.
+pub fn script(lines: &str) -> io::Result<()> {
+    for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+        run(&line.split_whitespace().collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+/// Run many `ip` commands, a line each, in one process.
+///
+/// # Errors
+/// One fails.
+pub fn ip_batch(options: &[&str], lines: &str) -> io::Result<()> {
+    std::fs::write("/tmp/batch", lines)?;
+    let mut words = vec!["ip"];
+    words.extend_from_slice(options);
+    words.extend(["-batch", "/tmp/batch"]);
+    run(&words).map(drop)
+}
+
+/// This program again, as the plain user without groups or rights.
+///
+/// # Errors
+/// It does not know its own path.
+pub fn as_user(words: &[String]) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    // With a change of user, std empties the list of groups too.
+    command.args(words).env_clear().uid(USER).gid(USER);
+    Ok(command)
+}
+
+/// The first of these programs that is there.
+#[must_use]
+pub fn find(places: &[&str]) -> Option<PathBuf> {
+    places.iter().map(PathBuf::from).find(|place| place.exists())
+}
+
+/// Let the plain user onto both bridges, and make the one that is no network of ours.
+///
+/// # Errors
+/// A step failed.
+pub fn prepare() -> io::Result<()> {
+    std::fs::create_dir_all("/etc/vmnet")?;
+    std::fs::create_dir_all("/etc/qemu")?;
+    std::fs::write("/etc/qemu/bridge.conf", format!("allow {BRIDGE}\n"))?;
+    std::fs::write("/etc/vmnet/bridge.conf", format!("allow {NETWORK}\n"))?;
+    script(&format!(
+        "chmod 0666 /dev/net/tun
+         chmod 4755 {QEMU_HELPER}
+         ip link add {BRIDGE} type bridge
+         ip link set {BRIDGE} up
+         busybox syslogd -O /dev/null -S"
+    ))
+}
