@@ -5,11 +5,11 @@
 
 house_init=
 
-# Opens the house. Afterwards $house_root is its root directory as seen from here.
+# Opens the house. To be called at the root of the source tree.
 open_house() {
-	local tests=$1 line=
+	local line=
 	coproc HOUSE {
-		exec unshare --net --mount --pid --fork --kill-child --mount-proc bash "$tests/src/house.sh"
+		exec unshare --net --mount --pid --fork --kill-child --mount-proc bash tests/qemu/src/house.sh
 	}
 	# shellcheck disable=SC2153  # coproc sets it
 	house_unshare=$HOUSE_PID
@@ -18,9 +18,10 @@ open_house() {
 		echo "cannot make namespaces: root is needed, and a kernel with overlayfs" >&2
 		return 1
 	fi
-	# shellcheck disable=SC2034  # for who sources this
-	house_root=/proc/$house_init/root
 }
+
+# Its root directory as seen from here.
+house_root() { echo "/proc/$house_init/root"; }
 
 # Ends everything in the house, and waits until it is gone.
 close_house() {

@@ -3,8 +3,8 @@
 //! given by an absolute path that was fixed when this program was built.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
-use nix::sys::signal::{SigHandler, SigSet, Signal, killpg, signal};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, setgroups, setresgid, setresuid, setsid};
 use std::io::{self, Read};
@@ -45,10 +45,7 @@ pub fn run_as_root(program: &str, arguments: &[&str], limit: Duration) -> io::Re
 
 fn begin_clean() -> io::Result<()> {
     setsid()?;
-    for number in Signal::iterator().filter(|s| !matches!(s, Signal::SIGKILL | Signal::SIGSTOP)) {
-        // SAFETY: sets a default action, installs no handler.
-        unsafe { signal(number, SigHandler::SigDfl) }?;
-    }
+    default_signals();
     // A caller's blocked SIGTERM would make root's servers deaf, and would outlive it.
     SigSet::empty().thread_set_mask()?;
     setgroups(&[])?;
@@ -57,15 +54,43 @@ fn begin_clean() -> io::Result<()> {
     setresuid(root, root, root)?;
     umask(Mode::from_bits_truncate(0o022));
     calm_scheduling();
-    // A caller's small limits would make root's programs fail half-way. In a container without
-    // CAP_SYS_RESOURCE a hard limit cannot be raised; then it is the container's own, and stays.
     for limit in [Resource::RLIMIT_FSIZE, Resource::RLIMIT_DATA, Resource::RLIMIT_AS, Resource::RLIMIT_CPU] {
-        let _ = setrlimit(limit, RLIM_INFINITY, RLIM_INFINITY);
+        lift(limit, RLIM_INFINITY, RLIM_INFINITY);
     }
-    let _ = setrlimit(Resource::RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);
-    let _ = setrlimit(Resource::RLIMIT_STACK, 8 << 20, RLIM_INFINITY);
-    let _ = setrlimit(Resource::RLIMIT_NOFILE, 1024, 524_288);
+    lift(Resource::RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);
+    lift(Resource::RLIMIT_STACK, 8 << 20, RLIM_INFINITY);
+    lift(Resource::RLIMIT_NOFILE, 1024, 524_288);
     Ok(())
+}
+
+/// A caller's small limits would make root's programs fail half-way. In a container without
+/// CAP_SYS_RESOURCE no hard limit can be raised: there the soft one goes as far as it may.
+fn lift(limit: Resource, soft: u64, hard: u64) {
+    if setrlimit(limit, soft, hard).is_err()
+        && let Ok((_, hard)) = getrlimit(limit)
+    {
+        let _ = setrlimit(limit, soft.min(hard), hard);
+    }
+}
+
+/// Every signal's action back to the default, the two that glibc keeps for itself and will not
+/// name (32 and 33) included.
+fn default_signals() {
+    // All zero is the default action, no flags, no mask, in every architecture's struct sigaction.
+    let default = [0_usize; 8];
+    for number in 1..=64 {
+        // SAFETY: the kernel reads no more than its struct sigaction, which `default` is longer
+        // than, and writes nothing. SIGKILL and SIGSTOP are refused, as they should be.
+        let _ = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                default.as_ptr(),
+                std::ptr::null::<usize>(),
+                8_usize,
+            )
+        };
+    }
 }
 
 /// A caller's low priority would be root's too. Where it cannot be raised it stays.

@@ -193,9 +193,10 @@ impl House {
     #[track_caller]
     pub fn copy_in(&self, from: &Path, to: &str, mode: u32) {
         let bytes = fs::read(from).unwrap_or_else(|e| panic!("cannot read {}: {e}", from.display()));
-        // A program that is running cannot be written; replaced, it can.
-        let _ = fs::remove_file(self.outside_path(to));
-        self.write_file_for(to, mode, (0, 0), bytes);
+        // A program that is running cannot be written; replaced, it can, by many threads at once.
+        let draft = format!("{to}.{:?}", std::thread::current().id());
+        self.write_file_for(&draft, mode, (0, 0), bytes);
+        fs::rename(self.outside_path(&draft), self.outside_path(to)).expect("a program put in place");
     }
 
     /// Sets the mode of `/dev/net/tun` (0600 in a fresh house; QEMU's helper needs 0666).

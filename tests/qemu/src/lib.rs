@@ -7,13 +7,16 @@
 //! - [`snapshot`]: everything a network tool could leave behind, as comparable text
 //! - [`outside`]: an uplink, and "the Internet" at its other end
 //! - [`catch`]: the caller that gets a TAP from a helper, as QEMU would
+//! - [`companion`]: `vmnet` itself, and what its failures must look like
 //! - [`helper`]: the two helpers, and what each says about a request
 //! - [`difference`]: everything in which ours is meant to differ from QEMU's
 //! - [`guest`]: a small Linux under QEMU that reports what its network is like
+//! - [`station`]: a guest that is only a namespace, for traffic by the second instead of by the boot
 //! - [`skip`]: what a test says when it cannot run
 
 pub mod catch;
 pub mod command;
+pub mod companion;
 pub mod difference;
 pub mod guest;
 pub mod helper;
@@ -22,3 +25,4 @@ pub mod outside;
 pub mod process;
 pub mod skip;
 pub mod snapshot;
+pub mod station;

@@ -31,6 +31,7 @@ struct Settings {
     kind: String,
     number: Option<RawFd>,
     hold: bool,
+    persist: bool,
     no_new_privileges: bool,
     file_size: Option<u64>,
     patience: Duration,
@@ -97,6 +98,9 @@ fn main() {
         "microseconds": u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "tap": received.fds.first().map(|fd| describe(fd.as_fd())),
     });
+    if settings.persist {
+        received.fds.iter().for_each(|fd| persist(fd.as_fd()));
+    }
     println!("{report}");
     if settings.hold {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -124,6 +128,7 @@ fn settings(words: &[String]) -> Settings {
             "--kind" => settings.kind = value.to_owned(),
             "--number" => settings.number = Some(value.parse().expect("a number")),
             "--hold" => settings.hold = true,
+            "--persist" => settings.persist = true,
             "--no-new-privileges" => settings.no_new_privileges = true,
             "--file-size" => settings.file_size = Some(value.parse().expect("a number")),
             "--patience" => settings.patience = Duration::from_secs(value.parse().expect("seconds")),
@@ -251,6 +256,13 @@ fn wait(child: Pid, end: Instant) -> Option<WaitStatus> {
     // A setuid program cannot be killed by its caller once it is root; then its house ends it.
     let _ = kill(child, Signal::SIGKILL);
     None
+}
+
+/// Makes a TAP outlive its descriptors, which its holder may.
+fn persist(fd: BorrowedFd<'_>) {
+    // SAFETY: the argument is a number.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETPERSIST as libc::Ioctl, 1) };
+    assert_eq!(done, 0, "TUNSETPERSIST: {}", std::io::Error::last_os_error());
 }
 
 /// What kind of TAP a descriptor is, as far as a plain user can see.
