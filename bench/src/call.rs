@@ -30,8 +30,7 @@ pub struct Answer {
 /// # Errors
 /// It could not be started; not: it refused.
 pub fn call(program: &str, bridge: &str) -> io::Result<Answer> {
-    let (ours, theirs) =
-        socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
     let words = words(program, bridge, theirs.as_raw_fd()).map_err(io::Error::other)?;
     let (actions, attributes) = (PosixSpawnFileActions::init()?, PosixSpawnAttr::init()?);

@@ -38,7 +38,8 @@ impl Errand {
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let held: Vec<String> = self.held.iter().map(usize::to_string).collect();
-        let mut words = vec![self.bridge.clone(), held.join(","), self.rounds.to_string(), self.fill.to_string()];
+        let mut words =
+            vec![self.bridge.clone(), held.join(","), self.rounds.to_string(), self.fill.to_string()];
         words.extend_from_slice(&self.programs);
         words
     }

@@ -39,8 +39,7 @@ fn samples(errand: &Errand, lines: &[String]) -> Vec<Vec<Sample>> {
 /// # Errors
 /// One of them failed.
 pub fn race(rounds: usize) -> io::Result<Section> {
-    let errand =
-        Errand { bridge: BRIDGE.into(), held: vec![0], rounds, fill: false, programs: programs() };
+    let errand = Errand { bridge: BRIDGE.into(), held: vec![0], rounds, fill: false, programs: programs() };
     let mut words = vec!["caller".to_owned()];
     words.extend(errand.words());
     let output = host::as_user(&words)?.stderr(Stdio::inherit()).output()?;
@@ -78,11 +77,8 @@ pub fn crowd(rounds: usize) -> io::Result<Section> {
     let errand = Errand { bridge: BRIDGE.into(), held, rounds, fill: true, programs: programs() };
     let mut words = vec!["caller".to_owned()];
     words.extend(errand.words());
-    let mut caller = host::as_user(&words)?
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut caller =
+        host::as_user(&words)?.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let stdout = caller.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let lines: Vec<String> =
         BufReader::new(stdout).lines().map_while(Result::ok).take_while(|line| line != "full").collect();
@@ -105,7 +101,11 @@ pub fn crowd(rounds: usize) -> io::Result<Section> {
     }
     let growth = all[2][0].median() / all[0][0].median();
     section.line(format!("with 1,000 ports against an empty bridge: {}", against(growth, 3.0)));
-    section.line(format!("port {} is refused with: `{}`", PORTS_MAX + 1, said.lines().next().unwrap_or_default()));
+    section.line(format!(
+        "port {} is refused with: `{}`",
+        PORTS_MAX + 1,
+        said.lines().next().unwrap_or_default()
+    ));
     Ok(section)
 }
 

@@ -1,7 +1,75 @@
-mod call; mod caller; mod chance;
-fn main() {
-    let mut a = std::env::args().skip(1);
-    let bridge = a.next().unwrap(); let hold = a.next().unwrap().parse().unwrap(); let rounds = a.next().unwrap().parse().unwrap();
-    let programs = a.collect();
-    caller::run(&caller::Errand{bridge, hold, rounds, programs}, &mut std::io::stdout().lock()).unwrap();
+//! The bench, inside the throw-away host that `bench/run` makes: runs every part, prints what each
+//! found, and writes the tables as Markdown. Everything is measured from outside, on the built programs.
+//!
+//!     vmnet-bench all MARKDOWN_FILE
+
+mod call;
+mod caller;
+mod chance;
+mod dhcp;
+mod helpers;
+mod host;
+mod leases;
+mod memory;
+mod numbers;
+mod report;
+mod verbs;
+mod wire;
+
+use caller::Errand;
+use report::Section;
+use std::io;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let result = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["all", file] => all(file),
+        // The plain user's side.
+        ["caller", ..] => Errand::read(&words[1..])
+            .ok_or_else(|| io::ErrorKind::InvalidInput.into())
+            .and_then(|errand| errand.run(&mut io::stdout().lock())),
+        ["cold"] => helpers::cold_call().map(|nanoseconds| println!("{nanoseconds}")),
+        _ => Err(io::Error::other("usage: vmnet-bench all MARKDOWN_FILE")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vmnet-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One part: its name, and what runs it.
+type Part = (&'static str, fn() -> io::Result<Section>);
+
+const PARTS: [Part; 6] = [
+    ("helper, bridge there", || helpers::race(400)),
+    ("helper, bridge filling up", || helpers::crowd(40)),
+    ("cold start", || helpers::cold(15)),
+    ("network up and down", || verbs::compare(30)),
+    ("first lease", || leases::measure(20)),
+    ("memory", memory::measure),
+];
+
+fn all(file: &str) -> io::Result<()> {
+    host::prepare()?;
+    let (mut text, mut failed) = (String::new(), 0);
+    for (name, part) in PARTS {
+        match part() {
+            Ok(section) => {
+                println!("{name}");
+                section.lines.iter().for_each(|line| println!("  {line}"));
+                text += &section.to_string();
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("{name}\n  cannot be measured: {error}");
+                text += &format!("\n## {name}\n\nCould not be measured: {error}\n");
+            }
+        }
+    }
+    std::fs::write(file, text)?;
+    if failed == 0 { Ok(()) } else { Err(io::Error::other(format!("{failed} parts could not be measured"))) }
 }

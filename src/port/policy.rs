@@ -55,6 +55,8 @@ pub enum PolicyError {
     Untrusted(PathBuf, Untrusted),
     /// A bad line.
     Mistake(Mistake),
+    /// A bad line of a file that the caller may not read: its words stay untold.
+    Withheld(Place),
     /// Includes go too deep or in a circle.
     TooDeep(Place),
     /// Too many files.
@@ -73,6 +75,7 @@ impl fmt::Display for PolicyError {
             }
             Self::Untrusted(path, why) => write!(f, "{}: {why}", path.display()),
             Self::Mistake(mistake) => write!(f, "{mistake}"),
+            Self::Withheld(place) => write!(f, "{place}: bad line"),
             Self::TooDeep(place) => write!(f, "{place}: includes go deeper than {DEPTH_MAX} files"),
             Self::TooMany(place) => write!(f, "{place}: more than {FILES_MAX} files are included"),
             Self::Unlisted(place, error) => write!(f, "{place}: cannot list the files: {}", plain(error)),
@@ -133,7 +136,10 @@ impl Collector<'_> {
             self.set.withheld.push(path.to_owned());
         }
         let shown: Rc<str> = path.as_os_str().as_bytes().escape_ascii().to_string().into();
-        for line in parse(&text.bytes, dialect, &shown).map_err(PolicyError::Mistake)? {
+        let bad = |mistake: Mistake| {
+            if text.readable { PolicyError::Mistake(mistake) } else { PolicyError::Withheld(mistake.place) }
+        };
+        for line in parse(&text.bytes, dialect, &shown).map_err(bad)? {
             match line {
                 Line::Rule(rule) if rule.effect == Effect::Allow && !text.readable => {}
                 Line::Rule(rule) => self.set.rules.push(rule),

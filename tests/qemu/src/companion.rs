@@ -9,6 +9,7 @@ use crate::command::Outcome;
 use crate::house::{House, VMNET, ours_built};
 use crate::process::Process;
 use crate::skip::{have, skip};
+use crate::snapshot::Snapshot;
 
 /// What `vmnet` exits with when all is as wanted.
 pub const DONE: i32 = 0;
@@ -133,6 +134,19 @@ impl House {
     pub fn assert_up(&self, name: &str) {
         let right = self.wait_until(Duration::from_secs(5), || self.vmnet(&["status", name]).code() == DONE);
         assert!(right, "not as wanted: {}", self.vmnet(&["status", name]));
+    }
+
+    /// Like [`House::assert_as_in`], but the keeper and dnsmasq may have other numbers than before.
+    ///
+    /// # Panics
+    /// If another difference stays.
+    #[track_caller]
+    pub fn assert_as_in_but_for_processes(&self, before: &Snapshot) {
+        let number = |line: &&str| line.ends_with("/dnsmasq.pid") || line.ends_with("/keeper");
+        let difference = || before.difference(&self.snapshot());
+        let rest = || difference().lines().filter(|line| !number(line)).collect::<Vec<_>>().join("\n");
+        let same = self.wait_until(Duration::from_secs(5), || rest().is_empty());
+        assert!(same, "not as before (-: lost, +: left behind):\n{}", rest());
     }
 
     /// The number of a network's dnsmasq, as its file says.

@@ -192,11 +192,15 @@ impl House {
     /// Copies a program of this side into the house.
     #[track_caller]
     pub fn copy_in(&self, from: &Path, to: &str, mode: u32) {
-        let bytes = fs::read(from).unwrap_or_else(|e| panic!("cannot read {}: {e}", from.display()));
-        // A program that is running cannot be written; replaced, it can, by many threads at once.
-        let draft = format!("{to}.{:?}", std::thread::current().id());
-        self.write_file_for(&draft, mode, (0, 0), bytes);
-        fs::rename(self.outside_path(&draft), self.outside_path(to)).expect("a program put in place");
+        // Not written by this process: while a thread of it forks, the copy would be open for writing in
+        // the child, and a program that is open for writing cannot be run.
+        let place = self.outside_path(to);
+        let draft = self.outside_path(&format!("{to}.{:?}", std::thread::current().id()));
+        let mut install = Command::new("install");
+        install.args(["-D", "-m", &format!("{mode:o}")]).arg(from).arg(&draft);
+        command::run(install, &format!("install {}", from.display()), None, PATIENCE).success();
+        // A program that is running cannot be written; replaced, it can.
+        fs::rename(draft, place).unwrap_or_else(|e| panic!("cannot put {to} in place: {e}"));
     }
 
     /// Sets the mode of `/dev/net/tun` (0600 in a fresh house; QEMU's helper needs 0666).

@@ -237,3 +237,17 @@ fn a_socket_that_is_none_leaves_nothing() {
         assert!(house.wait_until(Duration::from_secs(10), gone), "{}", house.sh("ip link"));
     });
 }
+
+#[test]
+fn a_bad_line_of_a_file_the_caller_cannot_read_is_not_shown_to_them() {
+    let name = "a_bad_line_of_a_file_the_caller_cannot_read_is_not_shown_to_them";
+    if !Helper::all(name).contains(&Helper::Ours) {
+        return;
+    }
+    let house = Helper::Ours.house();
+    give(&house, RULES, 0o644, (0, 0), "allow all\ninclude secret.conf\n");
+    give(&house, "/etc/qemu/secret.conf", 0o600, (0, 0), "deny br1\ntopsecretword\n");
+    let caught = house.catch("alice", &[Helper::Ours.path(), "--br=br0", "--fd={fd}"]);
+    assert!(caught.refusal().contains("/etc/qemu/secret.conf:2"), "{caught:#?}");
+    assert!(!caught.refusal().contains("topsecret"), "{caught:#?}");
+}

@@ -80,10 +80,15 @@ fn of_a_hundred_helpers_at_once_none_fails() {
     assert_eq!(taps.len(), 100, "two callers got one TAP");
 }
 
-/// Fills a plain bridge with dummy links: unlike a thousand TAPs they are made and taken away in seconds.
+/// Fills a plain bridge with both ends of veth pairs, all down: unlike a thousand TAPs they are made and
+/// taken away in seconds.
 const FILL: &str = r#"
 ip link add full0 type bridge
-for i in $(seq 1023); do echo "link add d$i master full0 type dummy"; done | ip -batch -
+{
+    for i in $(seq 512); do echo "link add a$i type veth peer name b$i"; done
+    for i in $(seq 512); do echo "link set a$i master full0"; done
+    for i in $(seq 511); do echo "link set b$i master full0"; done
+} | ip -batch -
 "#;
 
 #[test]
@@ -98,6 +103,6 @@ fn a_bridge_with_1023_ports_is_said_to_be_full_and_takes_the_next_when_one_goes(
     assert!(words.contains("failed to add interface"), "{words}");
     assert_eq!(words.lines().count(), 1, "{words}");
     assert!(!house.sh("ls /sys/class/net").contains("vmtap"), "a TAP was left");
-    house.run(&["ip", "link", "delete", "d500"]).success();
+    house.run(&["ip", "link", "set", "b500", "nomaster"]).success();
     house.catch("alice", &ask).tap();
 }

@@ -48,7 +48,7 @@ fn a_hardened_host_is_as_hard_after_down_as_it_was_before_up() {
     let name = "a_hardened_host_is_as_hard_after_down_as_it_was_before_up";
     let Some(house) = House::with_companion(name) else { return };
     // What the kernel changes by itself whenever ip_forward is written (Documentation/networking/ip-sysctl).
-    house.sh("ip link add eth7 type dummy; ip link set eth7 up
+    house.sh("ip link add eth7 type veth peer name peer7; ip link set eth7 up
          sysctl -qw net.ipv4.conf.all.accept_redirects=0 net.ipv4.conf.default.accept_redirects=0
          sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.all.rp_filter=1
          sysctl -qw net.ipv4.conf.eth7.forwarding=1");
@@ -201,7 +201,6 @@ fn a_link_of_somebody_else_is_left_alone() {
             "ip link add brmgr0 type bridge; ip link set brmgr0 alias 'vmnet network lab'",
             "was not made by vmnet",
         ),
-        ("ip link add brmgr0 type dummy", "is no bridge but a dummy"),
         ("ip link add brmgr0 type veth peer name other", "is no bridge but a veth"),
         ("ip tuntap add brmgr0 mode tap", "is no bridge but a tun"),
     ] {
