@@ -2,13 +2,12 @@
 //! descriptor that came. Only the span from start to reaped is timed.
 
 use nix::cmsg_space;
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recvmsg, socketpair,
 };
-use nix::unistd::Pid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use std::ffi::{CString, NulError};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -17,10 +16,8 @@ use std::time::{Duration, Instant};
 /// What a helper did.
 #[derive(Debug)]
 pub struct Answer {
-    /// From posix_spawn to the return of wait4.
+    /// From posix_spawn to the return of waitpid.
     pub took: Duration,
-    /// The most memory it had in RAM, in KiB.
-    pub memory: u64,
     /// The TAP, if it exited 0 and sent one.
     pub tap: Option<OwnedFd>,
 }
@@ -37,33 +34,16 @@ pub fn call(program: &str, bridge: &str) -> io::Result<Answer> {
     let path = words.first().ok_or(io::ErrorKind::InvalidInput)?;
     let started = Instant::now();
     let pid = posix_spawn::<_, _, CString>(path.as_c_str(), &actions, &attributes, &words, &[])?;
-    let (status, memory) = reap(pid)?;
+    let status = waitpid(pid, None)?;
     let took = started.elapsed();
     drop(theirs);
-    let tap = if status == 0 { receive(&ours)? } else { None };
-    Ok(Answer { took, memory, tap })
+    let tap = if matches!(status, WaitStatus::Exited(_, 0)) { receive(&ours)? } else { None };
+    Ok(Answer { took, tap })
 }
 
 fn words(program: &str, bridge: &str, socket: i32) -> Result<Vec<CString>, NulError> {
     let (bridge, socket) = (format!("--br={bridge}"), format!("--fd={socket}"));
     [program, "--use-vnet", &socket, &bridge].into_iter().map(CString::new).collect()
-}
-
-/// Wait for a child's end: its wait status, and its peak memory in KiB.
-fn reap(pid: Pid) -> io::Result<(i32, u64)> {
-    let mut status = 0;
-    // SAFETY: rusage is numbers only, for which all zero is a value.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    loop {
-        // SAFETY: both pointers are valid for the call, and nothing else waits for this child.
-        let reaped = unsafe { libc::wait4(pid.as_raw(), &raw mut status, 0, &raw mut usage) };
-        if reaped == pid.as_raw() {
-            return Ok((status, u64::try_from(usage.ru_maxrss).unwrap_or(0)));
-        }
-        if Errno::last() != Errno::EINTR {
-            return Err(Errno::last().into());
-        }
-    }
 }
 
 /// The one descriptor that came with the one byte, if it did.

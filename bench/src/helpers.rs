@@ -53,7 +53,7 @@ pub fn race(rounds: usize) -> io::Result<Section> {
         "Helper, bridge there",
         &format!(
             "A plain user calls each helper, all setuid root, {rounds} times in random order; from posix_spawn to \
-             the return of wait4. The ratio is the median of each round's ratio. A system log is running, \
+             the return of waitpid. The ratio is the median of each round's ratio. A system log is running, \
              which only our helper writes to. The floor (`bench/floor.c`) is static, reads one rule \
              file, makes the TAP a port, sends it, and checks nothing."
         ),
@@ -73,7 +73,7 @@ pub fn race(rounds: usize) -> io::Result<Section> {
 /// # Errors
 /// A helper failed before the bridge was full, or did not afterwards.
 pub fn crowd(rounds: usize) -> io::Result<Section> {
-    let held = vec![0, 500, 1000];
+    let held = vec![0, 499, 999];
     let errand = Errand { bridge: BRIDGE.into(), held, rounds, fill: true, programs: programs() };
     let mut words = vec!["caller".to_owned()];
     words.extend(errand.words());
@@ -92,15 +92,15 @@ pub fn crowd(rounds: usize) -> io::Result<Section> {
     let all = samples(&errand, &lines);
     let mut section = Section::new(
         "Helper, bridge filling up",
-        &format!("As above, {rounds} rounds each, while so many other ports are held; median."),
-        &["other ports", NAMES[0], NAMES[1], NAMES[2]],
+        &format!("As above, {rounds} rounds each, while all ports before this one are held; median."),
+        &["port number", NAMES[0], NAMES[1], NAMES[2]],
     );
     for (held, programs) in errand.held.iter().zip(&all) {
         let cells: Vec<String> = programs.iter().map(|sample| time(sample.median())).collect();
-        section.row(&[&held.to_string(), &cells[0], &cells[1], &cells[2]]);
+        section.row(&[&(held + 1).to_string(), &cells[0], &cells[1], &cells[2]]);
     }
     let growth = all[2][0].median() / all[0][0].median();
-    section.line(format!("with 1,000 ports against an empty bridge: {}", against(growth, 3.0)));
+    section.line(format!("port 1,000 against port 1: {}", against(growth, 3.0)));
     section.line(format!(
         "port {} is refused with: `{}`",
         PORTS_MAX + 1,
@@ -143,7 +143,7 @@ pub fn cold(rounds: usize) -> io::Result<Section> {
         &["", "median", "longest"],
     );
     section.row(&["nothing up → TAP", &time(sample.median()), &time(sample.quantile(1.0))]);
-    section.line(format!("from nothing to a port: {}", time(sample.median())));
+    section.print(format!("from nothing to a port: {}", time(sample.median())));
     Ok(section)
 }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -74,12 +74,6 @@ pub fn as_user(words: &[String]) -> io::Result<Command> {
     // With a change of user, std empties the list of groups too.
     command.args(words).env_clear().uid(USER).gid(USER);
     Ok(command)
-}
-
-/// The first of these programs that is there.
-#[must_use]
-pub fn find(places: &[&str]) -> Option<PathBuf> {
-    places.iter().map(PathBuf::from).find(|place| place.exists())
 }
 
 /// Let the plain user onto both bridges, and make the one that is no network of ours.

@@ -123,7 +123,7 @@ fn case(
         &naks,
         &repeats,
     ]);
-    section.line(format!(
+    section.print(format!(
         "{count} at once, {macs} MACs, rapid commit {rapid}: {median}, longest {longest}, {naks} NAKs"
     ));
     Ok(wires)

@@ -60,7 +60,7 @@ fn all(file: &str) -> io::Result<()> {
         match part() {
             Ok(section) => {
                 println!("{name}");
-                section.lines.iter().for_each(|line| println!("  {line}"));
+                section.lines.iter().chain(&section.printed).for_each(|line| println!("  {line}"));
                 text += &section.to_string();
             }
             Err(error) => {

@@ -53,12 +53,12 @@ pub fn measure() -> io::Result<Section> {
         let cells = [own.peak, own.resident, own.proportional].map(memory);
         section.row(&[name, &cells[0], &cells[1], &cells[2]]);
     }
-    section.line(format!(
+    section.print(format!(
         "helper at most {}, QEMU's {}",
         memory(helpers[0].1.peak),
         memory(helpers[1].1.peak)
     ));
-    section.line(format!(
+    section.print(format!(
         "keeper {} PSS, dnsmasq {} PSS",
         memory(keeper.1.proportional),
         memory(dnsmasq.1.proportional)

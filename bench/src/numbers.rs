@@ -12,12 +12,6 @@ impl Sample {
         self.0.push(took.as_secs_f64() * 1e6);
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The value that this part of them (0 to 1) does not exceed; not a number if there are none.
     #[must_use]
     pub fn quantile(&self, part: f64) -> f64 {

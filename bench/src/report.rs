@@ -11,8 +11,10 @@ pub struct Section {
     pub method: String,
     /// The table: its first row is the head.
     pub rows: Vec<Vec<String>>,
-    /// What follows from it, a line each; this is also what is printed.
+    /// What follows from it, a line each.
     pub lines: Vec<String>,
+    /// What is only printed, because the table says the same.
+    pub printed: Vec<String>,
 }
 
 impl Section {
@@ -20,7 +22,7 @@ impl Section {
     #[must_use]
     pub fn new(title: &str, method: &str, head: &[&str]) -> Self {
         let head = head.iter().map(|&word| word.to_owned()).collect();
-        Self { title: title.into(), method: method.into(), rows: vec![head], lines: Vec::new() }
+        Self { title: title.into(), method: method.into(), rows: vec![head], ..Self::default() }
     }
 
     /// Add a row of the table.
@@ -28,9 +30,14 @@ impl Section {
         self.rows.push(cells.iter().map(|&cell| cell.to_owned()).collect());
     }
 
-    /// Add a line.
+    /// Add a line that follows from the table.
     pub fn line(&mut self, line: String) {
         self.lines.push(line);
+    }
+
+    /// Add a line that is only printed.
+    pub fn print(&mut self, line: String) {
+        self.printed.push(line);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::places::{Room, write_file};
 use crate::process;
 use crate::record::{Loaded, Record};
 use vmnet_model::plan::{Goal, Step};
-use vmnet_tools::{dnsmasq, nft};
+use vmnet_tools::{ToolError, dnsmasq, nft};
 
 /// What the steps of one network work on.
 pub struct Work<'a> {
@@ -64,7 +64,9 @@ impl Work<'_> {
             Step::RemoveDnsmasq => {
                 std::fs::remove_file(self.room.dnsmasq()).map_err(|error| self.failed(io(&error)))?;
             }
-            Step::StartDnsmasq => dnsmasq::start(&self.room.dnsmasq()).map_err(|error| self.failed(error))?,
+            Step::StartDnsmasq => {
+                dnsmasq::start(&self.room.dnsmasq()).map_err(|error| self.no_server(&error))?
+            }
             Step::WritePort => write_file(&self.room.port(), &self.goal.port, 0o644)?,
         }
         Ok(())
@@ -79,6 +81,15 @@ impl Work<'_> {
         let listing = nft::list_table("inet", &table).map_err(|error| self.failed(error))?;
         self.record.ruleset = Some(Loaded::new(&self.goal.ruleset, &listing.unwrap_or_default()));
         Ok(())
+    }
+
+    fn no_server(&self, error: &ToolError) -> Failure {
+        let failure = self.failed(error);
+        if error.to_string().contains("Address already in use") {
+            return failure
+                .hint("another DNS or DHCP server listens on every address of this host; see vmnet(8)");
+        }
+        failure
     }
 
     fn index(&self) -> Result<u32, Failure> {

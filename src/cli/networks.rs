@@ -40,6 +40,15 @@ pub fn read(places: &Places, name: &NetName) -> Result<Network, Unreadable> {
 }
 
 impl Unreadable {
+    /// In a few words.
+    pub fn phrase(&self) -> String {
+        match self {
+            Self::Unknown => "absent".to_owned(),
+            Self::File(why) => why.clone(),
+            Self::Mistakes(mistakes) => mistakes.first().map_or_else(String::new, ToString::to_string),
+        }
+    }
+
     /// As a failure to do something with the network.
     pub fn failure(self, act: &'static str, name: &NetName) -> Failure {
         let object = network(name);

@@ -7,6 +7,7 @@ use crate::links::Links;
 use crate::places::{Places, Room};
 use crate::process;
 use crate::record::{self, Record};
+use crate::up::finish_what_is_begun;
 use vmnet_model::firewall;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::plan::bridge_alias;
@@ -108,6 +109,7 @@ pub async fn take_down(places: &Places, links: &Links, name: &NetName) -> Result
         places.tidy(lock);
         return Ok(());
     };
+    finish_what_is_begun();
     let left = undo(places, links, &bridge, &record, Traces::OnDisk).await;
     places.tidy(lock);
     match left.split_first() {

@@ -10,6 +10,7 @@ use crate::places::{Places, Room};
 use crate::record::{Phase, Record};
 use crate::settle::settle;
 use crate::take_down::{self, Traces};
+use tokio::signal::unix::{SignalKind, signal};
 use vmnet_model::name::NetName;
 use vmnet_model::network::{Network, Wanted};
 use vmnet_model::plan::{self, Goal, Step};
@@ -81,6 +82,7 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
     let links = Links::open().map_err(|error| Failure::new("start", network(&wanted.name), error))?;
     let outlook = look(places, &links, wanted, false).await?;
     let steps = plan(&outlook)?;
+    finish_what_is_begun();
     let Outlook { goal, room, record: earlier, host, .. } = outlook;
     let settled = earlier.as_ref().is_some_and(|record| record.phase == Phase::Up);
     let mut record = Record::begin(&goal.wanted, goal.forwards(), earlier.as_ref());
@@ -105,6 +107,15 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
             let left = take_down::undo(places, &links, &goal.wanted.bridge, &record, Traces::Exact).await;
             Err(failure.and(&left))
         }
+    }
+}
+
+/// From here on SIGINT, SIGTERM and SIGHUP wait until the host is in order again: milliseconds, or
+/// the time limit of a tool that hangs. Waiting for the lock can still be interrupted.
+pub fn finish_what_is_begun() {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        // A handler, even one that nobody asks, replaces the default action.
+        let _ = signal(kind);
     }
 }
 

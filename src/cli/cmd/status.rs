@@ -53,9 +53,17 @@ fn running(places: &Places) -> Result<Vec<NetName>, Failure> {
 
 async fn status(places: &Places, name: &NetName) -> Result<Status, Failure> {
     let room = places.room(&name.bridge());
-    let wanted = networks::read(places, name).map_err(|why| why.failure("look at", name))?;
-    let Some(record) = Record::read(&room)? else {
-        return Ok(Status { name: name.clone(), exit: Exit::NotUp, aspects: Vec::new() });
+    let file = networks::read(places, name);
+    let record = Record::read(&room)?;
+    let (wanted, record) = match (file, record) {
+        (Ok(wanted), Some(record)) => (wanted, record),
+        (Ok(_), None) => return Ok(Status { name: name.clone(), exit: Exit::NotUp, aspects: Vec::new() }),
+        (Err(why), None) => return Err(why.failure("look at", name)),
+        // It runs, and nobody can say any more what it should be.
+        (Err(why), Some(_)) => {
+            let aspects = vec![plain("file", "fit to read", false, &why.phrase())];
+            return Ok(Status { name: name.clone(), exit: Exit::Drifted, aspects });
+        }
     };
     let links = Links::open().map_err(|error| Failure::new("look at", network(name), error))?;
     let outlook = look(places, &links, &wanted, true).await?;

@@ -115,9 +115,10 @@ impl Station<'_> {
     /// As whom a web server of [`crate::outside`] sees it.
     #[track_caller]
     pub fn seen_as(&self, server: &str) -> Option<String> {
-        let url = format!("http://{server}{WHO_AM_I}");
-        let answer = self.run(&["busybox", "wget", "-q", "-T", "3", "-O", "-", &url]);
-        (answer.code() == 0).then(|| answer.stdout.trim().to_owned())
+        let script = r#"exec 3<>"/dev/tcp/$0/80"; printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3; cat <&3"#;
+        let answer = self.run(&["timeout", "5", "bash", "-c", script, server, WHO_AM_I]);
+        let (_, body) = answer.stdout.split_once("\r\n\r\n")?;
+        Some(body.trim().to_owned())
     }
 
     /// The address that a DNS server gives for a name.
