@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::process::exit;
 use vmnet_model::name::IfName;
 use vmnet_model::rules::{Caller, Verdict};
+use vmnet_port::accounts::HostAccounts;
 use vmnet_port::bridge;
 use vmnet_port::grant::Grant;
 use vmnet_port::policy::{self, RuleFiles};
@@ -37,10 +38,15 @@ fn main() {
         Ok(who) => who,
         Err(error) => say::fail(&format!("cannot learn who calls: {}", plain(&error)), None),
     };
-    match serve(&ask, &who) {
-        Ok((tap, bridge, verdict)) => hand_over(&tap, &socket, &who, &bridge, &verdict),
+    let privilege = privilege::look();
+    let accounts = HostAccounts::new(privilege);
+    match serve(&ask, &who, privilege, &accounts) {
+        Ok((tap, bridge, verdict)) => {
+            say::log_grant(&accounts.name_of(who.uid), who.uid, &bridge, tap.name(), &verdict);
+            hand_over(&tap, &socket)
+        }
         Err(refusal) => {
-            say::log_refusal(&who, &ask, &refusal);
+            say::log_refusal(&accounts.name_of(who.uid), who.uid, &ask, &refusal);
             say::fail(&refusal.to_string(), refusal.hint());
         }
     }
@@ -68,13 +74,17 @@ fn request() -> (Ask, OwnedFd) {
 }
 
 /// Judge the request and make the port.
-fn serve(ask: &Ask, who: &Caller) -> Result<(Tap, IfName, Verdict), Refusal> {
-    let privilege = privilege::look();
+fn serve(
+    ask: &Ask,
+    who: &Caller,
+    privilege: Privilege,
+    accounts: &HostAccounts,
+) -> Result<(Tap, IfName, Verdict), Refusal> {
     let reader = if privilege == Privilege::Root { Reader::SetuidFor(who) } else { Reader::Myself };
     let mut netlink = Netlink::open().map_err(Refusal::Links)?;
     let seat = bridge::look_up(&mut netlink, &ask.bridge)?;
     let name = seat.name.clone();
-    let verdict = policy::collect(&RuleFiles::of_this_host(), reader)?.judge(&name, who)?;
+    let verdict = policy::collect(&RuleFiles::of_this_host(), reader)?.judge(&name, who, accounts)?;
     let quota = match &verdict {
         Verdict::Allowed { by, ports } => ports.map(|ports| (ports, by.clone())),
         Verdict::Refused { by } => return Err(Refusal::Denied(name, by.clone())),
@@ -91,8 +101,7 @@ fn serve(ask: &Ask, who: &Caller) -> Result<(Tap, IfName, Verdict), Refusal> {
 
 /// The last act. QEMU takes the descriptor first and reads the exit status then, so nothing that
 /// can fail may come after the send.
-fn hand_over(tap: &Tap, socket: &OwnedFd, who: &Caller, bridge: &IfName, verdict: &Verdict) -> ! {
-    say::log_grant(who, bridge, tap.name(), verdict);
+fn hand_over(tap: &Tap, socket: &OwnedFd) -> ! {
     match fds::send(socket, tap) {
         Ok(()) => exit(0),
         Err(error) => {

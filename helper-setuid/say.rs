@@ -5,9 +5,8 @@ use crate::args::{Ask, Misuse};
 use std::io::{Write, stderr, stdout};
 use std::process::exit;
 use vmnet_model::name::IfName;
-use vmnet_model::rules::{Caller, Verdict};
+use vmnet_model::rules::Verdict;
 use vmnet_port::refusal::Refusal;
-use vmnet_sys::caller::name_of;
 use vmnet_sys::syslog::{self, Topic};
 use vmnet_sys::trust::plain;
 
@@ -50,19 +49,17 @@ fn print(text: &str) -> ! {
 }
 
 /// A port was granted: who, where, which, why.
-pub fn log_grant(who: &Caller, bridge: &IfName, tap: &IfName, verdict: &Verdict) {
+pub fn log_grant(user: &str, uid: u32, bridge: &IfName, tap: &IfName, verdict: &Verdict) {
     let by = match verdict {
         Verdict::Allowed { by, .. } => by.to_string(),
         Verdict::Refused { .. } => String::new(),
     };
-    let user = name_of(who.uid);
-    log(&format!("granted: user={user} uid={} bridge={bridge} tap={tap} rule={by}", who.uid));
+    log(&format!("granted: user={user} uid={uid} bridge={bridge} tap={tap} rule={by}"));
 }
 
 /// A port was refused: who, where, why.
-pub fn log_refusal(who: &Caller, ask: &Ask, refusal: &Refusal) {
-    let user = name_of(who.uid);
-    log(&format!("refused: user={user} uid={} bridge={}: {refusal}", who.uid, ask.bridge));
+pub fn log_refusal(user: &str, uid: u32, ask: &Ask, refusal: &Refusal) {
+    log(&format!("refused: user={user} uid={uid} bridge={}: {refusal}", ask.bridge));
 }
 
 fn log(line: &str) {

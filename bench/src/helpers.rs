@@ -92,7 +92,10 @@ pub fn crowd(rounds: usize) -> io::Result<Section> {
     let all = samples(&errand, &lines);
     let mut section = Section::new(
         "Helper, bridge filling up",
-        &format!("As above, {rounds} rounds each, while all ports before this one are held; median."),
+        &format!(
+            "As above, {rounds} rounds each, while all ports before this one are held; median. Our helper made them, so the \
+             kernel's search for a free TAP name, which counts names of the same kind, costs ours the most."
+        ),
         &["port number", NAMES[0], NAMES[1], NAMES[2]],
     );
     for (held, programs) in errand.held.iter().zip(&all) {

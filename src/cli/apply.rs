@@ -6,6 +6,8 @@ use crate::links::Links;
 use crate::places::{Room, write_file};
 use crate::process;
 use crate::record::{Loaded, Record};
+use std::thread::{self, JoinHandle};
+use vmnet_model::firewall;
 use vmnet_model::plan::{Goal, Step};
 use vmnet_tools::{ToolError, dnsmasq, nft};
 
@@ -21,15 +23,22 @@ pub struct Work<'a> {
     pub record: &'a mut Record,
     /// The bridge's number, once it is known.
     pub index: Option<u32>,
+    /// nft at work.
+    pub loading: Option<JoinHandle<Result<(), ToolError>>>,
 }
 
 impl Work<'_> {
     /// Do the steps in order, up to the first that fails.
     pub async fn apply(&mut self, steps: &[Step]) -> Result<(), Failure> {
+        let mut done = Ok(());
         for step in steps {
-            self.step(step).await?;
+            done = self.step(step).await;
+            if done.is_err() {
+                break;
+            }
         }
-        Ok(())
+        let finished = self.finish();
+        done.and(finished)
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), Failure> {
@@ -53,7 +62,7 @@ impl Work<'_> {
             }
             Step::Raise => self.links.raise(self.index()?).await.map_err(|error| self.failed(error))?,
             Step::EnableForwarding => host::set_forwarding("1")?,
-            Step::LoadRuleset => self.load_ruleset()?,
+            Step::LoadRuleset => self.load_ruleset(),
             Step::StopDnsmasq(_) => {
                 process::stop_server(self.room).map_err(|error| self.failed(io(&error)))?
             }
@@ -72,15 +81,28 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Load the table and keep how nft shows it, by which a later look knows it again.
-    fn load_ruleset(&mut self) -> Result<(), Failure> {
-        nft::load(&self.goal.ruleset).map_err(|error| self.failed(error))?;
-        // From here on there is something to remove, whether or not nft will show it.
-        self.record.ruleset = Some(Loaded::new(&self.goal.ruleset, ""));
-        let table = self.goal.wanted.network.name.table();
-        let listing = nft::list_table("inet", &table).map_err(|error| self.failed(error))?;
-        self.record.ruleset = Some(Loaded::new(&self.goal.ruleset, &listing.unwrap_or_default()));
-        Ok(())
+    /// Load the table beside the other steps: most of nft's time is spent waiting for the kernel to
+    /// free the transaction before. [`Work::finish`] waits for it.
+    fn load_ruleset(&mut self) {
+        let text = self.goal.ruleset.clone();
+        // Where nothing of ours is known of, it is worth trying to do without the removal.
+        let first = self.record.ruleset.is_none().then(|| firewall::first_ruleset(&self.goal.wanted));
+        // From here on there is something to remove.
+        self.record.ruleset = Some(Loaded::new(&text));
+        self.loading = Some(thread::spawn(move || match first.map(|first| nft::load(&first)) {
+            Some(Ok(())) => Ok(()),
+            _ => nft::load(&text),
+        }));
+    }
+
+    /// Wait for what was begun. A load that failed has left nothing: it is one transaction.
+    fn finish(&mut self) -> Result<(), Failure> {
+        let Some(loading) = self.loading.take() else { return Ok(()) };
+        let loaded = loading.join().map_err(|_| self.failed("nft could not be waited for"))?;
+        if loaded.is_err() {
+            self.record.ruleset = None;
+        }
+        loaded.map_err(|error| self.failed(error))
     }
 
     fn no_server(&self, error: &ToolError) -> Failure {

@@ -116,11 +116,28 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// The helper, which has no NSS, asks for an account's number
+    #[command(hide = true)]
+    Account {
+        /// Which database
+        kind: AccountKind,
+        /// The account
+        name: String,
+    },
     /// Print the completions for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Users or groups.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum AccountKind {
+    /// The database of users.
+    User,
+    /// The database of groups.
+    Group,
 }
 
 /// Any bridge may be asked about; a network with a long name means its bridge.

@@ -5,7 +5,7 @@ use crate::host;
 use crate::links::{Links, SeenAddress, SeenLink};
 use crate::places::{Room, read_file};
 use crate::process;
-use crate::record::{Loaded, Record};
+use crate::record::Record;
 use std::path::Path;
 use vmnet_model::plan::{Goal, Seen, SeenBridge, State};
 use vmnet_tools::nft;
@@ -56,7 +56,9 @@ fn ruleset(goal: &Goal, record: Option<&Record>) -> Result<State, Failure> {
         nft::list_table("inet", &table).map_err(|error| Failure::new("list", "the firewall", error))?;
     Ok(match listing {
         None => State::Absent,
-        Some(listing) if record.ruleset == Some(Loaded::new(&goal.ruleset, &listing)) => State::Right,
+        Some(listing) if record.ruleset.as_ref().is_some_and(|known| known.is(&goal.ruleset, &listing)) => {
+            State::Right
+        }
         Some(_) => State::Other,
     })
 }

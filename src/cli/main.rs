@@ -65,6 +65,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Init { name } => cmd::init::run(&places, name),
         Verb::Check { name, json } => cmd::check::run(&places, name.as_ref(), *json),
         Verb::Access { name, user, json } => cmd::access::run(&places, name, user.as_deref(), *json),
+        Verb::Account { kind, name } => cmd::account::run(*kind, name),
         Verb::Completions { shell } => cmd::completions::run(*shell),
     }
 }

@@ -42,19 +42,29 @@ pub struct Record {
     pub ruleset: Option<Loaded>,
 }
 
-/// Hashes of the text that was loaded and of the listing afterwards.
+/// Hashes of the text that was loaded and of its first listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// Of our text.
     pub text: String,
-    /// Of nft's.
-    pub listing: String,
+    /// Of nft's; none until somebody has looked. `up` does not wait for that: the keeper looks.
+    pub listing: Option<String>,
 }
 
 impl Loaded {
-    /// The mark of a text and its listing.
-    pub fn new(text: &str, listing: &str) -> Self {
-        Self { text: mark(text), listing: mark(listing) }
+    /// The mark of a text that was just loaded.
+    pub fn new(text: &str) -> Self {
+        Self { text: mark(text), listing: None }
+    }
+
+    /// The same, seen for the first time.
+    pub fn seen(&self, listing: &str) -> Self {
+        Self { text: self.text.clone(), listing: Some(mark(listing)) }
+    }
+
+    /// Is this listing what was loaded from this text?
+    pub fn is(&self, text: &str, listing: &str) -> bool {
+        self.text == mark(text) && self.listing.as_ref().is_none_or(|known| *known == mark(listing))
     }
 }
 

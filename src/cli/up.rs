@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use vmnet_model::name::NetName;
 use vmnet_model::network::{Network, Wanted};
 use vmnet_model::plan::{self, Goal, Step};
+use vmnet_tools::nft;
 
 /// What came of it.
 #[derive(Debug)]
@@ -94,7 +95,8 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
     }
     record.write(&room)?;
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
-    let mut work = Work { links: &links, goal: &goal, room: &room, record: &mut record, index };
+    let mut work =
+        Work { links: &links, goal: &goal, room: &room, record: &mut record, index, loading: None };
     let done = work.apply(&steps).await;
     let finished = done.and_then(|()| {
         record.phase = Phase::Up;
@@ -108,6 +110,23 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
             Err(failure.and(&left))
         }
     }
+}
+
+/// Keep how nft shows the table that was loaded, by which a later look knows it again.
+pub fn observe(places: &Places, name: &NetName) -> Result<(), Failure> {
+    let room = places.room(&name.bridge());
+    let lock = places.lock()?;
+    let Some(mut record) = Record::read(&room)? else {
+        places.tidy(lock);
+        return Ok(());
+    };
+    let Some(loaded) = record.ruleset.clone().filter(|loaded| loaded.listing.is_none()) else {
+        return Ok(());
+    };
+    let listing = nft::list_table("inet", &name.table())
+        .map_err(|error| Failure::new("look at", network(name), error))?;
+    record.ruleset = listing.map(|listing| loaded.seen(&listing));
+    record.write(&room)
 }
 
 /// From here on SIGINT, SIGTERM and SIGHUP wait until the host is in order again: milliseconds, or

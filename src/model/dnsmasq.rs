@@ -52,7 +52,10 @@ fn process(wanted: &Wanted, place: &Place) -> Vec<String> {
         format!("interface={}", wanted.bridge),
         // A resolver on 127.0.0.1 or 127.0.0.53 keeps its port.
         "except-interface=lo".to_owned(),
-        "bind-interfaces".to_owned(),
+        // Besides binding to the address, look by which interface a packet came: with
+        // bind-interfaces whoever has a route to the address is answered, by any interface
+        // (CVE-2012-3411).
+        "bind-dynamic".to_owned(),
         // Its /etc/hosts names the host 127.0.1.1.
         "no-hosts".to_owned(),
     ]
@@ -105,8 +108,20 @@ fn dhcp(wanted: &Wanted, place: &Place) -> Vec<String> {
     if wanted.network.mtu != 1500 {
         lines.push(format!("dhcp-option=option:mtu,{}", wanted.network.mtu));
     }
+    lines.extend(other_resolvers(wanted));
     lines.extend(wanted.network.dhcp.options.iter().map(|option| format!("dhcp-option={option}")));
     lines
+}
+
+/// Guests that may not ask the host are told of the servers they can ask themselves.
+fn other_resolvers(wanted: &Wanted) -> Option<String> {
+    let network = &wanted.network;
+    if network.host_access != HostAccess::None || network.mode == Mode::Isolated {
+        return None;
+    }
+    let servers: Vec<String> =
+        network.dns.upstream.iter().filter(|server| server.is_ipv4()).map(ToString::to_string).collect();
+    (!servers.is_empty()).then(|| format!("dhcp-option=option:dns-server,{}", servers.join(",")))
 }
 
 /// Without the echo an offered address is not held, so of two guests that dnsmasq's hash of their

@@ -10,9 +10,19 @@ use crate::network::{HostAccess, Mode, Wanted};
 /// has not: nft 1.0.6 knows no `destroy`.
 #[must_use]
 pub fn ruleset(wanted: &Wanted) -> String {
-    let table = wanted.network.name.table();
+    format!("{}{}", removal(&wanted.network.name.table()), table(wanted))
+}
+
+/// The same for a host that has no such table; nft refuses it, whole, where there is one. Removing
+/// what is not there costs the kernel more than everything else in the transaction.
+#[must_use]
+pub fn first_ruleset(wanted: &Wanted) -> String {
+    format!("create table inet {}\n{}", wanted.network.name.table(), table(wanted))
+}
+
+fn table(wanted: &Wanted) -> String {
     let chains = [host_chains(wanted), forward_chains(wanted), nat_chains(wanted)].concat().join("\n");
-    format!("{}table inet {table} {{\n{chains}}}\n", removal(&table))
+    format!("table inet {} {{\n{chains}}}\n", wanted.network.name.table())
 }
 
 /// The text that removes the table, there or not.

@@ -6,6 +6,7 @@
 //!
 //! | file | knows |
 //! |---|---|
+//! | [`accounts`] | the lines of /etc/passwd and /etc/group |
 //! | [`name`] | legal interface and network names, and how one becomes the other |
 //! | [`mac`] | MAC addresses and the stable one of a bridge |
 //! | [`subnet`] | an IPv4 network and its arithmetic |
@@ -22,6 +23,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod dnsmasq;
 pub mod firewall;
 #[cfg(test)]

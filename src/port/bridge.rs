@@ -16,6 +16,9 @@ use vmnet_sys::trust::{self, Reader, Untrusted};
 /// How long a network may take to come up while QEMU waits.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
+/// Most characters of a reason that another program gave.
+const REASON_MAX: usize = 400;
+
 /// A name that was asked for, as the kernel knows it.
 #[derive(Debug)]
 pub struct Seat {
@@ -85,20 +88,22 @@ fn start(network: NetName, privilege: Privilege) -> Result<(), Refusal> {
         return Err(Refusal::CannotStart(network));
     }
     match child::run_as_root(paths::VMNET, &["up", network.as_str(), "--on-demand"], START_LIMIT) {
-        Ok(Outcome::Done) => Ok(()),
-        Ok(Outcome::Failed(said)) => {
-            let said = said.lines().next().unwrap_or_default();
-            let said = said.strip_prefix("vmnet: ").unwrap_or(said);
-            Err(Refusal::StartFailed(
-                network,
-                if said.is_empty() { "no reason given" } else { said }.to_owned(),
-            ))
-        }
+        Ok(Outcome::Done(_)) => Ok(()),
+        Ok(Outcome::Failed(said)) => Err(Refusal::StartFailed(network, reason(&said))),
         Ok(Outcome::TimedOut) => Err(Refusal::StartTimedOut(network)),
         Err(error) => {
             Err(Refusal::StartFailed(network, format!("{}: {}", paths::VMNET, trust::plain(&error))))
         }
     }
+}
+
+/// The first line of what was said, less the program's name; no more than a line should hold, and
+/// nothing that a terminal would obey.
+fn reason(said: &str) -> String {
+    let line = said.lines().next().unwrap_or_default();
+    let line = line.strip_prefix("vmnet: ").unwrap_or(line);
+    let clean: String = line.chars().take(REASON_MAX).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if clean.is_empty() { "no reason given".to_owned() } else { clean }
 }
 
 /// What the network's record says of its ports; a bridge that is no network of ours has none.

@@ -3,6 +3,7 @@
 //!
 //! | file | step |
 //! |---|---|
+//! | [`accounts`] | names of users and groups, without NSS |
 //! | [`policy`] | the rule files of this host, and what they say to a caller |
 //! | [`bridge`] | the bridge of that name, started if it is a network of ours and down |
 //! | [`grant`] | the TAP, attached and counted |
@@ -10,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod bridge;
 pub mod grant;
 pub mod policy;

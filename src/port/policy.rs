@@ -9,8 +9,7 @@ use std::rc::Rc;
 use vmnet_model::name::IfName;
 use vmnet_model::paths;
 use vmnet_model::rules::grammar::{Dialect, Line, Mistake, parse};
-use vmnet_model::rules::{self, AccountsDown, Caller, Effect, Place, Rule, Verdict};
-use vmnet_sys::caller::Database;
+use vmnet_model::rules::{self, Accounts, AccountsDown, Caller, Effect, Place, Rule, Verdict};
 use vmnet_sys::trust::{self, Reader, Untrusted, plain};
 
 /// How deep files may include each other; a file that includes itself ends here.
@@ -108,8 +107,13 @@ impl RuleSet {
     ///
     /// # Errors
     /// The user database did not answer.
-    pub fn judge(&self, bridge: &IfName, caller: &Caller) -> Result<Verdict, PolicyError> {
-        Ok(rules::judge(&self.rules, bridge, caller, &Database)?)
+    pub fn judge(
+        &self,
+        bridge: &IfName,
+        caller: &Caller,
+        accounts: &dyn Accounts,
+    ) -> Result<Verdict, PolicyError> {
+        Ok(rules::judge(&self.rules, bridge, caller, accounts)?)
     }
 }
 

@@ -131,6 +131,16 @@ impl Refusal {
                 "'chown root:root {0} && chmod 4755 {0}' installs it with its rights",
                 paths::HELPER
             )),
+            Self::Unprivileged(WhyNot::NoSuid) => {
+                Some("install it on a file system that is mounted without nosuid".to_owned())
+            }
+            Self::Unprivileged(WhyNot::NotHonoured) => {
+                Some("start it outside the user namespace, where root owns it".to_owned())
+            }
+            Self::Tun(error) if error.kind() == io::ErrorKind::PermissionDenied => Some(
+                "with a file capability the caller must be able to open it; setuid needs no such thing"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

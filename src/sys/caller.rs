@@ -1,9 +1,10 @@
 //! Who calls, and the host's user database.
 
 use nix::errno::Errno;
-use nix::unistd::{Gid, Group, Uid, User, getgid, getgroups, getppid, getuid};
+use nix::unistd::{Gid, Group, Uid, User, getgid, getppid, getuid};
 use std::ffi::CString;
 use std::io;
+use vmnet_model::accounts;
 use vmnet_model::rules::{Accounts, AccountsDown, Caller};
 
 /// The real ids of this process and the groups that the kernel gave it. Never the effective ones,
@@ -12,8 +13,27 @@ use vmnet_model::rules::{Accounts, AccountsDown, Caller};
 /// # Errors
 /// The kernel would not tell the groups.
 pub fn real() -> io::Result<Caller> {
-    let groups = getgroups()?.into_iter().map(Gid::as_raw).collect();
-    Ok(Caller { uid: getuid().as_raw(), gid: getgid().as_raw(), groups })
+    Ok(Caller { uid: getuid().as_raw(), gid: getgid().as_raw(), groups: groups()? })
+}
+
+/// getgroups(2), without nix's look at the kernel's largest number of groups in /proc.
+fn groups() -> io::Result<Vec<u32>> {
+    let mut groups = vec![0; 64];
+    loop {
+        let room = libc::c_int::try_from(groups.len()).map_err(io::Error::other)?;
+        // SAFETY: the buffer holds `room` ids.
+        let count = unsafe { libc::getgroups(room, groups.as_mut_ptr()) };
+        if let Ok(count) = usize::try_from(count) {
+            groups.truncate(count);
+            return Ok(groups);
+        }
+        let error = io::Error::last_os_error();
+        // EINVAL: there are more. NGROUPS_MAX is 65,536 (include/uapi/linux/limits.h).
+        if error.raw_os_error() != Some(libc::EINVAL) || groups.len() > 65_536 {
+            return Err(error);
+        }
+        groups.resize(groups.len() * 4, 0);
+    }
 }
 
 /// A user of the database with the groups it lists: who they would be if they called.
@@ -51,6 +71,49 @@ pub fn parent() -> u32 {
 /// getpwnam(3): these numbers, too, mean "not found".
 fn absent(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM)
+}
+
+/// The accounts in /etc/passwd and /etc/group, and no others: all that a statically linked
+/// program can see. One read of each file, when first asked.
+#[derive(Debug, Default)]
+pub struct LocalFiles {
+    passwd: std::cell::OnceCell<Vec<u8>>,
+    group: std::cell::OnceCell<Vec<u8>>,
+}
+
+/// Largest account file that is read.
+const ACCOUNTS_MAX: u64 = 16 << 20;
+
+impl LocalFiles {
+    /// The number of a local user.
+    #[must_use]
+    pub fn user(&self, name: &str) -> Option<u32> {
+        accounts::number_of(self.passwd.get_or_init(|| read("/etc/passwd")), name)
+    }
+
+    /// The number of a local group.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<u32> {
+        accounts::number_of(self.group.get_or_init(|| read("/etc/group")), name)
+    }
+
+    /// A local user's name, or the number where there is none.
+    #[must_use]
+    pub fn name_of(&self, uid: u32) -> String {
+        let passwd = self.passwd.get_or_init(|| read("/etc/passwd"));
+        accounts::name_of(passwd, uid).unwrap_or_else(|| uid.to_string())
+    }
+}
+
+/// A file that cannot be read has no accounts.
+fn read(path: &str) -> Vec<u8> {
+    use std::io::Read;
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).map(|file| file.take(ACCOUNTS_MAX));
+    match file.and_then(|mut file| file.read_to_end(&mut text)) {
+        Ok(_) => text,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// The host's user database through NSS, so that names from LDAP or sssd resolve.

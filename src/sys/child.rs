@@ -19,8 +19,8 @@ const WORDS_MAX: usize = 4096;
 /// How it went.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It ended with status 0.
-    Done,
+    /// It ended with status 0; what it said on standard output.
+    Done(String),
     /// It failed; what it said on standard error.
     Failed(String),
     /// It was stopped after its time.
@@ -34,13 +34,16 @@ pub enum Outcome {
 pub fn run_as_root(program: &str, arguments: &[&str], limit: Duration) -> io::Result<Outcome> {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // Both into one pipe: a program that is done answers, one that failed complains.
+    let (reader, writer) = std::io::pipe()?;
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     // SAFETY: `begin_clean` runs between fork and exec in the only thread there is, and makes
     // nothing but system calls.
     unsafe { command.pre_exec(begin_clean) };
     let mut child = command.spawn()?;
-    let words = child.stderr.take().map(OwnedFd::from);
-    wait(&mut child, words, limit)
+    // It holds the pipe's other end, which would never close.
+    drop(command);
+    wait(&mut child, OwnedFd::from(reader), limit)
 }
 
 fn begin_clean() -> io::Result<()> {
@@ -103,11 +106,11 @@ fn calm_scheduling() {
     }
 }
 
-fn wait(child: &mut Child, words: Option<OwnedFd>, limit: Duration) -> io::Result<Outcome> {
+fn wait(child: &mut Child, words: OwnedFd, limit: Duration) -> io::Result<Outcome> {
     let end = Instant::now() + limit;
     let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     let watched = crate::process::Process::watch(pid)?;
-    let mut reader = words.map(std::fs::File::from);
+    let mut reader = Some(std::fs::File::from(words));
     let mut said = Vec::new();
     loop {
         let mut sources = vec![PollFd::new(watched.as_fd(), PollFlags::POLLIN)];
@@ -133,10 +136,8 @@ fn wait(child: &mut Child, words: Option<OwnedFd>, limit: Duration) -> io::Resul
             break;
         }
     }
-    if child.wait()?.success() {
-        return Ok(Outcome::Done);
-    }
-    Ok(Outcome::Failed(String::from_utf8_lossy(&said).trim_end().to_owned()))
+    let words = String::from_utf8_lossy(&said).trim_end().to_owned();
+    Ok(if child.wait()?.success() { Outcome::Done(words) } else { Outcome::Failed(words) })
 }
 
 /// Read what is there; false at the end.

@@ -75,7 +75,7 @@ pub struct PortWish<'a> {
 /// # Errors
 /// The kernel's answer.
 pub fn find(netlink: &mut Netlink, name: &IfName) -> io::Result<Option<Link>> {
-    let mut request = Request::new(RTM_GETLINK, flags(libc::NLM_F_ACK), &[0; IFINFO]);
+    let mut request = Request::new(RTM_GETLINK, 0, &[0; IFINFO]);
     name_attribute(&mut request, name);
     request.attribute(IFLA_EXT_MASK, &SKIP_STATS.to_ne_bytes());
     let mut found = None;

@@ -58,6 +58,12 @@ impl Request {
         }
     }
 
+    /// Is it answered by one message, or an error, and no acknowledgement after it?
+    fn is_single(&self) -> bool {
+        let more = libc::NLM_F_ACK | libc::NLM_F_DUMP;
+        libc::c_int::from(self.flags) & more == 0
+    }
+
     /// The whole message as it goes out.
     #[must_use]
     pub fn finish(mut self, sequence: u32) -> Vec<u8> {
@@ -134,6 +140,7 @@ impl Netlink {
     /// The kernel's answer, a broken or foreign one, or none in time. A dump that changed under
     /// us answers `Interrupted`.
     pub fn ask(&mut self, request: Request, each: &mut dyn FnMut(u16, &[u8])) -> io::Result<()> {
+        let single = request.is_single();
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = request.finish(self.sequence);
         let kernel = NetlinkAddr::new(0, 0);
@@ -145,7 +152,12 @@ impl Netlink {
         for _ in 0..PACKETS_MAX {
             let length = self.receive(&mut buffer)?;
             let packet = buffer.get(..length).unwrap_or_default();
-            if self.read_packet(packet, each)? {
+            let mut answered = false;
+            let mut each = |kind, payload: &[u8]| {
+                answered = true;
+                each(kind, payload);
+            };
+            if self.read_packet(packet, &mut each)? || (single && answered) {
                 return Ok(());
             }
         }

@@ -33,7 +33,9 @@ pub enum WhyNot {
 impl fmt::Display for WhyNot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoNewPrivileges => "no_new_privs is set, so the setuid bit has no effect",
+            Self::NoNewPrivileges => {
+                "no_new_privs is set, so its setuid bit or file capability has no effect"
+            }
             Self::NoSuid => "its file system is mounted nosuid",
             Self::NotInstalled => "it is neither setuid root nor has it cap_net_admin",
             Self::NotHonoured => "its setuid bit was not honoured (a user namespace of another owner?)",
@@ -80,14 +82,14 @@ fn has_file_capability() -> bool {
 #[derive(Debug)]
 pub struct Shed(());
 
-/// Become the caller with CAP_NET_ADMIN alone: bounding set emptied where we may, ids set for
-/// good, no new privileges, all of it read back. Groups stay: they are the caller's already.
+/// Become the caller with CAP_NET_ADMIN alone: ids set for good, no new privileges, all of it read
+/// back. Groups stay: they are the caller's already. The bounding set stays too: it limits what
+/// execve(2) may give, and with no_new_privs that gives nothing.
 ///
 /// # Errors
 /// A step failed or did not hold. Nothing privileged may follow.
 pub fn shed() -> io::Result<Shed> {
     if Uid::effective().is_root() {
-        empty_bounding_set()?;
         // Without this the ids' change would clear the permitted set (capabilities(7)).
         nix::sys::prctl::set_keepcaps(true)?;
         let (uid, gid) = (getuid(), getgid());
@@ -98,6 +100,9 @@ pub fn shed() -> io::Result<Shed> {
     }
     hold_only(&CapsHashSet::from([Capability::CAP_NET_ADMIN]))?;
     nix::sys::prctl::set_no_new_privs()?;
+    if !nix::sys::prctl::get_no_new_privs()? {
+        return Err(io::Error::other("no_new_privs did not hold"));
+    }
     // A change of ids sets dumpability from fs.suid_dumpable; keep the caller's debugger out.
     nix::sys::prctl::set_dumpable(false)?;
     check_ids()?;
@@ -127,22 +132,6 @@ fn hold_only(wanted: &CapsHashSet) -> io::Result<()> {
         if caps::read(None, set).map_err(io::Error::other)? != *expected {
             return Err(io::Error::other(format!("the {set:?} capability set did not change")));
         }
-    }
-    Ok(())
-}
-
-fn empty_bounding_set() -> io::Result<()> {
-    for capability in 0..64 {
-        // SAFETY: prctl with numbers only.
-        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } == 0 {
-            continue;
-        }
-        let error = io::Error::last_os_error();
-        return match error.raw_os_error() {
-            // Past the kernel's last capability, or root without CAP_SETPCAP (a container).
-            Some(libc::EINVAL | libc::EPERM) => Ok(()),
-            _ => Err(error),
-        };
     }
     Ok(())
 }

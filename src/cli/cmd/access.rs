@@ -20,7 +20,7 @@ pub fn run(places: &Places, bridge: &IfName, user: Option<&str>, json: bool) -> 
     let failed = |cause: &dyn std::fmt::Display| Failure::new("judge", format!("bridge '{bridge}'"), cause);
     let reader = if root { Reader::RootFor(&who) } else { Reader::Myself };
     let set = policy::collect(&places.rules(), reader).map_err(|error| failed(&error))?;
-    let verdict = set.judge(bridge, &who).map_err(|error| failed(&error))?;
+    let verdict = set.judge(bridge, &who, &caller::Database).map_err(|error| failed(&error))?;
     let name = caller::name_of(who.uid);
     if json {
         say::json(&as_json(bridge, &name, &who, &verdict));

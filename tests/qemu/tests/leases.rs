@@ -45,7 +45,7 @@ fn a_lease_is_listed_with_name_mac_and_time_left() {
     let Some((house, _outside)) = house_with(name, LAB) else { return };
     assert_eq!(listed(&house, "leases"), Vec::<Value>::new());
     let (alpha, answer) = house.leased_station("alpha", "lab");
-    assert_eq!((answer.get("mask"), answer.get("lease")), ("255.255.255.0", "3600"), "{answer:?}");
+    assert_eq!((answer.get("mask"), answer.get("lease")), ("24", "3600"), "{answer:?}");
     assert_eq!((answer.get("dns"), answer.get("domain")), ("10.5.0.1", "lab.internal"), "{answer:?}");
     let leases = listed(&house, "leases");
     assert_eq!(leases.len(), 1, "{leases:?}");
@@ -131,6 +131,17 @@ fn what_only_the_network_can_know_is_asked_of_nobody_else() {
     for leaked in ["canary", "222.0.5.10", "4.3.168.192"] {
         assert!(!wire.said().contains(leaked), "{leaked} was asked outside:\n{}", wire.said());
     }
+}
+
+/// vmnet.toml(5) shows this as the way for guests that do not trust the host: it must leave them names.
+#[test]
+fn guests_that_may_not_ask_the_host_are_told_the_upstream_servers() {
+    let name = "guests_that_may_not_ask_the_host_are_told_the_upstream_servers";
+    let text = format!("{LAB}host_access = \"none\"\n[dns]\nupstream = [\"192.0.2.1\"]\n");
+    let Some((house, _outside)) = house_with(name, &text) else { return };
+    let (alpha, answer) = house.leased_station("alpha", "lab");
+    assert_eq!(answer.get("dns"), "192.0.2.1", "{answer:?}");
+    assert_eq!(alpha.resolve(SERVER_NAME, answer.get("dns")).as_deref(), Some(SERVER));
 }
 
 #[test]

@@ -183,3 +183,14 @@ fn a_log_that_listens_for_streams_and_accepts_none_costs_nothing() {
     caught.tap();
     assert!(caught.took < quick + LONGER, "{caught:#?}");
 }
+
+#[test]
+fn a_log_that_died_costs_nothing() {
+    let Some(house) = house("a_log_that_died_costs_nothing") else { return };
+    let quick = house.catch("alice", &ASK).took;
+    drop(log(&house));
+    let caught = house.catch("alice", &ASK);
+    caught.tap();
+    assert!(caught.took < quick + LONGER, "{caught:#?}");
+    assert!(caught.stderr.lines().count() <= 1, "{caught:#?}");
+}

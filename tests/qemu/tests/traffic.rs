@@ -82,6 +82,8 @@ fn guests_of_one_network_reach_each_other_and_of_two_they_do_not() {
     assert!(alpha.opens(beta_answer.get("ip"), 80));
     assert!(!alpha.reaches(gamma_answer.get("ip")), "from one network into another");
     assert!(!alpha.opens(gamma_answer.get("ip"), 80), "from one network into another");
+    assert!(!alpha.reaches("10.6.0.1"), "another network's gateway");
+    assert_eq!(alpha.resolve("gamma.other.internal", "10.6.0.1"), None, "another network's names");
     assert_eq!(gamma.seen_as(SERVER).as_deref(), Some(HOST));
 }
 
@@ -94,6 +96,8 @@ fn where_bridged_packets_pass_the_firewall_neighbours_still_reach_each_other() {
     let inner = "mode = \"isolated\"\nsubnet = \"10.6.0.0/24\"\n";
     let Some((house, _outside)) = house_with(name, &[("lab", LAB), ("inner", inner)]) else { return };
     house.sh("sysctl -w net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1");
+    // Counts what the test is about: packets between two ports that the IP hooks get to see.
+    house.sh("nft 'table inet probe { chain probe { type filter hook forward priority -10; ip daddr 10.0.0.0/8 counter; }; }'");
     for network in ["lab", "inner"] {
         let (one, two) = (format!("one-{network}"), format!("two-{network}"));
         let (alpha, _) = house.leased_station(&one, network);
@@ -102,6 +106,8 @@ fn where_bridged_packets_pass_the_firewall_neighbours_still_reach_each_other() {
         assert!(alpha.reaches(answer.get("ip")), "{network}");
         assert!(alpha.opens(answer.get("ip"), 80), "{network}");
     }
+    let counted = house.sh("nft list table inet probe");
+    assert!(counted.contains("counter packets") && !counted.contains("packets 0 "), "{counted}");
 }
 
 #[test]
@@ -199,4 +205,63 @@ fn a_packet_with_another_source_than_the_subnets_is_dropped() {
     let both = || wire.said().matches("echo request").count() >= 2;
     assert!(house.wait_until(Duration::from_secs(10), both), "{}", wire.said());
     assert!(!wire.said().contains("length 341"), "a forged packet got out:\n{}", wire.said());
+    // And the test would see one.
+    house.sh(
+        "nft delete table inet vmnet_lab; ip netns exec lab ping -c1 -W1 -s 333 -I 10.99.0.1 192.0.2.10 || :",
+    );
+    let out = || wire.said().contains("length 341");
+    assert!(house.wait_until(Duration::from_secs(10), out), "{}", wire.said());
+}
+
+/// What a resolver says to one that asks from a namespace.
+fn asks(house: &House, namespace: &str, name: &str, server: &str) -> String {
+    let lookup = ["timeout", "5", "busybox", "nslookup", "-type=a", name, server];
+    house.run(&[&["ip", "netns", "exec", namespace], &lookup[..]].concat()).stdout
+}
+
+/// CVE-2012-3411: a server bound to the bridge's address hears whoever can send a packet there.
+#[test]
+fn the_networks_resolver_answers_its_guests_and_the_host_and_nobody_else() {
+    let name = "the_networks_resolver_answers_its_guests_and_the_host_and_nobody_else";
+    let Some((house, _outside)) = house_with(name, &[("lab", LAB)]) else { return };
+    route_back(&house);
+    let (_alpha, answer) = house.leased_station("alpha", "lab");
+    let name = "alpha.lab.internal";
+    assert!(asks(&house, "alpha", name, "10.5.0.1").contains(answer.get("ip")));
+    let own = house.run(&["busybox", "nslookup", "-type=a", name, "10.5.0.1"]);
+    assert!(own.stdout.contains(answer.get("ip")), "{own}");
+    let outside = asks(&house, "outside", name, "10.5.0.1");
+    assert!(!outside.contains(answer.get("ip")), "the outside was told a guest's address: {outside}");
+}
+
+#[test]
+fn ipv6_passes_in_no_mode_even_where_the_host_forwards_it() {
+    let name = "ipv6_passes_in_no_mode_even_where_the_host_forwards_it";
+    if !have(name, &["/proc/sys/net/ipv6/conf/all/forwarding"]) {
+        return;
+    }
+    let routed = "mode = \"routed\"\nsubnet = \"10.7.0.0/24\"\n";
+    let networks = [("lab", LAB), ("field", routed)];
+    let Some((house, _outside)) = house_with(name, &networks) else { return };
+    house.sh("sysctl -qw net.ipv6.conf.all.forwarding=1
+              ip -6 address add fd01::2/64 dev uplink0 nodad
+              ip -n outside -6 address add fd01::1/64 dev wan nodad
+              ip -n outside -6 route add default via fd01::2");
+    house.run(&["ip", "netns", "exec", "outside", "ping", "-c1", "-W5", "fd01::2"]).success();
+    for (number, (network, _)) in networks.iter().enumerate() {
+        let station = house.station(network, network);
+        // Even an administrator's own IPv6 on the bridge opens nothing.
+        house.sh(&format!(
+            "echo 0 >/proc/sys/net/ipv6/conf/{network}/disable_ipv6
+             ip -6 address add fd0{number}:5::1/64 dev {network} nodad
+             ip -n {network} -6 address add fd0{number}:5::2/64 dev eth0 nodad
+             ip -n {network} -6 route add default via fd0{number}:5::1"
+        ));
+        assert!(!station.reaches("fd01::1"), "{network}: out");
+        let inward = format!("fd0{number}:5::2");
+        let ping = house.run(&["ip", "netns", "exec", "outside", "ping", "-c1", "-W2", &inward]);
+        assert_ne!(ping.code(), 0, "{network}: in: {ping}");
+        house.sh(&format!("nft delete table inet vmnet_{network}"));
+        assert!(station.reaches("fd01::1"), "{network}: the test would see nothing");
+    }
 }

@@ -1,0 +1,159 @@
+//! Under service managers, as far as that shows without one: with the rights, the file system and the
+//! system calls that the systemd unit leaves it, the keeper does all its work; runit's scripts run it.
+
+use std::collections::BTreeSet;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::Duration;
+
+use rig::house::{As, House, VMNET, ours_built};
+use rig::outside::{Outside, SERVER, SERVER_NAME};
+use rig::process::Process;
+use rig::skip::{have, skip};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn house(test: &str, needed: &[&str]) -> Option<(House, Outside)> {
+    if !ours_built() {
+        skip(test, "our programs are not built");
+        return None;
+    }
+    if !have(test, needed) {
+        return None;
+    }
+    let house = House::new();
+    house.install();
+    let outside = house.with_outside();
+    Some((house, outside))
+}
+
+fn read(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The value of a setting of the unit.
+#[track_caller]
+fn setting(unit: &str, key: &str) -> String {
+    let found = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    found.unwrap_or_else(|| panic!("the unit has no {key}")).to_owned()
+}
+
+/// Starts a keeper of brmgr0 below other programs and waits for its READY, as systemd does.
+#[track_caller]
+fn start(house: &House, before: &[&str]) -> Process {
+    let socket = UnixDatagram::bind(house.outside_path("/run/notify")).expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+    let run = ["env", "NOTIFY_SOCKET=/run/notify", VMNET, "run", "brmgr0"];
+    let keeper = house.spawn(As::Root, &[before, &run].concat());
+    let mut buffer = [0; 1024];
+    let size = socket.recv(&mut buffer).unwrap_or_else(|e| panic!("not READY: {e}\n{}", keeper.said()));
+    assert_eq!(String::from_utf8_lossy(&buffer[..size]).trim(), "READY=1");
+    keeper
+}
+
+/// A guest is served, a server that dies is replaced, SIGTERM ends it all.
+#[track_caller]
+fn assert_it_keeps(house: &House, mut keeper: Process) {
+    let (alpha, answer) = house.leased_station("alpha", "brmgr0");
+    let resolves = || alpha.resolve(SERVER_NAME, answer.get("dns")).as_deref() == Some(SERVER);
+    assert!(resolves() && alpha.reaches(SERVER), "{}", keeper.said());
+    house.sh("kill -KILL $(cat /run/vmnet/brmgr0/dnsmasq.pid)");
+    assert!(house.wait_until(PATIENCE, resolves), "{}", keeper.said());
+    house.run(&[VMNET, "status", "brmgr0"]).success();
+    house.sh("ip link delete port-alpha");
+    terminate(house);
+    let status = keeper.wait(PATIENCE);
+    assert!(status.success(), "{status}\n{}", keeper.said());
+    assert!(!house.outside_path("/sys/class/net/brmgr0").exists(), "{}", keeper.said());
+}
+
+/// The signal of a service manager.
+#[track_caller]
+fn terminate(house: &House) {
+    let pid = house.read_file("/run/vmnet/brmgr0/keeper").unwrap_or_default();
+    house.run(&["kill", "-TERM", pid.trim()]).success();
+}
+
+/// What `ProtectSystem=strict` leaves: all read-only but the two directories that the unit asks for.
+const PROTECT: &str = r#"
+mkdir -p /run/vmnet /var/lib/vmnet
+for place in /run/vmnet /var/lib/vmnet; do mount --bind $place $place; done
+for place in / /etc /usr/local /usr/lib/qemu /var/lib /run /tmp; do
+    mountpoint -q $place && mount -o remount,bind,ro $place
+done
+! touch /etc/probe /run/probe /var/lib/probe /tmp/probe 2>/dev/null
+exec "$@"
+"#;
+
+#[test]
+fn the_keeper_needs_no_more_rights_than_the_unit_leaves_it() {
+    let name = "the_keeper_needs_no_more_rights_than_the_unit_leaves_it";
+    let Some((house, _outside)) = house(name, &["setpriv", "unshare", "mountpoint"]) else { return };
+    let unit = read("conf/vmnet@.service.in");
+    assert_eq!(setting(&unit, "NoNewPrivileges"), "yes");
+    assert_eq!(setting(&unit, "ProtectSystem"), "strict");
+    let rights = setting(&unit, "CapabilityBoundingSet").to_lowercase().replace("cap_", "+");
+    let bounding = format!("--bounding-set=-all,{}", rights.replace(' ', ","));
+    let mut before = vec!["unshare", "--mount", "--propagation=private", "bash", "-euc", PROTECT, "bash"];
+    before.extend(["setpriv", &bounding, "--inh-caps=-all", "--no-new-privs", "--"]);
+    let keeper = start(&house, &before);
+    assert_it_keeps(&house, keeper);
+}
+
+/// The names in one of systemd's sets of system calls, the sets in it included.
+fn calls_of(house: &House, set: &str) -> BTreeSet<String> {
+    let mut calls = BTreeSet::new();
+    let text = house.run(&["systemd-analyze", "syscall-filter", set]).success().to_owned();
+    for word in text.lines().skip(1).map(str::trim).filter(|word| !word.starts_with('#') && !word.is_empty())
+    {
+        if word.starts_with('@') {
+            calls.extend(calls_of(house, word));
+        } else {
+            calls.insert(word.to_owned());
+        }
+    }
+    calls
+}
+
+#[test]
+fn the_keeper_and_its_programs_make_no_system_call_that_the_unit_forbids() {
+    let name = "the_keeper_and_its_programs_make_no_system_call_that_the_unit_forbids";
+    let Some((house, _outside)) = house(name, &["strace", "systemd-analyze"]) else { return };
+    let sets = setting(&read("conf/vmnet@.service.in"), "SystemCallFilter");
+    let allowed: BTreeSet<String> = sets.split(' ').flat_map(|set| calls_of(&house, set)).collect();
+    assert!(allowed.len() > 100, "{allowed:?}");
+    let keeper = start(&house, &["strace", "-f", "-qq", "-o", "/tmp/house/calls"]);
+    assert_it_keeps(&house, keeper);
+    let log = house.read_file("/tmp/house/calls").unwrap_or_default();
+    let call = |line: &str| {
+        let (name, _) = line.split_once(' ')?.1.trim().split_once('(')?;
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_').then(|| name.to_owned())
+    };
+    let made: BTreeSet<String> = log.lines().filter_map(call).collect();
+    assert!(made.contains("bind") && made.contains("execve"), "{made:?}");
+    let forbidden: Vec<&String> = made.difference(&allowed).collect();
+    assert!(forbidden.is_empty(), "{forbidden:?}");
+}
+
+#[test]
+fn runits_scripts_run_the_network_that_their_folder_names() {
+    let name = "runits_scripts_run_the_network_that_their_folder_names";
+    let Some((house, _outside)) = house(name, &[]) else { return };
+    let run = read("conf/vmnet.runit-run.in").replace("@PREFIX@", "/usr/local");
+    house.write_file_for("/etc/sv/vmnet-brmgr0/run", 0o755, (0, 0), run);
+    house.write_file_for("/etc/sv/vmnet-brmgr0/finish", 0o755, (0, 0), read("conf/vmnet.runit-finish"));
+    let mut keeper = house.spawn(As::Root, &["sh", "-c", "cd /etc/sv/vmnet-brmgr0 && exec ./run"]);
+    let up = || house.run(&[VMNET, "status", "brmgr0"]).code() == 0;
+    assert!(house.wait_until(PATIENCE, up), "{}", keeper.said());
+    terminate(&house);
+    let status = keeper.wait(PATIENCE);
+    assert!(status.success(), "{status}\n{}", keeper.said());
+    assert!(!house.outside_path("/sys/class/net/brmgr0").exists());
+    // Where trying again cannot help, the service is set down; otherwise runsv starts it again.
+    house.write_file_for("/usr/local/bin/sv", 0o755, (0, 0), "#!/bin/sh\necho \"sv $*\"\n");
+    for (status, said) in [("2", "sv down .\n"), ("1", ""), ("0", "")] {
+        let finish = house.run(&["/etc/sv/vmnet-brmgr0/finish", status, "0"]);
+        assert_eq!(finish.success(), said, "{status}");
+    }
+}
