@@ -11,7 +11,6 @@ mod say;
 
 use args::{Ask, Words};
 use std::os::fd::OwnedFd;
-use std::process::exit;
 use vmnet_model::name::IfName;
 use vmnet_model::rules::{Caller, Verdict};
 use vmnet_port::accounts::HostAccounts;
@@ -103,7 +102,7 @@ fn serve(
 /// can fail may come after the send.
 fn hand_over(tap: &Tap, socket: &OwnedFd) -> ! {
     match fds::send(socket, tap) {
-        Ok(()) => exit(0),
+        Ok(()) => harden::end(0),
         Err(error) => {
             let sentence =
                 format!("cannot hand over the tap: failed to write fd to unix socket: {}", plain(&error));

@@ -1,6 +1,7 @@
 //! Doing: one call per step of a plan. It decides nothing.
 
 use crate::failure::{Failure, io, network};
+use crate::forwarding;
 use crate::host;
 use crate::links::Links;
 use crate::places::{Room, write_file};
@@ -24,7 +25,7 @@ pub struct Work<'a> {
     /// The bridge's number, once it is known.
     pub index: Option<u32>,
     /// nft at work.
-    pub loading: Option<JoinHandle<Result<(), ToolError>>>,
+    pub loading: Option<JoinHandle<Result<String, Unloaded>>>,
 }
 
 impl Work<'_> {
@@ -61,8 +62,8 @@ impl Work<'_> {
                 self.links.add_address(index, *address, *length).await.map_err(|e| self.failed(e))?;
             }
             Step::Raise => self.links.raise(self.index()?).await.map_err(|error| self.failed(error))?,
-            Step::EnableForwarding => host::set_forwarding("1")?,
-            Step::LoadRuleset => self.load_ruleset(),
+            Step::EnableForwarding => forwarding::enable()?,
+            Step::LoadRuleset => self.load_ruleset()?,
             Step::StopDnsmasq(_) => {
                 process::stop_server(self.room).map_err(|error| self.failed(io(&error)))?
             }
@@ -81,28 +82,34 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Load the table beside the other steps: most of nft's time is spent waiting for the kernel to
-    /// free the transaction before. [`Work::finish`] waits for it.
-    fn load_ruleset(&mut self) {
-        let text = self.goal.ruleset.clone();
+    /// Load the table beside the other steps: most of nft's time is spent waiting for the kernel.
+    /// [`Work::finish`] waits for it.
+    fn load_ruleset(&mut self) -> Result<(), Failure> {
+        let (wanted, text) = (&self.goal.wanted, self.goal.ruleset.clone());
         // Where nothing of ours is known of, it is worth trying to do without the removal.
-        let first = self.record.ruleset.is_none().then(|| firewall::first_ruleset(&self.goal.wanted));
+        let first = self.record.ruleset.is_none().then(|| firewall::first_ruleset(wanted));
+        let table = wanted.network.name.table();
         // From here on there is something to remove.
-        self.record.ruleset = Some(Loaded::new(&text));
-        self.loading = Some(thread::spawn(move || match first.map(|first| nft::load(&first)) {
-            Some(Ok(())) => Ok(()),
-            _ => nft::load(&text),
-        }));
+        self.record.ruleset = Some(Loaded::new(&text, ""));
+        let work = move || load(first.as_deref(), &text, &table);
+        let thread = thread::Builder::new().name("nft".to_owned()).spawn(work);
+        self.loading = Some(thread.map_err(|error| self.failed(io(&error)))?);
+        Ok(())
     }
 
     /// Wait for what was begun. A load that failed has left nothing: it is one transaction.
     fn finish(&mut self) -> Result<(), Failure> {
         let Some(loading) = self.loading.take() else { return Ok(()) };
         let loaded = loading.join().map_err(|_| self.failed("nft could not be waited for"))?;
-        if loaded.is_err() {
-            self.record.ruleset = None;
+        match loaded {
+            Ok(listing) => self.record.ruleset = Some(Loaded::new(&self.goal.ruleset, &listing)),
+            Err(Unloaded::Nothing(error)) => {
+                self.record.ruleset = None;
+                return Err(self.failed(error));
+            }
+            Err(Unloaded::Unseen(error)) => return Err(self.failed(error)),
         }
-        loaded.map_err(|error| self.failed(error))
+        Ok(())
     }
 
     fn no_server(&self, error: &ToolError) -> Failure {
@@ -121,4 +128,21 @@ impl Work<'_> {
     fn failed(&self, cause: impl std::fmt::Display) -> Failure {
         Failure::new("start", network(&self.goal.wanted.network.name), cause)
     }
+}
+
+/// Why a table is not known to be loaded.
+pub enum Unloaded {
+    /// It is not.
+    Nothing(ToolError),
+    /// It may be, but nft does not show it.
+    Unseen(ToolError),
+}
+
+/// Load the table and look at it: by that listing a later look knows it again.
+fn load(first: Option<&str>, text: &str, table: &str) -> Result<String, Unloaded> {
+    if first.is_none_or(|first| nft::load(first).is_err()) {
+        nft::load(text).map_err(Unloaded::Nothing)?;
+    }
+    let listing = nft::list_table("inet", table).map_err(Unloaded::Unseen)?;
+    Ok(listing.unwrap_or_default())
 }

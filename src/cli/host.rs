@@ -1,5 +1,5 @@
 //! What must be known of the host besides its links: its identity, its resolver, the account a
-//! server may run as, one sysctl, and which subnets other managers lay claim to.
+//! server may run as, its IPv6 switches, and which subnets other managers lay claim to.
 
 use crate::places::read_file;
 use std::path::Path;
@@ -11,8 +11,6 @@ use vmnet_sys::caller;
 
 use crate::failure::{Failure, io};
 use crate::places::Room;
-
-const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 
 /// The machine's identity (machine-id(5)); empty where it has none.
 pub fn machine() -> Vec<u8> {
@@ -31,16 +29,6 @@ pub fn place(room: &Room) -> Place {
         group,
         resolver: Path::new(resolver).exists().then(|| resolver.to_owned()),
     }
-}
-
-/// net.ipv4.ip_forward as it is.
-pub fn forwarding() -> Option<String> {
-    text(FORWARDING).map(|value| value.trim().to_owned())
-}
-
-/// Set net.ipv4.ip_forward.
-pub fn set_forwarding(value: &str) -> Result<(), Failure> {
-    write_sysctl(FORWARDING, value)
 }
 
 /// Is the host's IPv6 off on this link? True also where the kernel has none.

@@ -10,7 +10,7 @@ use crate::process;
 use crate::record::Record;
 use crate::say::Log;
 use crate::take_down::take_down;
-use crate::up::{observe, raise};
+use crate::up::raise;
 use std::io::{Seek, Write};
 use std::time::Duration;
 use tokio::io::Interest;
@@ -100,7 +100,6 @@ impl<'a> Keeper<'a> {
 
     /// Keep the network until told otherwise.
     pub async fn keep(mut self) -> Result<(), Failure> {
-        self.observe();
         let (mut repairs, mut last) = (0, Instant::now());
         loop {
             // Nobody waits for a child of ours here: what we start is waited for while it runs.
@@ -176,12 +175,6 @@ impl<'a> Keeper<'a> {
         Ok(true)
     }
 
-    fn observe(&self) {
-        if let Err(failure) = observe(self.places, self.name) {
-            self.log.trouble(&failure.to_string());
-        }
-    }
-
     async fn repair(&mut self, why: &str) {
         // Somebody may have taken the network down, or up again, while we waited for our turn.
         if !self.room.record().exists() {
@@ -195,7 +188,6 @@ impl<'a> Keeper<'a> {
             }
             Err(failure) => self.log.trouble(&failure.to_string()),
         }
-        self.observe();
     }
 
     /// Told to stop: as `down` does, and like it not under attached guests.
@@ -206,7 +198,7 @@ impl<'a> Keeper<'a> {
             self.log.info(&format!("{} goes on: {} attached", network(self.name), names.join(" ")));
             return Ok(());
         }
-        take_down(self.places, &self.links, self.name).await
+        take_down(self.places, self.name).await
     }
 
     fn failed(&self, cause: impl std::fmt::Display) -> Failure {

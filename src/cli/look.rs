@@ -1,11 +1,12 @@
 //! The host as it is, as far as one network is concerned.
 
 use crate::failure::Failure;
+use crate::forwarding;
 use crate::host;
 use crate::links::{Links, SeenAddress, SeenLink};
 use crate::places::{Room, read_file};
 use crate::process;
-use crate::record::Record;
+use crate::record::{Loaded, Record};
 use std::path::Path;
 use vmnet_model::plan::{Goal, Seen, SeenBridge, State};
 use vmnet_tools::nft;
@@ -23,7 +24,7 @@ pub fn network(
     Ok(Seen {
         bridge: link.map(|link| bridge(link, addresses)),
         earlier_address,
-        forwarding: host::forwarding().is_some_and(|value| value == "1"),
+        forwarding: forwarding::is_on()?,
         ruleset: ruleset(goal, record)?,
         dnsmasq_file: file(&room.dnsmasq(), goal.dnsmasq.as_deref().unwrap_or_default())?,
         dnsmasq: process::server(room).map(|server| server.pid().as_raw().unsigned_abs()),
@@ -56,9 +57,7 @@ fn ruleset(goal: &Goal, record: Option<&Record>) -> Result<State, Failure> {
         nft::list_table("inet", &table).map_err(|error| Failure::new("list", "the firewall", error))?;
     Ok(match listing {
         None => State::Absent,
-        Some(listing) if record.ruleset.as_ref().is_some_and(|known| known.is(&goal.ruleset, &listing)) => {
-            State::Right
-        }
+        Some(listing) if record.ruleset == Some(Loaded::new(&goal.ruleset, &listing)) => State::Right,
         Some(_) => State::Other,
     })
 }

@@ -8,6 +8,7 @@ mod args;
 mod background;
 mod cmd;
 mod failure;
+mod forwarding;
 mod host;
 mod keeper;
 mod links;
@@ -51,6 +52,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     if nix::unistd::getuid() != nix::unistd::geteuid() {
         return Err(Failure::new("run", "vmnet", "it is installed setuid, which only the helper may be"));
     }
+    // A parent that ignores its children's end would have us ignore our tools' too.
+    vmnet_sys::process::heed_children();
     // What we make is for all to read, whatever the umask of root's shell.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let places = Places::new(arguments);

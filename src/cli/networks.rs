@@ -7,7 +7,7 @@ use vmnet_config::Mistake;
 use vmnet_model::name::NetName;
 use vmnet_model::network::Network;
 use vmnet_model::paths;
-use vmnet_sys::trust::{self, Reader, Untrusted};
+use vmnet_sys::trust::{self, Untrusted};
 
 /// Why a network cannot be read.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub enum Unreadable {
 /// It does not exist, or its file is not fit.
 pub fn read(places: &Places, name: &NetName) -> Result<Network, Unreadable> {
     let path = places.network_file(name);
-    let text = match trust::read(&path, Reader::Myself) {
+    let text = match trust::read(&path) {
         Ok(text) => text.bytes,
         Err(Untrusted::Missing) if name.as_str() == paths::BUILT_IN => {
             return Ok(Network::with_defaults(name.clone()));

@@ -66,7 +66,11 @@ impl Places {
     pub fn lock(&self) -> Result<Lock, Failure> {
         make_directory(&self.run)?;
         let path = self.run.join("lock");
-        Lock::wait(&path).map_err(|error| Failure::new("lock", path.display(), io(&error)))
+        Lock::wait(&path).map_err(|error| {
+            // Only if we just made it, and nobody has put anything into it since.
+            let _ = std::fs::remove_dir(&self.run);
+            Failure::new("lock", path.display(), io(&error))
+        })
     }
 
     /// Remove the run directory and its lock files when no network is left in it.

@@ -2,6 +2,7 @@
 //! subnet that was chosen, which outlives a reboot.
 
 use crate::failure::Failure;
+use crate::forwarding::Forwarding;
 use crate::places::{Places, Room, make_directory, read_file, write_file};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -36,35 +37,23 @@ pub struct Record {
     pub mac: String,
     /// It needs the host to forward.
     pub forwards: bool,
-    /// net.ipv4.ip_forward as it was, if we changed it.
-    pub forwarding_was: Option<String>,
+    /// The host's forwarding as it was, if we changed it.
+    pub forwarding_was: Option<Forwarding>,
     /// What was loaded, and how nft then listed it.
     pub ruleset: Option<Loaded>,
 }
 
-/// Hashes of the text that was loaded and of its first listing.
+/// Hashes of the text that was loaded and of nft's listing right afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
-    /// Of our text.
-    pub text: String,
-    /// Of nft's; none until somebody has looked. `up` does not wait for that: the keeper looks.
-    pub listing: Option<String>,
+    text: String,
+    listing: String,
 }
 
 impl Loaded {
-    /// The mark of a text that was just loaded.
-    pub fn new(text: &str) -> Self {
-        Self { text: mark(text), listing: None }
-    }
-
-    /// The same, seen for the first time.
-    pub fn seen(&self, listing: &str) -> Self {
-        Self { text: self.text.clone(), listing: Some(mark(listing)) }
-    }
-
-    /// Is this listing what was loaded from this text?
-    pub fn is(&self, text: &str, listing: &str) -> bool {
-        self.text == mark(text) && self.listing.as_ref().is_none_or(|known| *known == mark(listing))
+    /// The mark of a text and its listing.
+    pub fn new(text: &str, listing: &str) -> Self {
+        Self { text: mark(text), listing: mark(listing) }
     }
 }
 

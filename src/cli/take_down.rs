@@ -1,13 +1,13 @@
-//! Taking a network down, from its record: servers first, then rules, sysctl, bridge and files.
+//! Taking a network down, from its record: the server first, then rules and bridge, sysctl and files.
 //! It goes on after an error and tells them all.
 
 use crate::failure::{Failure, io, network};
-use crate::host;
 use crate::links::Links;
 use crate::places::{Places, Room};
 use crate::process;
 use crate::record::{self, Record};
 use crate::up::finish_what_is_begun;
+use std::thread;
 use vmnet_model::firewall;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::plan::bridge_alias;
@@ -24,22 +24,24 @@ pub enum Traces {
 
 /// Undo everything the record tells of. Call it under the lock. What could not be undone is
 /// answered, and the record is then kept, so that `down` can be tried again.
-pub async fn undo(
-    places: &Places,
-    links: &Links,
-    bridge: &IfName,
-    record: &Record,
-    traces: Traces,
-) -> Vec<String> {
+pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Traces) -> Vec<String> {
     let room = places.room(bridge);
     let mut left = Vec::new();
     let mut note = |result: Result<(), String>| left.extend(result.err());
     note(process::stop_server(&room).map_err(|error| format!("cannot stop dnsmasq: {}", io(&error))));
-    if traces == Traces::OnDisk || record.ruleset.is_some() {
-        note(remove_table(&record.network));
-    }
+    // The table and the bridge at one time: for both, most of it is waiting for the kernel.
+    let table = (traces == Traces::OnDisk || record.ruleset.is_some()).then(|| {
+        let network = record.network.clone();
+        thread::Builder::new().name("nft".to_owned()).spawn(move || remove_table(&network))
+    });
+    note(remove_bridge(bridge, record).await);
+    note(match table {
+        None => Ok(()),
+        Some(Ok(thread)) => thread.join().unwrap_or_else(|_| Err("nft could not be waited for".to_owned())),
+        // No thread to be had: then one after the other.
+        Some(Err(_)) => remove_table(&record.network),
+    });
     note(restore_forwarding(places, bridge, record).map_err(|failure| failure.to_string()));
-    note(remove_bridge(links, bridge, record).await);
     if left.is_empty() {
         left.extend(remove_room(&room).err());
     }
@@ -62,11 +64,13 @@ fn restore_forwarding(places: &Places, bridge: &IfName, record: &Record) -> Resu
             return other.write(&places.room(&other_bridge));
         }
     }
-    host::set_forwarding(was)
+    was.restore()
 }
 
 /// Only a bridge of ours goes: somebody may have made another one of that name meanwhile.
-async fn remove_bridge(links: &Links, bridge: &IfName, record: &Record) -> Result<(), String> {
+/// By a connection of its own: the one that a failed `up` had may be what failed.
+async fn remove_bridge(bridge: &IfName, record: &Record) -> Result<(), String> {
+    let links = Links::open().map_err(|error| error.to_string())?;
     let Some(link) = links.find(bridge).await.map_err(|error| error.to_string())? else { return Ok(()) };
     let ours = match &link.alias {
         Some(alias) => *alias == bridge_alias(&record.network),
@@ -78,19 +82,32 @@ async fn remove_bridge(links: &Links, bridge: &IfName, record: &Record) -> Resul
     links.delete(link.index).await.map_err(|error| error.to_string())
 }
 
+/// The record goes last: as long as it is there, `down` knows what is left to do.
 fn remove_room(room: &Room) -> Result<(), String> {
-    match std::fs::remove_dir_all(room.path()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("cannot remove {}: {}", room.path().display(), io(&error)))
+    let attempt = || -> std::io::Result<()> {
+        for entry in std::fs::read_dir(room.path())? {
+            let path = entry?.path();
+            if path != room.record() {
+                gone(std::fs::remove_file(path))?;
+            }
         }
-        _ => Ok(()),
+        gone(std::fs::remove_file(room.record()))?;
+        std::fs::remove_dir(room.path())
+    };
+    gone(attempt()).map_err(|error| format!("cannot remove {}: {}", room.path().display(), io(&error)))
+}
+
+fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
-/// Remove what a keeper leaves that took over a network just as it went down: a directory with
-/// nothing but its own file in it.
+/// Remove what is left of a network without a record: an `up` that was killed before it wrote
+/// one, a `down` that was killed after it removed it, or a keeper that took over just then.
 pub fn sweep(places: &Places, room: &Room) -> Result<(), Failure> {
-    if !room.path().exists() || room.record().exists() {
+    if !places.run.exists() || room.record().exists() {
         return Ok(());
     }
     let lock = places.lock()?;
@@ -102,7 +119,7 @@ pub fn sweep(places: &Places, room: &Room) -> Result<(), Failure> {
 }
 
 /// Take it down under the lock, whoever asks.
-pub async fn take_down(places: &Places, links: &Links, name: &NetName) -> Result<(), Failure> {
+pub async fn take_down(places: &Places, name: &NetName) -> Result<(), Failure> {
     let bridge = name.bridge();
     let lock = places.lock()?;
     let Some(record) = Record::read(&places.room(&bridge))? else {
@@ -110,7 +127,7 @@ pub async fn take_down(places: &Places, links: &Links, name: &NetName) -> Result
         return Ok(());
     };
     finish_what_is_begun();
-    let left = undo(places, links, &bridge, &record, Traces::OnDisk).await;
+    let left = undo(places, &bridge, &record, Traces::OnDisk).await;
     places.tidy(lock);
     match left.split_first() {
         None => Ok(()),

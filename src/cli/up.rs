@@ -2,6 +2,7 @@
 
 use crate::apply::Work;
 use crate::failure::{Failure, network};
+use crate::forwarding::Forwarding;
 use crate::host;
 use crate::links::{Links, Seen};
 use crate::look;
@@ -14,7 +15,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use vmnet_model::name::NetName;
 use vmnet_model::network::{Network, Wanted};
 use vmnet_model::plan::{self, Goal, Step};
-use vmnet_tools::nft;
 
 /// What came of it.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Raised {
     pub wanted: Wanted,
     /// What was done, or would be.
     pub steps: Vec<Step>,
+    /// It was down before.
+    pub was_down: bool,
 }
 
 /// Everything that is known before a plan is made.
@@ -65,7 +67,7 @@ pub async fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Failure
     let links = Links::open().map_err(|error| Failure::new("start", network(name), error))?;
     let outlook = look(places, &links, &wanted, true).await?;
     let steps = plan(&outlook)?;
-    Ok(Raised { wanted: outlook.goal.wanted, steps })
+    Ok(Raised { wanted: outlook.goal.wanted, steps, was_down: false })
 }
 
 /// Make it so. A network that was down is down again after a failure; one that was up stays up.
@@ -88,45 +90,31 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
     let settled = earlier.as_ref().is_some_and(|record| record.phase == Phase::Up);
     let mut record = Record::begin(&goal.wanted, goal.forwards(), earlier.as_ref());
     if steps.is_empty() && settled && earlier.as_ref() == Some(&record) {
-        return Ok(Raised { wanted: goal.wanted, steps });
+        return Ok(Raised { wanted: goal.wanted, steps, was_down: false });
     }
     if steps.contains(&Step::EnableForwarding) && record.forwarding_was.is_none() {
-        record.forwarding_was = host::forwarding();
+        record.forwarding_was = Some(Forwarding::now()?);
     }
-    record.write(&room)?;
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
+    let begun = record.write(&room);
     let mut work =
         Work { links: &links, goal: &goal, room: &room, record: &mut record, index, loading: None };
-    let done = work.apply(&steps).await;
+    let done = match begun {
+        Ok(()) => work.apply(&steps).await,
+        failed => failed,
+    };
     let finished = done.and_then(|()| {
         record.phase = Phase::Up;
         record.write(&room)
     });
     match finished {
-        Ok(()) => Ok(Raised { wanted: goal.wanted, steps }),
+        Ok(()) => Ok(Raised { wanted: goal.wanted, steps, was_down: !settled }),
         Err(failure) if settled => Err(failure),
         Err(failure) => {
-            let left = take_down::undo(places, &links, &goal.wanted.bridge, &record, Traces::Exact).await;
+            let left = take_down::undo(places, &goal.wanted.bridge, &record, Traces::Exact).await;
             Err(failure.and(&left))
         }
     }
-}
-
-/// Keep how nft shows the table that was loaded, by which a later look knows it again.
-pub fn observe(places: &Places, name: &NetName) -> Result<(), Failure> {
-    let room = places.room(&name.bridge());
-    let lock = places.lock()?;
-    let Some(mut record) = Record::read(&room)? else {
-        places.tidy(lock);
-        return Ok(());
-    };
-    let Some(loaded) = record.ruleset.clone().filter(|loaded| loaded.listing.is_none()) else {
-        return Ok(());
-    };
-    let listing = nft::list_table("inet", &name.table())
-        .map_err(|error| Failure::new("look at", network(name), error))?;
-    record.ruleset = listing.map(|listing| loaded.seen(&listing));
-    record.write(&room)
 }
 
 /// From here on SIGINT, SIGTERM and SIGHUP wait until the host is in order again: milliseconds, or

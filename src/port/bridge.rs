@@ -11,7 +11,7 @@ use vmnet_sys::child::{self, Outcome};
 use vmnet_sys::link::{self, Link};
 use vmnet_sys::netlink::Netlink;
 use vmnet_sys::privilege::Privilege;
-use vmnet_sys::trust::{self, Reader, Untrusted};
+use vmnet_sys::trust::{self, Untrusted};
 
 /// How long a network may take to come up while QEMU waits.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -114,7 +114,7 @@ pub fn record(bridge: &IfName) -> Result<Option<PortRecord>, Refusal> {
     use std::os::unix::ffi::OsStrExt;
     let name = std::ffi::OsStr::from_bytes(bridge.as_bytes());
     let path = Path::new(paths::RUN_DIR).join(name).join(paths::PORT_FILE);
-    match trust::read(&path, Reader::Myself) {
+    match trust::read(&path) {
         Ok(text) => match PortRecord::parse(&text.bytes) {
             Ok(record) => Ok(Some(record)),
             Err(bad) => Err(Refusal::Record(bridge.clone(), bad.to_string())),

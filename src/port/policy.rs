@@ -10,7 +10,7 @@ use vmnet_model::name::IfName;
 use vmnet_model::paths;
 use vmnet_model::rules::grammar::{Dialect, Line, Mistake, parse};
 use vmnet_model::rules::{self, Accounts, AccountsDown, Caller, Effect, Place, Rule, Verdict};
-use vmnet_sys::trust::{self, Reader, Untrusted, plain};
+use vmnet_sys::trust::{Eyes, Reader, Untrusted, plain};
 
 /// How deep files may include each other; a file that includes itself ends here.
 const DEPTH_MAX: usize = 8;
@@ -62,6 +62,8 @@ pub enum PolicyError {
     TooMany(Place),
     /// The files that a pattern names cannot be listed.
     Unlisted(Place, std::io::Error),
+    /// The files cannot be opened as the caller.
+    Disguise(std::io::Error),
     /// A rule names an account that cannot be looked up.
     Accounts(AccountsDown),
 }
@@ -78,6 +80,7 @@ impl fmt::Display for PolicyError {
             Self::TooDeep(place) => write!(f, "{place}: includes go deeper than {DEPTH_MAX} files"),
             Self::TooMany(place) => write!(f, "{place}: more than {FILES_MAX} files are included"),
             Self::Unlisted(place, error) => write!(f, "{place}: cannot list the files: {}", plain(error)),
+            Self::Disguise(error) => write!(f, "{}", plain(error)),
             Self::Accounts(down) => write!(f, "{down}"),
         }
     }
@@ -96,7 +99,8 @@ impl From<AccountsDown> for PolicyError {
 /// # Errors
 /// Neither exists, or something in them must not be passed over.
 pub fn collect(files: &RuleFiles, reader: Reader<'_>) -> Result<RuleSet, PolicyError> {
-    let mut collector = Collector { reader, set: RuleSet::default(), files: 0 };
+    let eyes = Eyes::open(reader).map_err(PolicyError::Disguise)?;
+    let mut collector = Collector { eyes, set: RuleSet::default(), files: 0 };
     let ours = collector.main_file(&files.vmnet, Dialect::Vmnet)?;
     let theirs = collector.main_file(&files.qemu, Dialect::Qemu)?;
     if ours || theirs { Ok(collector.set) } else { Err(PolicyError::NoFile(files.clone())) }
@@ -118,7 +122,7 @@ impl RuleSet {
 }
 
 struct Collector<'a> {
-    reader: Reader<'a>,
+    eyes: Eyes<'a>,
     set: RuleSet,
     files: usize,
 }
@@ -135,7 +139,7 @@ impl Collector<'_> {
     fn file(&mut self, path: &Path, dialect: Dialect, depth: usize) -> Result<(), PolicyError> {
         self.files += 1;
         let untrusted = |why| PolicyError::Untrusted(path.to_owned(), why);
-        let text = trust::read(path, self.reader).map_err(untrusted)?;
+        let text = self.eyes.read(path).map_err(untrusted)?;
         if !text.readable {
             self.set.withheld.push(path.to_owned());
         }
@@ -169,7 +173,9 @@ impl Collector<'_> {
         let pattern = path.file_name().unwrap_or_default().as_bytes();
         if dialect == Dialect::Vmnet && pattern.contains(&b'*') {
             let directory = path.parent().unwrap_or(Path::new("/"));
-            let found = trust::list(directory, &|name| fits(pattern, name))
+            let found = self
+                .eyes
+                .list(directory, &|name| fits(pattern, name))
                 .map_err(|error| PolicyError::Unlisted(place.clone(), error))?;
             return found.iter().try_for_each(|path| self.included_file(path, dialect, depth, place));
         }
@@ -194,7 +200,7 @@ impl Collector<'_> {
             // Without root there is nobody who could read it: passed over, as QEMU does.
             Err(PolicyError::Untrusted(at, Untrusted::Unreadable(error)))
                 if at == path
-                    && matches!(self.reader, Reader::Myself)
+                    && !self.eyes.have_root()
                     && error.kind() == std::io::ErrorKind::PermissionDenied =>
             {
                 self.set.withheld.push(path.to_owned());

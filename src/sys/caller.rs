@@ -108,7 +108,7 @@ impl LocalFiles {
 /// A file that cannot be read has no accounts.
 fn read(path: &str) -> Vec<u8> {
     use std::io::Read;
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(16 << 10);
     let file = std::fs::File::open(path).map(|file| file.take(ACCOUNTS_MAX));
     match file.and_then(|mut file| file.read_to_end(&mut text)) {
         Ok(_) => text,

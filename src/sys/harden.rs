@@ -6,7 +6,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signa
 use nix::sys::stat::{Mode, umask};
 use std::io;
 
-/// Set environment, umask, core limit and dumpability aside.
+/// Set environment, umask and core limit aside. The kernel made a setuid program undumpable already
+/// (`begin_new_exec` in fs/exec.c), and [`crate::privilege::shed`] keeps it so.
 ///
 /// # Errors
 /// The kernel refused one of them.
@@ -17,7 +18,6 @@ pub fn begin() -> io::Result<()> {
     }
     umask(Mode::from_bits_truncate(0o077));
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    nix::sys::prctl::set_dumpable(false)?;
     Ok(())
 }
 
@@ -25,6 +25,12 @@ pub fn begin() -> io::Result<()> {
 /// With `panic = "abort"` the process would leave a signal behind; it exits 1 instead, as QEMU expects.
 pub fn one_line_on_panic(line: &'static str) {
     std::panic::set_hook(Box::new(move |_| leave(line)));
+}
+
+/// End at once: nothing is buffered, and nothing of the run-time's need be put in order.
+pub fn end(code: u8) -> ! {
+    // SAFETY: _exit takes a number and does not return.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// Write one line to standard error and be gone. Async-signal-safe.

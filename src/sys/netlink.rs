@@ -3,8 +3,8 @@
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, sendto,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvfrom, sendto, setsockopt,
+    socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
@@ -121,7 +121,7 @@ impl Netlink {
         let flags = SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(5))?;
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+        // The kernel binds it with the first message.
         Ok(Self { socket, sequence: 0 })
     }
 

@@ -122,26 +122,32 @@ impl Shed {
 /// Effective before permitted, or capset(2) refuses. The ambient set needs no look of its own: it
 /// never holds what the inheritable set does not (capabilities(7)), and that is read back empty.
 fn hold_only(wanted: &CapsHashSet) -> io::Result<()> {
+    let held = |set| caps::read(None, set).map_err(io::Error::other);
+    if !held(CapSet::Inheritable)?.is_empty() {
+        caps::clear(None, CapSet::Inheritable).map_err(io::Error::other)?;
+        check(CapSet::Inheritable, held(CapSet::Inheritable)?.is_empty())?;
+    }
     for set in [CapSet::Effective, CapSet::Permitted] {
         caps::set(None, set, wanted).map_err(io::Error::other)?;
     }
-    caps::set(None, CapSet::Inheritable, &CapsHashSet::new()).map_err(io::Error::other)?;
-    for (set, expected) in
-        [(CapSet::Effective, wanted), (CapSet::Permitted, wanted), (CapSet::Inheritable, &CapsHashSet::new())]
-    {
-        if caps::read(None, set).map_err(io::Error::other)? != *expected {
-            return Err(io::Error::other(format!("the {set:?} capability set did not change")));
-        }
+    for set in [CapSet::Effective, CapSet::Permitted] {
+        check(set, held(set)? == *wanted)?;
     }
     Ok(())
 }
 
+fn check(set: CapSet, changed: bool) -> io::Result<()> {
+    if changed { Ok(()) } else { Err(io::Error::other(format!("the {set:?} capability set did not change"))) }
+}
+
 fn check_ids() -> io::Result<()> {
     let (uid, gid) = (getresuid()?, getresgid()?);
-    let (real_user, real_group) = (getuid(), getgid());
-    let held = uid.effective == real_user
-        && uid.saved == real_user
-        && gid.effective == real_group
-        && gid.saved == real_group;
-    if held { Ok(()) } else { Err(io::Error::other("the user or group id did not change")) }
+    let held = |real, effective, saved| effective == real && saved == real;
+    if held(uid.real.as_raw(), uid.effective.as_raw(), uid.saved.as_raw())
+        && held(gid.real.as_raw(), gid.effective.as_raw(), gid.saved.as_raw())
+    {
+        Ok(())
+    } else {
+        Err(io::Error::other("the user or group id did not change"))
+    }
 }

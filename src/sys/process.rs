@@ -108,6 +108,14 @@ pub fn adopt_orphans() -> io::Result<()> {
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }
 
+/// Put SIGCHLD back to its default: where it is inherited as ignored, children reap themselves
+/// and nobody learns how they ended (wait(2)).
+pub fn heed_children() {
+    use nix::sys::signal::{SigHandler, signal};
+    // SAFETY: sets a default action, installs no handler.
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+}
+
 /// Reap every child that has ended, adopted ones included. Not while one of them is still to be
 /// waited for by whoever started it.
 pub fn reap_all() {

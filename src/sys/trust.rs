@@ -78,29 +78,67 @@ pub fn plain(error: &io::Error) -> String {
     }
 }
 
-/// Read a rule file.
+/// Read one file with our own rights.
 ///
 /// # Errors
 /// Why it does not count.
-pub fn read(path: &Path, reader: Reader<'_>) -> Result<Text, Untrusted> {
-    let (file, readable) = open(path, reader)?;
-    let bytes = trusted_bytes(file)?;
-    Ok(Text { bytes, readable })
+pub fn read(path: &Path) -> Result<Text, Untrusted> {
+    Eyes::open(Reader::Myself).map_err(Untrusted::Unreadable)?.read(path)
 }
 
-fn open(path: &Path, reader: Reader<'_>) -> Result<(File, bool), Untrusted> {
-    let attempt = {
-        let _as_caller = Disguise::put_on(reader).map_err(Untrusted::Unreadable)?;
-        open_file(path)
-    };
-    match (attempt, reader) {
-        (Ok(file), _) => Ok((file, true)),
-        (Err(error), Reader::SetuidFor(_) | Reader::RootFor(_))
-            if error.kind() == io::ErrorKind::PermissionDenied =>
-        {
-            open_file(path).map(|file| (file, false)).map_err(reason)
-        }
-        (Err(error), _) => Err(reason(error)),
+/// A reader at work. The caller's ids are worn from file to file, and taken off for what only
+/// root can do.
+#[derive(Debug)]
+pub struct Eyes<'a> {
+    reader: Reader<'a>,
+    disguise: Option<Disguise>,
+}
+
+impl<'a> Eyes<'a> {
+    /// Begin to read.
+    ///
+    /// # Errors
+    /// The caller's ids cannot be taken.
+    pub fn open(reader: Reader<'a>) -> io::Result<Self> {
+        Ok(Self { reader, disguise: Disguise::put_on(reader)? })
+    }
+
+    /// Is there a root to fall back on?
+    #[must_use]
+    pub fn have_root(&self) -> bool {
+        !matches!(self.reader, Reader::Myself)
+    }
+
+    /// Read a rule file: as the caller, and where that is refused as root.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn read(&mut self, path: &Path) -> Result<Text, Untrusted> {
+        let (file, readable) = match open_file(path) {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.have_root() => {
+                let opened = self.as_ourselves(|| open_file(path)).map_err(Untrusted::Unreadable)?;
+                (opened.map_err(reason)?, false)
+            }
+            Err(error) => return Err(reason(error)),
+        };
+        Ok(Text { bytes: trusted_bytes(file)?, readable })
+    }
+
+    /// The files of a directory that fit, listed with our own rights: each is then opened as the
+    /// caller.
+    ///
+    /// # Errors
+    /// As [`list`].
+    pub fn list(&mut self, directory: &Path, fits: &dyn Fn(&[u8]) -> bool) -> io::Result<Vec<PathBuf>> {
+        self.as_ourselves(|| list(directory, fits))?
+    }
+
+    fn as_ourselves<T>(&mut self, act: impl FnOnce() -> T) -> io::Result<T> {
+        self.disguise = None;
+        let done = act();
+        self.disguise = Disguise::put_on(self.reader)?;
+        Ok(done)
     }
 }
 
@@ -128,7 +166,8 @@ fn trusted_bytes(file: File) -> Result<Vec<u8>, Untrusted> {
     if meta.mode() & 0o022 != 0 {
         return Err(Untrusted::Writable(meta.mode() & 0o7777));
     }
-    let mut bytes = Vec::new();
+    // One read for the text, one for its end.
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(FILE_MAX)).unwrap_or(0) + 1);
     file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(Untrusted::Unreadable)?;
     if bytes.len() as u64 > FILE_MAX { Err(Untrusted::TooLarge) } else { Ok(bytes) }
 }
@@ -161,42 +200,39 @@ pub fn list(directory: &Path, fits: &dyn Fn(&[u8]) -> bool) -> io::Result<Vec<Pa
 
 /// The file-system ids of the caller, for as long as this lives. Going from root to another
 /// fsuid also takes CAP_DAC_OVERRIDE and its kin out of the effective set (capabilities(7)).
+#[derive(Debug)]
 struct Disguise {
+    uid: Uid,
+    gid: Gid,
     groups: Option<Vec<Gid>>,
-    worn: bool,
 }
 
 impl Disguise {
-    fn put_on(reader: Reader<'_>) -> io::Result<Self> {
-        let mut disguise = Self { groups: None, worn: false };
-        let caller = match reader {
-            Reader::Myself => return Ok(disguise),
-            Reader::SetuidFor(caller) => caller,
-            Reader::RootFor(caller) => {
-                disguise.groups = Some(nix::unistd::getgroups()?);
-                let groups: Vec<Gid> = caller.groups.iter().copied().map(Gid::from_raw).collect();
-                setgroups(&groups)?;
-                caller
-            }
+    fn put_on(reader: Reader<'_>) -> io::Result<Option<Self>> {
+        let (caller, groups) = match reader {
+            Reader::Myself => return Ok(None),
+            Reader::SetuidFor(caller) => (caller, None),
+            Reader::RootFor(caller) => (caller, Some(nix::unistd::getgroups()?)),
         };
-        disguise.worn = true;
         let (uid, gid) = (Uid::from_raw(caller.uid), Gid::from_raw(caller.gid));
-        setfsgid(gid);
-        setfsuid(uid);
+        // Each answers what was before.
+        let mut disguise = Self { gid: setfsgid(gid), uid: setfsuid(uid), groups: None };
         // The calls report no failure; asking again with an impossible id tells the present one.
         if setfsuid(Uid::from_raw(u32::MAX)) != uid || setfsgid(Gid::from_raw(u32::MAX)) != gid {
             return Err(io::Error::other("cannot take the caller's file system ids"));
         }
-        Ok(disguise)
+        if groups.is_some() {
+            disguise.groups = groups;
+            setgroups(&caller.groups.iter().copied().map(Gid::from_raw).collect::<Vec<_>>())?;
+        }
+        Ok(Some(disguise))
     }
 }
 
 impl Drop for Disguise {
     fn drop(&mut self) {
-        if self.worn {
-            setfsuid(nix::unistd::geteuid());
-            setfsgid(nix::unistd::getegid());
-        }
+        setfsuid(self.uid);
+        setfsgid(self.gid);
         if let Some(groups) = &self.groups {
             let _ = setgroups(groups);
         }

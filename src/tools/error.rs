@@ -50,7 +50,7 @@ impl fmt::Display for ToolError {
             Self::NotInstalled { program } => {
                 write!(f, "{program} is not installed: not in {}", PLACES.join(", "))
             }
-            Self::CannotStart { program, cause } => write!(f, "cannot start {program}: {cause}"),
+            Self::CannotStart { program, cause } => write!(f, "cannot start {program}: {}", plain(cause)),
             Self::Failed { program, status, stderr } => match telling_line(program, stderr) {
                 Some(line) => write!(f, "{program} failed: {line}"),
                 None => write!(f, "{program} failed: {status}"),
@@ -70,6 +70,12 @@ impl std::error::Error for ToolError {
             _ => None,
         }
     }
+}
+
+/// The kernel's words without Rust's "(os error 2)" behind them.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// The line that says what is wrong: the first with the word "error" (nft may warn before it),

@@ -7,7 +7,7 @@ use crate::places::Places;
 use crate::process;
 use crate::record::Record;
 use crate::say;
-use crate::take_down::take_down;
+use crate::take_down::{sweep, take_down};
 use crate::view::{self, not_up};
 use nix::sys::signal::Signal;
 use std::time::Duration;
@@ -24,6 +24,7 @@ pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Failure
     in_runtime(async {
         let room = places.room(&name.bridge());
         if Record::read(&room)?.is_none() {
+            sweep(places, &room)?;
             return Err(not_up("take down", name));
         }
         let links = Links::open().map_err(|error| Failure::new("take down", network(name), error))?;
@@ -31,7 +32,7 @@ pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Failure
             refuse_under_guests(places, &links, name).await?;
         }
         send_keeper_away(places, name)?;
-        take_down(places, &links, name).await?;
+        take_down(places, name).await?;
         say::line(&format!("{name} is down"));
         Ok(Exit::Done)
     })

@@ -8,6 +8,7 @@ use crate::places::Places;
 use crate::process;
 use crate::record::{Phase, Record};
 use crate::say;
+use crate::take_down::take_down;
 use crate::up::{Raised, raise, rehearse};
 use crate::view::with_length;
 use vmnet_model::name::NetName;
@@ -36,7 +37,12 @@ pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> R
             background::start_unit(name)?;
         }
         let raised = raise(places, name).await?;
-        background::ensure_keeper(places, name)?;
+        if let Err(failure) = background::ensure_keeper(places, name) {
+            if raised.was_down {
+                take_down(places, name).await?;
+            }
+            return Err(failure);
+        }
         say_up(&raised);
         Ok(Exit::Done)
     })

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 /// How long the kernel has for one answer. It holds one lock for all changes of links, so a host
 /// that removes a thousand interfaces may keep us waiting for seconds.
-pub const TIME_LIMIT: Duration = Duration::from_secs(5);
+pub const TIME_LIMIT: Duration = Duration::from_secs(15);
 /// How often a listing is begun anew when links came or went meanwhile.
 const TRIES: usize = 4;
 

@@ -110,7 +110,7 @@ impl Snapshot {
 /// One fact a line; the processes that take the snapshot are left out.
 fn lines(kind: &str, text: &str) -> Vec<String> {
     let own = |line: &&str| {
-        kind == "process" && (line.contains("ps -eo") || line.contains("sed -E") || line.ends_with("[sed]"))
+        kind == "process" && (line.contains("ps -eo") || line.contains("sed -E") || line.ends_with(']'))
     };
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !own(line));
     lines.map(|line| format!("{kind} {line}")).collect()

@@ -154,7 +154,7 @@ fn an_edit_with_a_mistake_changes_nothing_of_a_running_network() {
     let up = house.snapshot();
     let words = house.vmnet(&["up", "brmgr0"]);
     assert!(words.complaint(1).contains("/etc/vmnet/networks/brmgr0.toml:2:1"), "{words}");
-    house.assert_as_in(&up);
+    house.assert_as_in_but_for_processes(&up);
     house.down("brmgr0");
 }
 

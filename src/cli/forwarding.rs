@@ -1,0 +1,77 @@
+//! The host's IPv4 forwarding. Writing `ip_forward` does more than it says: it also sets every
+//! interface's `forwarding` and turns `accept_redirects` round (`inet_forward_change` in
+//! net/ipv4/devinet.c), so a hardened host gets back all of that, not the one number.
+
+use crate::failure::{Failure, io};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const SWITCH: &str = "/proc/sys/net/ipv4/ip_forward";
+const REDIRECTS: &str = "/proc/sys/net/ipv4/conf/all/accept_redirects";
+const INTERFACES: &str = "/proc/sys/net/ipv4/conf";
+
+/// Forwarding as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarding {
+    ip_forward: String,
+    accept_redirects: String,
+    /// `forwarding` of each interface, and of `default`.
+    interfaces: BTreeMap<String, String>,
+}
+
+/// Does the host forward?
+pub fn is_on() -> Result<bool, Failure> {
+    Ok(read(Path::new(SWITCH))? == "1")
+}
+
+/// Let it forward.
+pub fn enable() -> Result<(), Failure> {
+    write(Path::new(SWITCH), "1")
+}
+
+impl Forwarding {
+    /// As it is now.
+    pub fn now() -> Result<Self, Failure> {
+        let mut interfaces = BTreeMap::new();
+        let entries = std::fs::read_dir(INTERFACES).map_err(|e| Failure::new("list", INTERFACES, io(&e)))?;
+        for entry in entries.flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            // An interface may go while we look.
+            if let (true, Ok(value)) = (name != "all", read(&switch_of(&name))) {
+                interfaces.insert(name, value);
+            }
+        }
+        let (ip_forward, accept_redirects) = (read(Path::new(SWITCH))?, read(Path::new(REDIRECTS))?);
+        Ok(Self { ip_forward, accept_redirects, interfaces })
+    }
+
+    /// As it was: the switch first, because it moves the others.
+    pub fn restore(&self) -> Result<(), Failure> {
+        write(Path::new(SWITCH), &self.ip_forward)?;
+        for (name, value) in &self.interfaces {
+            let path = switch_of(name);
+            if path.exists() {
+                write(&path, value)?;
+            }
+        }
+        write(Path::new(REDIRECTS), &self.accept_redirects)
+    }
+}
+
+fn switch_of(interface: &str) -> PathBuf {
+    Path::new(INTERFACES).join(interface).join("forwarding")
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::new("read", path.display(), io(&e)))?;
+    Ok(text.trim().to_owned())
+}
+
+/// Compared first: a read-only /proc/sys is no trouble where the value is right already.
+fn write(path: &Path, value: &str) -> Result<(), Failure> {
+    if read(path).is_ok_and(|now| now == value) {
+        return Ok(());
+    }
+    std::fs::write(path, value).map_err(|e| Failure::new("set", path.display(), io(&e)))
+}
