@@ -77,15 +77,6 @@ pub fn network(name: impl fmt::Display) -> String {
 
 /// An I/O error in the kernel's own words.
 pub fn io(error: &std::io::Error) -> String {
-    use std::error::Error;
-    // Some libraries wrap the kernel's error in one with their own words.
-    let mut inner: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
-    while let Some(cause) = inner {
-        if let Some(kernel) = cause.downcast_ref::<std::io::Error>() {
-            return io(kernel);
-        }
-        inner = cause.source();
-    }
     vmnet_sys::trust::plain(error)
 }
 

@@ -86,10 +86,16 @@ async fn remove_bridge(bridge: &IfName, record: &Record) -> Result<(), String> {
 fn remove_room(room: &Room) -> Result<(), String> {
     let attempt = || -> std::io::Result<()> {
         for entry in std::fs::read_dir(room.path())? {
-            let path = entry?.path();
-            if path != room.record() {
-                gone(std::fs::remove_file(path))?;
+            let entry = entry?;
+            if entry.path() == room.record() {
+                continue;
             }
+            let is_dir = entry.file_type()?.is_dir();
+            gone(if is_dir {
+                std::fs::remove_dir_all(entry.path())
+            } else {
+                std::fs::remove_file(entry.path())
+            })?;
         }
         gone(std::fs::remove_file(room.record()))?;
         std::fs::remove_dir(room.path())

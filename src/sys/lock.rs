@@ -23,8 +23,15 @@ impl Lock {
     /// It cannot be opened or locked.
     pub fn wait(path: &Path) -> io::Result<Self> {
         for _ in 0..TRIES {
+            let is_new = !path.exists();
             let file = lock_file(path)?;
-            file.lock()?;
+            if let Err(error) = file.lock() {
+                // A kernel that gives no locks must not leave us with a file for one.
+                if is_new {
+                    let _ = std::fs::remove_file(path);
+                }
+                return Err(error);
+            }
             if still_there(&file, path) {
                 return Ok(Self { _file: file, path: path.to_owned() });
             }

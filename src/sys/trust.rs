@@ -74,7 +74,11 @@ impl std::error::Error for Untrusted {}
 pub fn plain(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(number) => nix::errno::Errno::from_raw(number).desc().to_lowercase(),
-        None => error.to_string(),
+        // A library may have wrapped it in its own words.
+        None => match error.to_string().split_once(" (os error") {
+            Some((words, _)) => words.to_lowercase(),
+            None => error.to_string(),
+        },
     }
 }
 
