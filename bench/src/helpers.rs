@@ -93,8 +93,8 @@ pub fn crowd(rounds: usize) -> io::Result<Section> {
     let mut section = Section::new(
         "Helper, bridge filling up",
         &format!(
-            "As above, {rounds} rounds each, while all ports before this one are held; median. Our helper made them, so the \
-             kernel's search for a free TAP name, which counts names of the same kind, costs ours the most."
+            "As above, {rounds} rounds each, while all ports before this one are held; median. What grows is the \
+             kernel's work on each port."
         ),
         &["port number", NAMES[0], NAMES[1], NAMES[2]],
     );

@@ -6,8 +6,12 @@ use std::fmt;
 /// The kernel fills in the number. The prefix is ours alone, so that NetworkManager and networkd
 /// can be told to leave these links alone by name.
 pub const TAP_TEMPLATE: &str = "vmtap%d";
-/// The part before the number.
-pub const TAP_PREFIX: &[u8] = b"vmtap";
+/// A name that is most likely free and was not just another port's: the prefix and the number of
+/// the process that makes the TAP, at most 4,194,304 (PID_MAX_LIMIT in include/linux/threads.h).
+#[must_use]
+pub fn tap_name(process: u32) -> String {
+    TAP_TEMPLATE.replace("%d", &process.to_string())
+}
 
 /// A bridge takes so many ports and no more: BR_MAX_PORTS in net/bridge/br_private.h, less port 0.
 pub const BRIDGE_PORTS_MAX: usize = 1023;

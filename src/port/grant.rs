@@ -7,7 +7,7 @@ use std::path::Path;
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
 use vmnet_model::paths;
-use vmnet_model::port::{PortTag, TAP_TEMPLATE};
+use vmnet_model::port::{PortTag, TAP_TEMPLATE, tap_name};
 use vmnet_model::rules::{Caller, Place};
 use vmnet_sys::link::{self, Link, PortWish};
 use vmnet_sys::netlink::Netlink;
@@ -48,7 +48,9 @@ impl Grant<'_> {
             _ => None,
         };
         let shed = privilege::shed().map_err(Refusal::Shed)?;
-        let tap = device.create(&shed, TAP_TEMPLATE, self.vnet_header).map_err(Refusal::Tap)?;
+        let tap = device
+            .create(&shed, &tap_name(std::process::id()), TAP_TEMPLATE, self.vnet_header)
+            .map_err(Refusal::Tap)?;
         let tag = PortTag { bridge: name.clone(), uid: self.caller.uid, pid: self.pid };
         let [a, b, c, d, e] = random::bytes().map_err(Refusal::Tap)?;
         let wish = PortWish {
