@@ -55,8 +55,14 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         name: "tap name",
         qemu: "tap%d, no alias",
-        ours: "vmtap%d, and an alias with bridge, user and process",
+        ours: "vmtap and a number, and an alias with bridge, user and process",
         why: "network managers can leave them alone by name, people see whose they are",
+    },
+    Difference {
+        name: "tap number",
+        qemu: "the lowest free one, so that a number is used again at once",
+        ours: "that of the helper's process",
+        why: "no late rule, counter or log line about one guest's port hits another's; and it spares the kernel a search",
     },
     Difference {
         name: "unreadable include",
