@@ -19,6 +19,9 @@ _vmnet() {
             vmnet,access)
                 cmd="vmnet__subcmd__access"
                 ;;
+            vmnet,account)
+                cmd="vmnet__subcmd__account"
+                ;;
             vmnet,check)
                 cmd="vmnet__subcmd__check"
                 ;;
@@ -54,6 +57,9 @@ _vmnet() {
                 ;;
             vmnet__subcmd__help,access)
                 cmd="vmnet__subcmd__help__subcmd__access"
+                ;;
+            vmnet__subcmd__help,account)
+                cmd="vmnet__subcmd__help__subcmd__account"
                 ;;
             vmnet__subcmd__help,check)
                 cmd="vmnet__subcmd__help__subcmd__check"
@@ -95,7 +101,7 @@ _vmnet() {
 
     case "${cmd}" in
         vmnet)
-            opts="-h -V --config-dir --state-dir --run-dir --help --version up down run status list ports leases init check access completions help"
+            opts="-h -V --config-dir --state-dir --run-dir --help --version up down run status list ports leases init check access account completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -131,6 +137,32 @@ _vmnet() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__account)
+            opts="-h --config-dir --state-dir --run-dir --help user group"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -229,7 +261,7 @@ _vmnet() {
             return 0
             ;;
         vmnet__subcmd__help)
-            opts="up down run status list ports leases init check access completions help"
+            opts="up down run status list ports leases init check access account completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -243,6 +275,20 @@ _vmnet() {
             return 0
             ;;
         vmnet__subcmd__help__subcmd__access)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__account)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

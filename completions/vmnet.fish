@@ -39,6 +39,7 @@ complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "leases" -d 'Show the le
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "init" -d 'Write a commented file for a new network'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "check" -d 'Check the network files and the access rules'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "access" -d 'Say who may plug in, and which line says so'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "account" -d 'The helper, which has no NSS, asks for an account\'s number'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vmnet -n "__fish_vmnet_using_subcommand up" -l config-dir -d 'Directory of the network files and access rules' -r -F
@@ -92,19 +93,24 @@ complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l state-dir -d 'Dir
 complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l run-dir -d 'Directory of what does not' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l json -d 'Print JSON'
 complete -c vmnet -n "__fish_vmnet_using_subcommand access" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand account" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand account" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand account" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand account" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -l config-dir -d 'Directory of the network files and access rules' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -l state-dir -d 'Directory of what outlives a reboot' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -l run-dir -d 'Directory of what does not' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "up" -d 'Bring a network up, or make it again what its file says'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "down" -d 'Take a network down; what was there before `up` is there again'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "run" -d 'Bring a network up and keep it so, in the foreground'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "status" -d 'Show wanted beside actual; exit 0 as wanted, 3 not up, 4 drifted'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "list" -d 'List the networks'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "ports" -d 'Show who is plugged in'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "leases" -d 'Show the leases'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "init" -d 'Write a commented file for a new network'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "check" -d 'Check the network files and the access rules'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "access" -d 'Say who may plug in, and which line says so'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "completions" -d 'Print the completions for a shell'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "up" -d 'Bring a network up, or make it again what its file says'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "down" -d 'Take a network down; what was there before `up` is there again'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "run" -d 'Bring a network up and keep it so, in the foreground'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "status" -d 'Show wanted beside actual; exit 0 as wanted, 3 not up, 4 drifted'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "list" -d 'List the networks'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "ports" -d 'Show who is plugged in'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "leases" -d 'Show the leases'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "init" -d 'Write a commented file for a new network'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "check" -d 'Check the network files and the access rules'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "access" -d 'Say who may plug in, and which line says so'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "account" -d 'The helper, which has no NSS, asks for an account\'s number'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "completions" -d 'Print the completions for a shell'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
