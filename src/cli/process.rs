@@ -17,13 +17,33 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn server(room: &Room) -> Option<Process> {
     let process = Process::watch(number(&room.dnsmasq_pid())?).ok()?;
     let pid = process.pid().as_raw().unsigned_abs();
-    let ours = format!("--conf-file={}", room.dnsmasq().display());
-    command_line(pid).iter().any(|word| word == ours.as_bytes()).then_some(process)
+    let ours = our_argument(room);
+    command_line(pid).contains(&ours).then_some(process)
+}
+
+/// Every server with our file on its command line, looked for among all processes: one whose
+/// starter was killed has not yet said its number, or never will.
+pub fn strays(room: &Room) -> Vec<Process> {
+    let ours = our_argument(room);
+    let is_ours = |pid: u32| command_line(pid).contains(&ours);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        let Some(pid) = pid.filter(|pid| is_ours(*pid)) else { continue };
+        let process = i32::try_from(pid).ok().and_then(|pid| Process::watch(Pid::from_raw(pid)).ok());
+        // Looked at again while we hold it.
+        found.extend(process.filter(|_| is_ours(pid)));
+    }
+    found
 }
 
 /// Stop the server and wait for its end.
 pub fn stop_server(room: &Room) -> std::io::Result<()> {
-    let Some(process) = server(room) else { return Ok(()) };
+    server(room).map_or(Ok(()), |process| stop(&process))
+}
+
+/// Stop a process and wait for its end.
+pub fn stop(process: &Process) -> std::io::Result<()> {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         process.signal(signal).or_else(ended)?;
         if process.wait(PATIENCE)? {
@@ -31,6 +51,10 @@ pub fn stop_server(room: &Room) -> std::io::Result<()> {
         }
     }
     Err(std::io::ErrorKind::TimedOut.into())
+}
+
+fn our_argument(room: &Room) -> Vec<u8> {
+    format!("--conf-file={}", room.dnsmasq().display()).into_bytes()
 }
 
 /// A process that has ended meanwhile needs no signal.

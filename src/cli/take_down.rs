@@ -5,7 +5,7 @@ use crate::failure::{Failure, io, network};
 use crate::links::Links;
 use crate::places::{Places, Room};
 use crate::process;
-use crate::record::{self, Record};
+use crate::record::{self, Phase, Record};
 use crate::up::finish_what_is_begun;
 use std::thread;
 use vmnet_model::firewall;
@@ -28,7 +28,7 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
     let room = places.room(bridge);
     let mut left = Vec::new();
     let mut note = |result: Result<(), String>| left.extend(result.err());
-    note(process::stop_server(&room).map_err(|error| format!("cannot stop dnsmasq: {}", io(&error))));
+    note(stop_servers(&room, record).map_err(|error| format!("cannot stop dnsmasq: {}", io(&error))));
     // The table and the bridge at one time: for both, most of it is waiting for the kernel.
     let table = (traces == Traces::OnDisk || record.ruleset.is_some()).then(|| {
         let network = record.network.clone();
@@ -46,6 +46,14 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
         left.extend(remove_room(&room).err());
     }
     left
+}
+
+fn stop_servers(room: &Room, record: &Record) -> std::io::Result<()> {
+    process::stop_server(room)?;
+    if record.phase == Phase::Starting {
+        process::strays(room).iter().try_for_each(process::stop)?;
+    }
+    Ok(())
 }
 
 fn remove_table(name: &str) -> Result<(), String> {

@@ -1,13 +1,14 @@
 //! Bringing a network up, or making it again what its file says. `vmnet up` and the keeper share it.
 
 use crate::apply::Work;
-use crate::failure::{Failure, network};
+use crate::failure::{Failure, io, network};
 use crate::forwarding::Forwarding;
 use crate::host;
 use crate::links::{Links, Seen};
 use crate::look;
 use crate::networks;
 use crate::places::{Places, Room};
+use crate::process;
 use crate::record::{Phase, Record};
 use crate::settle::settle;
 use crate::take_down::{self, Traces};
@@ -95,6 +96,9 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
     if steps.contains(&Step::EnableForwarding) && record.forwarding_was.is_none() {
         record.forwarding_was = Some(Forwarding::now()?);
     }
+    if earlier.as_ref().is_some_and(|record| record.phase == Phase::Starting) {
+        stop_strays(&room, &goal)?;
+    }
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
     let begun = record.write(&room);
     let mut work =
@@ -115,6 +119,19 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
             Err(failure.and(&left))
         }
     }
+}
+
+/// A run that was killed may have left a server that nobody knows the number of; it would keep
+/// the address from ours.
+fn stop_strays(room: &Room, goal: &Goal) -> Result<(), Failure> {
+    let known = process::server(room).map(|server| server.pid());
+    for stray in process::strays(room) {
+        if Some(stray.pid()) != known {
+            process::stop(&stray)
+                .map_err(|error| Failure::new("start", network(&goal.wanted.network.name), io(&error)))?;
+        }
+    }
+    Ok(())
 }
 
 /// From here on SIGINT, SIGTERM and SIGHUP wait until the host is in order again: milliseconds, or
