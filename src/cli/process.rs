@@ -21,9 +21,25 @@ pub fn server(room: &Room) -> Option<Process> {
     command_line(pid).contains(&ours).then_some(process)
 }
 
-/// Every server with our file on its command line, looked for among all processes: one whose
-/// starter was killed has not yet said its number, or never will.
-pub fn strays(room: &Room) -> Vec<Process> {
+/// How often strays are looked for: one that is just becoming a daemon forks twice.
+const LOOKS: usize = 10;
+
+/// Stop every server with our file on its command line but `known`: one whose starter was killed
+/// has not yet said its number, or never will. Again and again until none is found, because one
+/// that we stop may just have forked. None can come later: until its exec(2) it holds our lock.
+pub fn stop_strays(room: &Room, known: Option<Pid>) -> std::io::Result<()> {
+    for _ in 0..LOOKS {
+        let mut strays = strays(room);
+        strays.retain(|stray| Some(stray.pid()) != known);
+        if strays.is_empty() {
+            return Ok(());
+        }
+        strays.iter().try_for_each(stop)?;
+    }
+    Err(std::io::ErrorKind::TimedOut.into())
+}
+
+fn strays(room: &Room) -> Vec<Process> {
     let ours = our_argument(room);
     let is_ours = |pid: u32| command_line(pid).contains(&ours);
     let mut found = Vec::new();
@@ -42,8 +58,7 @@ pub fn stop_server(room: &Room) -> std::io::Result<()> {
     server(room).map_or(Ok(()), |process| stop(&process))
 }
 
-/// Stop a process and wait for its end.
-pub fn stop(process: &Process) -> std::io::Result<()> {
+fn stop(process: &Process) -> std::io::Result<()> {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         process.signal(signal).or_else(ended)?;
         if process.wait(PATIENCE)? {

@@ -51,7 +51,7 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
 fn stop_servers(room: &Room, record: &Record) -> std::io::Result<()> {
     process::stop_server(room)?;
     if record.phase == Phase::Starting {
-        process::strays(room).iter().try_for_each(process::stop)?;
+        process::stop_strays(room, None)?;
     }
     Ok(())
 }

@@ -97,7 +97,10 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
         record.forwarding_was = Some(Forwarding::now()?);
     }
     if earlier.as_ref().is_some_and(|record| record.phase == Phase::Starting) {
-        stop_strays(&room, &goal)?;
+        // A run that was killed may have left one, which would keep the address from ours.
+        let known = process::server(&room).map(|server| server.pid());
+        process::stop_strays(&room, known)
+            .map_err(|error| Failure::new("start", network(&wanted.name), io(&error)))?;
     }
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
     let begun = record.write(&room);
@@ -119,19 +122,6 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
             Err(failure.and(&left))
         }
     }
-}
-
-/// A run that was killed may have left a server that nobody knows the number of; it would keep
-/// the address from ours.
-fn stop_strays(room: &Room, goal: &Goal) -> Result<(), Failure> {
-    let known = process::server(room).map(|server| server.pid());
-    for stray in process::strays(room) {
-        if Some(stray.pid()) != known {
-            process::stop(&stray)
-                .map_err(|error| Failure::new("start", network(&goal.wanted.network.name), io(&error)))?;
-        }
-    }
-    Ok(())
 }
 
 /// From here on SIGINT, SIGTERM and SIGHUP wait until the host is in order again: milliseconds, or
