@@ -107,7 +107,14 @@ impl<'a> Keeper<'a> {
             let server = process::server(&self.room);
             let turn = match (server, self.wants_server()) {
                 (None, true) => Turn::Lost("dnsmasq"),
-                (server, _) => self.wait(server).await?,
+                (server, _) => match self.wait(server).await {
+                    Ok(turn) => turn,
+                    // The network goes on, and so do we: a kernel that is too busy now will answer later.
+                    Err(failure) => {
+                        self.log.trouble(&failure.to_string());
+                        self.rest(Instant::now() + PAUSE).await
+                    }
+                },
             };
             match turn {
                 Turn::Leave => return Ok(()),
@@ -118,8 +125,14 @@ impl<'a> Keeper<'a> {
                     if last.elapsed() > PAUSE {
                         repairs = 0;
                     }
-                    if repairs >= REPAIRS_AT_ONCE && self.pause_ends_it(last + PAUSE).await? {
-                        return Ok(());
+                    if repairs >= REPAIRS_AT_ONCE {
+                        let again = "it is lost again and again";
+                        self.log.trouble(&self.failed(again).to_string());
+                        match self.rest(last + PAUSE).await {
+                            Turn::Leave => return Ok(()),
+                            Turn::Stop => return self.stop().await,
+                            _ => {}
+                        }
                     }
                     (repairs, last) = (repairs + 1, Instant::now());
                     self.repair(&format!("{what} is gone")).await;
@@ -153,26 +166,24 @@ impl<'a> Keeper<'a> {
                 Some(Event::LinkChanged(link)) if link.index == index && !link.up => Turn::Lost("the bridge's up state"),
                 Some(Event::AddressGone(address)) if address.index == index => Turn::Lost("the bridge's address"),
                 Some(_) => Turn::Nothing,
-                None => return Err(self.failed("the kernel's announcements ended")),
+                None => {
+                    self.watch = Watch::open().map_err(|error| self.failed(error))?;
+                    Turn::Nothing
+                }
             }),
             _ = self.signals.child.recv() => Ok(Turn::Nothing),
             () = ended(server.as_ref()) => Ok(Turn::Nothing),
         }
     }
 
-    /// After too many repairs: wait, but heed signals. True when the keeper is to end.
-    async fn pause_ends_it(&mut self, until: Instant) -> Result<bool, Failure> {
-        self.log.trouble(&format!("cannot keep {}: it is lost again and again", network(self.name)));
-        let stop = tokio::select! {
-            () = sleep_until(until) => return Ok(false),
-            _ = self.signals.leave.recv() => false,
-            _ = self.signals.terminate.recv() => true,
-            _ = self.signals.interrupt.recv() => true,
-        };
-        if stop {
-            self.stop().await?;
+    /// Wait, but heed signals.
+    async fn rest(&mut self, until: Instant) -> Turn {
+        tokio::select! {
+            () = sleep_until(until) => Turn::Nothing,
+            _ = self.signals.leave.recv() => Turn::Leave,
+            _ = self.signals.terminate.recv() => Turn::Stop,
+            _ = self.signals.interrupt.recv() => Turn::Stop,
         }
-        Ok(true)
     }
 
     async fn repair(&mut self, why: &str) {

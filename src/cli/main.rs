@@ -54,6 +54,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     // A parent that ignores its children's end would have us ignore our tools' too.
     vmnet_sys::process::heed_children();
+    vmnet_tools::prepare_each_by(vmnet_sys::child::end_with_us);
     // What we make is for all to read, whatever the umask of root's shell.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let places = Places::new(arguments);

@@ -46,6 +46,21 @@ pub fn run_as_root(program: &str, arguments: &[&str], limit: Duration) -> io::Re
     wait(&mut child, OwnedFd::from(reader), limit)
 }
 
+/// Have a program end with the thread that starts it: a tool of a process that was killed must not
+/// go on with half of a plan, unknown to whoever comes next. A daemon that it forks is not meant
+/// (PR_SET_PDEATHSIG is cleared by fork(2)).
+pub fn end_with_us(command: &mut Command) {
+    let us = nix::unistd::getpid();
+    let begin = move || {
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // We may have been killed before the call.
+        if nix::unistd::getppid() == us { Ok(()) } else { Err(nix::errno::Errno::ESRCH.into()) }
+    };
+    // SAFETY: between fork and exec `begin` makes two system calls, allocates nothing and takes
+    // no lock.
+    unsafe { command.pre_exec(begin) };
+}
+
 fn begin_clean() -> io::Result<()> {
     setsid()?;
     default_signals();

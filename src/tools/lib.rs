@@ -21,4 +21,4 @@ pub mod nft;
 pub mod run;
 
 pub use error::ToolError;
-pub use run::{Output, Tool};
+pub use run::{Output, Tool, prepare_each_by};

@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,15 @@ pub struct Tool {
     program: &'static str,
     path: PathBuf,
     limit: Duration,
+}
+
+/// What is done to each program before its start, besides what is done here.
+static PREPARE: OnceLock<fn(&mut Command)> = OnceLock::new();
+
+/// Have each program prepared by this function as well: for what the standard library cannot do.
+/// Only the first call counts.
+pub fn prepare_each_by(prepare: fn(&mut Command)) {
+    let _ = PREPARE.set(prepare);
 }
 
 /// What a program said that ended with status 0.
@@ -96,6 +105,9 @@ impl Tool {
             .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(prepare) = PREPARE.get() {
+            prepare(&mut command);
+        }
         command
     }
 
