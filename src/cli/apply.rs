@@ -74,9 +74,7 @@ impl Work<'_> {
             Step::RemoveDnsmasq => {
                 std::fs::remove_file(self.room.dnsmasq()).map_err(|error| self.failed(io(&error)))?;
             }
-            Step::StartDnsmasq => {
-                dnsmasq::start(&self.room.dnsmasq()).map_err(|error| self.no_server(&error))?
-            }
+            Step::StartDnsmasq => self.start_dnsmasq()?,
             Step::WritePort => write_file(&self.room.port(), &self.goal.port, 0o644)?,
         }
         Ok(())
@@ -100,7 +98,11 @@ impl Work<'_> {
     /// Wait for what was begun. A load that failed has left nothing: it is one transaction.
     fn finish(&mut self) -> Result<(), Failure> {
         let Some(loading) = self.loading.take() else { return Ok(()) };
-        let loaded = loading.join().map_err(|_| self.failed("nft could not be waited for"))?;
+        let mut loaded = loading.join().map_err(|_| self.failed("nft could not be waited for"))?;
+        if let Err(Unloaded::Nothing(ToolError::CannotStart { .. })) = loaded {
+            // Under a small limit of descriptors there is room for one tool, not for two.
+            loaded = load(None, &self.goal.ruleset, &self.goal.wanted.network.name.table());
+        }
         match loaded {
             Ok(listing) => self.record.ruleset = Some(Loaded::new(&self.goal.ruleset, &listing)),
             Err(Unloaded::Nothing(error)) => {
@@ -110,6 +112,17 @@ impl Work<'_> {
             Err(Unloaded::Unseen(error)) => return Err(self.failed(error)),
         }
         Ok(())
+    }
+
+    fn start_dnsmasq(&mut self) -> Result<(), Failure> {
+        let file = self.room.dnsmasq();
+        match dnsmasq::start(&file) {
+            Err(ToolError::CannotStart { .. }) if self.loading.is_some() => {
+                self.finish()?;
+                dnsmasq::start(&file).map_err(|error| self.no_server(&error))
+            }
+            started => started.map_err(|error| self.no_server(&error)),
+        }
     }
 
     fn no_server(&self, error: &ToolError) -> Failure {
