@@ -76,7 +76,7 @@ impl Unreadable {
 /// The directory cannot be listed.
 pub fn names(places: &Places) -> Result<Vec<NetName>, Failure> {
     let directory = places.networks();
-    let files = trust::list(&directory, &|name| stem(name).is_some())
+    let files = trust::list(&directory, &|name| NetName::of_file(name).is_some())
         .map_err(|error| Failure::new("list", directory.display(), io(&error)))?;
     let mut names: Vec<NetName> = files.iter().filter_map(|path| name_of(path)).collect();
     names.extend(NetName::new(paths::BUILT_IN));
@@ -86,9 +86,5 @@ pub fn names(places: &Places) -> Result<Vec<NetName>, Failure> {
 }
 
 fn name_of(path: &Path) -> Option<NetName> {
-    stem(path.file_name()?.as_encoded_bytes())
-}
-
-fn stem(file: &[u8]) -> Option<NetName> {
-    NetName::new(std::str::from_utf8(file).ok()?.strip_suffix(paths::NETWORK_ENDING)?).ok()
+    NetName::of_file(path.file_name()?.as_encoded_bytes())
 }

@@ -1,5 +1,6 @@
 //! Names of interfaces and networks. The only place that knows which ones are legal.
 
+use crate::paths::NETWORK_ENDING;
 use std::fmt;
 
 /// Longest interface name: the kernel's IFNAMSIZ is 16 with its final NUL (include/uapi/linux/if.h).
@@ -109,6 +110,12 @@ impl NetName {
             return Err(NameError::BadStart);
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// The network that a file of this name describes; none if the file is no network's.
+    #[must_use]
+    pub fn of_file(file: &[u8]) -> Option<Self> {
+        Self::new(std::str::from_utf8(file).ok()?.strip_suffix(NETWORK_ENDING)?).ok()
     }
 
     /// The name as text.

@@ -74,13 +74,9 @@ fn network_of(bridge: &IfName) -> Option<NetName> {
             return Some(network);
         }
     }
-    let named = |file: &[u8]| stem(file).filter(|network| network.bridge() == *bridge);
+    let named = |file: &[u8]| NetName::of_file(file).filter(|network| network.bridge() == *bridge);
     let files = trust::list(&directory, &|file| named(file).is_some()).ok()?;
     files.first().and_then(|path| named(path.file_name()?.as_encoded_bytes()))
-}
-
-fn stem(file: &[u8]) -> Option<NetName> {
-    NetName::new(std::str::from_utf8(file).ok()?.strip_suffix(paths::NETWORK_ENDING)?).ok()
 }
 
 fn start(network: NetName, privilege: Privilege) -> Result<(), Refusal> {
