@@ -3,14 +3,22 @@
 use crate::failure::{Failure, io, network};
 use crate::forwarding;
 use crate::host;
-use crate::links::Links;
-use crate::places::{Room, write_file};
+use crate::ipv6::{self, Forwarding6};
+use crate::links::{Cause, LinkError, Links, Port};
+use crate::look;
+use crate::places::{Room, make_directory, write_file};
 use crate::process;
 use crate::record::{Loaded, Record};
+use crate::say::Log;
 use std::thread::{self, JoinHandle};
-use vmnet_model::firewall;
+use vmnet_model::firewall::{self, forwards};
 use vmnet_model::plan::{Goal, Step};
+use vmnet_model::port::PortRecord;
+use vmnet_sys::checksum;
 use vmnet_tools::{ToolError, dnsmasq, nft};
+
+/// Where a DHCP server listens and answers from (RFC 2131, 4.1).
+const DHCP_PORT: u16 = 67;
 
 /// What the steps of one network work on.
 pub struct Work<'a> {
@@ -43,55 +51,102 @@ impl Work<'_> {
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), Failure> {
+        let bridge = &self.goal.wanted.bridge;
         match step {
             Step::CreateBridge(mac) => {
-                let made = self.links.create_bridge(&self.goal.wanted.bridge, *mac).await;
+                let made = self.links.create_bridge(bridge, *mac).await;
                 self.index = Some(made.map_err(|error| self.failed(error))?);
             }
-            Step::SetBridge { mtu, mac, alias } => {
-                let index = self.index()?;
-                self.links.set_bridge(index, *mtu, *mac, alias).await.map_err(|e| self.failed(e))?;
-            }
-            Step::DisableIpv6 => host::turn_ipv6_off(&self.goal.wanted.bridge)?,
-            Step::RemoveAddress(address, length) => {
-                let index = self.index()?;
-                self.links.remove_address(index, *address, *length).await.map_err(|e| self.failed(e))?;
-            }
-            Step::AddAddress(address, length) => {
-                let index = self.index()?;
-                self.links.add_address(index, *address, *length).await.map_err(|e| self.failed(e))?;
-            }
-            Step::Raise => self.links.raise(self.index()?).await.map_err(|error| self.failed(error))?,
+            Step::DisableIpv6 => ipv6::turn_off(bridge)?,
+            Step::PrepareIpv6 => ipv6::make_router(bridge)?,
             Step::EnableForwarding => forwarding::enable()?,
+            Step::EnableForwarding6 => match &self.record.forwarding6_was {
+                Some(was) => was.enable()?,
+                None => Forwarding6::now()?.enable()?,
+            },
+            Step::AllowLoopback => host::allow_loopback(bridge)?,
             Step::LoadRuleset => self.load_ruleset()?,
-            Step::StopDnsmasq(_) => {
-                process::stop_server(self.room).map_err(|error| self.failed(io(&error)))?
-            }
-            Step::WriteDnsmasq => {
-                let text = self.goal.dnsmasq.as_deref().unwrap_or_default();
-                write_file(&self.room.dnsmasq(), text, 0o644)?;
-            }
-            Step::RemoveDnsmasq => {
-                std::fs::remove_file(self.room.dnsmasq()).map_err(|error| self.failed(io(&error)))?;
-            }
-            Step::StartDnsmasq => self.start_dnsmasq()?,
-            Step::WritePort => write_file(&self.room.port(), &self.goal.port, 0o644)?,
+            Step::LoadForwards => self.load_forwards()?,
+            Step::WritePort => write_file(&self.room.port(), &self.goal.port.render(), 0o644)?,
+            Step::StopDnsmasq(_)
+            | Step::WriteDnsmasq
+            | Step::RemoveDnsmasq
+            | Step::WriteNames
+            | Step::WriteReservations
+            | Step::RereadDnsmasq(_)
+            | Step::StartDnsmasq => self.serve(step)?,
+            link => self.change_link(link).await.map_err(|error| self.failed(error))?,
         }
         Ok(())
     }
 
-    /// Load the table beside the other steps: most of nft's time is spent waiting for the kernel.
+    /// The steps by netlink, on links that are there.
+    async fn change_link(&self, step: &Step) -> Result<(), LinkError> {
+        let gone = || LinkError { act: "find", object: self.goal.wanted.bridge.to_string(), cause: Cause::Closed };
+        let bridge = self.index.ok_or_else(gone)?;
+        let PortRecord { group, isolated, hairpin, .. } = self.goal.port;
+        let port = Port { mtu: self.goal.wanted.mtu, group, isolated, hairpin };
+        match step {
+            Step::SetBridge { mtu, mac, alias } => self.links.set_bridge(bridge, *mtu, *mac, alias).await,
+            Step::RemoveAddress(address, length) => {
+                self.links.remove_address(bridge, *address, *length).await
+            }
+            Step::AddAddress(address, length) => self.links.add_address(bridge, *address, *length).await,
+            Step::Raise => self.links.raise(bridge).await,
+            Step::SetPort(index, _) | Step::AttachPort(index, _) => {
+                match self.links.set_port(*index, bridge, &port).await {
+                    // It went meanwhile, as ports do.
+                    Err(error) if error.cause.is_absent() => Ok(()),
+                    done => done,
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The steps about dnsmasq.
+    fn serve(&mut self, step: &Step) -> Result<(), Failure> {
+        let Goal { names, reservations, .. } = self.goal;
+        match step {
+            Step::StopDnsmasq(_) => {
+                process::stop_server(self.room).map_err(|error| self.failed(io(&error)))
+            }
+            Step::WriteDnsmasq => {
+                let text = self.goal.dnsmasq.as_deref().unwrap_or_default();
+                write_file(&self.room.dnsmasq(), text, 0o644)
+            }
+            Step::RemoveDnsmasq => {
+                std::fs::remove_file(self.room.dnsmasq()).map_err(|error| self.failed(io(&error)))
+            }
+            Step::WriteNames => make_directory(&self.room.names_directory())
+                .and_then(|()| write_file(&self.room.names(), names, 0o644)),
+            Step::WriteReservations => make_directory(&self.room.reservations_directory())
+                .and_then(|()| write_file(&self.room.reservations(), reservations, 0o644)),
+            Step::RereadDnsmasq(_) => {
+                process::reread_server(self.room).map_err(|error| self.failed(io(&error)))
+            }
+            _ => self.start_dnsmasq(),
+        }
+    }
+
+    /// Load the tables beside the other steps: most of nft's time is spent waiting for the kernel.
     /// [`Work::finish`] waits for it.
     fn load_ruleset(&mut self) -> Result<(), Failure> {
-        let (wanted, text) = (&self.goal.wanted, self.goal.ruleset.clone());
-        // Where nothing of ours is known of, it is worth trying to do without the removal.
-        let first = self.record.ruleset.is_none().then(|| firewall::first_ruleset(wanted));
-        let table = wanted.network.name.table();
+        let order = Order::new(self.goal, self.record);
         // From here on there is something to remove.
-        self.record.ruleset = Some(Loaded::new(&text, ""));
-        let work = move || load(first.as_deref(), &text, &table);
-        let thread = thread::Builder::new().name("nft".to_owned()).spawn(work);
+        self.record.ruleset = Some(Loaded::new(self.goal, ""));
+        self.record.count(&self.goal.forwards);
+        let thread = thread::Builder::new().name("nft".to_owned()).spawn(move || order.load());
         self.loading = Some(thread.map_err(|error| self.failed(io(&error)))?);
+        Ok(())
+    }
+
+    /// The forwards alone: one transaction, and nft is not asked to list anything.
+    fn load_forwards(&mut self) -> Result<(), Failure> {
+        let table = self.goal.wanted.name().table();
+        let text = forwards::change(&table, &self.record.counters, &self.goal.forwards);
+        nft::load(&text).map_err(|error| self.failed(error))?;
+        self.record.count(&self.goal.forwards);
         Ok(())
     }
 
@@ -101,10 +156,10 @@ impl Work<'_> {
         let mut loaded = loading.join().map_err(|_| self.failed("nft could not be waited for"))?;
         if let Err(Unloaded::Nothing(ToolError::CannotStart { .. })) = loaded {
             // Under a small limit of descriptors there is room for one tool, not for two.
-            loaded = load(None, &self.goal.ruleset, &self.goal.wanted.network.name.table());
+            loaded = Order::new(self.goal, self.record).load();
         }
         match loaded {
-            Ok(listing) => self.record.ruleset = Some(Loaded::new(&self.goal.ruleset, &listing)),
+            Ok(listing) => self.record.ruleset = Some(Loaded::new(self.goal, &listing)),
             Err(Unloaded::Nothing(error)) => {
                 self.record.ruleset = None;
                 return Err(self.failed(error));
@@ -119,9 +174,28 @@ impl Work<'_> {
         match dnsmasq::start(&file) {
             Err(ToolError::CannotStart { .. }) if self.loading.is_some() => {
                 self.finish()?;
-                dnsmasq::start(&file).map_err(|error| self.no_server(&error))
+                dnsmasq::start(&file).map_err(|error| self.no_server(&error))?;
             }
-            started => started.map_err(|error| self.no_server(&error)),
+            started => started.map_err(|error| self.no_server(&error))?,
+        }
+        if self.goal.wanted.network.dhcp.enabled {
+            self.leave_checksums_out();
+        }
+        Ok(())
+    }
+
+    /// Only guests that look at raw packets miss it, so a kernel that refuses is no reason to have
+    /// no server.
+    fn leave_checksums_out(&self) {
+        let left_out = match process::server(self.room) {
+            Some(server) => checksum::leave_out(&server, DHCP_PORT).map(|_| ()),
+            // It ended at once, which others notice.
+            None => Ok(()),
+        };
+        if let Err(error) = left_out {
+            let object = format!("the checksums of the DHCP server's replies on {}", self.goal.wanted.bridge);
+            let failure = Failure::new("leave out", object, io(&error));
+            Log::Background.trouble(&failure.to_string());
         }
     }
 
@@ -134,12 +208,8 @@ impl Work<'_> {
         failure
     }
 
-    fn index(&self) -> Result<u32, Failure> {
-        self.index.ok_or_else(|| self.failed("its bridge vanished"))
-    }
-
     fn failed(&self, cause: impl std::fmt::Display) -> Failure {
-        Failure::new("start", network(&self.goal.wanted.network.name), cause)
+        Failure::new("start", network(self.goal.wanted.name()), cause)
     }
 }
 
@@ -151,11 +221,37 @@ pub enum Unloaded {
     Unseen(ToolError),
 }
 
-/// Load the table and look at it: by that listing a later look knows it again.
-fn load(first: Option<&str>, text: &str, table: &str) -> Result<String, Unloaded> {
-    if first.is_none_or(|first| nft::load(first).is_err()) {
-        nft::load(text).map_err(Unloaded::Nothing)?;
+/// What nft is to load, whichever thread asks it.
+struct Order {
+    /// In front of the tables where nothing of ours is known of.
+    first: Option<String>,
+    /// In front of them where they may be there.
+    removal: String,
+    tables: String,
+    table: String,
+    filtered: bool,
+}
+
+impl Order {
+    fn new(goal: &Goal, record: &Record) -> Self {
+        let table = goal.wanted.name().table();
+        Self {
+            // Where nothing of ours is known of, it is worth trying to do without the removal.
+            first: record.ruleset.is_none().then(|| firewall::creation(&table)),
+            removal: firewall::removal(&table, record.filtered),
+            tables: goal.ruleset.clone(),
+            filtered: record.filtered,
+            table,
+        }
     }
-    let listing = nft::list_table("inet", table).map_err(Unloaded::Unseen)?;
-    Ok(listing.unwrap_or_default())
+
+    /// Load the tables and look at them: by that listing a later look knows them again.
+    fn load(&self) -> Result<String, Unloaded> {
+        let with = |head: &str| nft::load(&format!("{head}{}", self.tables));
+        if self.first.as_ref().is_none_or(|first| with(first).is_err()) {
+            with(&self.removal).map_err(Unloaded::Nothing)?;
+        }
+        let listing = look::list(&self.table, self.filtered).map_err(Unloaded::Unseen)?;
+        Ok(listing.unwrap_or_default())
+    }
 }

@@ -3,6 +3,7 @@
 //! net/ipv4/devinet.c), so a hardened host gets back all of that, not the one number.
 
 use crate::failure::{Failure, io};
+use crate::sysctl::{read, write};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,17 +62,4 @@ impl Forwarding {
 
 fn switch_of(interface: &str) -> PathBuf {
     Path::new(INTERFACES).join(interface).join("forwarding")
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|e| Failure::new("read", path.display(), io(&e)))?;
-    Ok(text.trim().to_owned())
-}
-
-/// Compared first: a read-only /proc/sys is no trouble where the value is right already.
-fn write(path: &Path, value: &str) -> Result<(), Failure> {
-    if read(path).is_ok_and(|now| now == value) {
-        return Ok(());
-    }
-    std::fs::write(path, value).map_err(|e| Failure::new("set", path.display(), io(&e)))
 }

@@ -1,16 +1,18 @@
 //! What must be known of the host besides its links: its identity, its resolver, the account a
-//! server may run as, its IPv6 switches, and which subnets other managers lay claim to.
+//! server may run as, its switches, and which subnets other managers lay claim to.
 
-use crate::places::read_file;
-use std::path::Path;
+use crate::failure::Failure;
+use crate::links::{Seen, SeenRoute};
+use crate::places::{Room, read_file};
+use crate::sysctl::{read, write};
+use std::path::{Path, PathBuf};
 use vmnet_model::dnsmasq::Place;
 use vmnet_model::managers;
+use vmnet_model::name::IfName;
 use vmnet_model::search::Taken;
 use vmnet_model::subnet::Subnet;
 use vmnet_sys::caller;
 
-use crate::failure::{Failure, io};
-use crate::places::Room;
 
 /// The machine's identity (machine-id(5)); empty where it has none.
 pub fn machine() -> Vec<u8> {
@@ -31,28 +33,35 @@ pub fn place(room: &Room) -> Place {
     }
 }
 
-/// Is the host's IPv6 off on this link? True also where the kernel has none.
-pub fn ipv6_off(link: &vmnet_model::name::IfName) -> bool {
-    text(&ipv6_switch(link)).is_none_or(|value| value.trim() == "1")
+/// Does the host translate frames on their way between ports of a bridge? Docker turns it on.
+pub fn translates_frames() -> bool {
+    text("/proc/sys/net/bridge/bridge-nf-call-iptables").is_some_and(|value| value.trim() == "1")
 }
 
-/// Turn the host's IPv6 off on a link.
-pub fn turn_ipv6_off(link: &vmnet_model::name::IfName) -> Result<(), Failure> {
-    let switch = ipv6_switch(link);
-    if Path::new(&switch).exists() { write_sysctl(&switch, "1") } else { Ok(()) }
+/// May what is for 127.0.0.1 be translated to addresses behind this link?
+pub fn has_loopback(link: &IfName) -> bool {
+    read(&loopback_switch(link)).is_ok_and(|value| value == "1")
 }
 
-fn ipv6_switch(link: &vmnet_model::name::IfName) -> String {
-    format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", String::from_utf8_lossy(link.as_bytes()))
+/// Let it.
+pub fn allow_loopback(link: &IfName) -> Result<(), Failure> {
+    write(&loopback_switch(link), "1")
 }
 
-/// Compared first: a read-only /proc/sys is no trouble where the value is right already.
-fn write_sysctl(path: &str, value: &str) -> Result<(), Failure> {
-    if text(path).is_some_and(|now| now.trim() == value) {
-        return Ok(());
-    }
-    std::fs::write(path, value).map_err(|error| Failure::new("set", path, io(&error)))
+fn loopback_switch(link: &IfName) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    Path::new("/proc/sys/net/ipv4/conf").join(std::ffi::OsStr::from_bytes(link.as_bytes())).join("route_localnet")
 }
+
+/// The MTU of the link that the default route goes by, the narrowest of several.
+pub fn uplink_mtu(seen: &Seen) -> Option<u32> {
+    let main = |route: &&SeenRoute| route.table == MAIN && route.destination.length() == 0;
+    let links = seen.routes.iter().filter(main).filter_map(|route| route.interface);
+    links.filter_map(|index| seen.links.iter().find(|link| link.index == index)).map(|link| link.mtu).min()
+}
+
+/// RT_TABLE_MAIN (include/uapi/linux/rtnetlink.h).
+const MAIN: u32 = 254;
 
 /// The subnets that other managers' files name, up or down. A file we may not read says nothing.
 pub fn claimed() -> Vec<Taken> {

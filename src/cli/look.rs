@@ -3,63 +3,102 @@
 use crate::failure::Failure;
 use crate::forwarding;
 use crate::host;
-use crate::links::{Links, SeenAddress, SeenLink};
+use crate::ipv6;
+use crate::links::{self, Links, SeenLink};
 use crate::places::{Room, read_file};
 use crate::process;
 use crate::record::{Loaded, Record};
 use std::path::Path;
-use vmnet_model::plan::{Goal, Seen, SeenBridge, State};
-use vmnet_tools::nft;
+use vmnet_model::firewall;
+use vmnet_model::plan::{Goal, Seen, SeenBridge, SeenPort, State};
+use vmnet_model::port::PortTag;
+use vmnet_tools::{ToolError, nft};
 
 /// Look. The links come from one moment; the rest is read after them.
-pub fn network(
-    room: &Room,
-    goal: &Goal,
-    record: Option<&Record>,
-    links: &[SeenLink],
-    addresses: &[SeenAddress],
-) -> Result<Seen, Failure> {
-    let link = links.iter().find(|link| link.name == goal.wanted.bridge);
-    let earlier_address = record.and_then(|record| Some((record.address, record.subnet()?.length())));
+pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::Seen) -> Result<Seen, Failure> {
+    let link = host.links.iter().find(|link| link.name == goal.wanted.bridge);
+    let tables = tables(goal, record)?;
     Ok(Seen {
-        bridge: link.map(|link| bridge(link, addresses)),
-        earlier_address,
+        bridge: link.map(|link| bridge(link, host)),
+        earlier: record.map(Record::given).unwrap_or_default(),
         forwarding: forwarding::is_on()?,
-        ruleset: ruleset(goal, record)?,
+        forwarding6: ipv6::forwards(),
+        ruleset: tables.state,
+        forwards: tables.forwards,
         dnsmasq_file: file(&room.dnsmasq(), goal.dnsmasq.as_deref().unwrap_or_default())?,
         dnsmasq: process::server(room).map(|server| server.pid().as_raw().unsigned_abs()),
-        port: file(&room.port(), &goal.port)?,
+        names: file(&room.names(), &goal.names)?,
+        reservations: file(&room.reservations(), &goal.reservations)?,
+        port: file(&room.port(), &goal.port.render())?,
+        ports: host.links.iter().filter(|l| l.master.is_some() && l.master == link.map(|l| l.index)).map(port).collect(),
+        strays: host.links.iter().filter(|link| is_stray(link, goal)).map(|l| (l.index, l.name.clone())).collect(),
     })
 }
 
-fn bridge(link: &SeenLink, addresses: &[SeenAddress]) -> SeenBridge {
-    let own = addresses.iter().filter(|address| address.index == link.index);
+fn port(link: &SeenLink) -> SeenPort {
+    SeenPort {
+        index: link.index,
+        name: link.name.clone(),
+        mtu: link.mtu,
+        group: link.group,
+        isolated: link.isolated,
+        hairpin: link.hairpin,
+    }
+}
+
+/// A TAP that the helper made for this bridge and that is no port of any: somebody took the
+/// bridge away under it.
+fn is_stray(link: &SeenLink, goal: &Goal) -> bool {
+    let tag = link.alias.as_deref().and_then(|alias| PortTag::parse(alias.as_bytes()));
+    link.master.is_none() && tag.is_some_and(|tag| tag.bridge == goal.wanted.bridge)
+}
+
+fn bridge(link: &SeenLink, host: &links::Seen) -> SeenBridge {
+    let own = host.addresses.iter().filter(|address| address.index == link.index);
+    let own6 = host.addresses6.iter().filter(|address| address.index == link.index);
     SeenBridge {
         kind: link.kind.clone(),
         mac: link.mac,
         mtu: link.mtu,
+        group: link.group,
         up: link.up,
         alias: link.alias.clone(),
-        ipv6_off: host::ipv6_off(&link.name),
+        ipv6: ipv6::role(&link.name),
+        loopback: host::has_loopback(&link.name),
         addresses: own.map(|address| (address.address, address.length)).collect(),
+        addresses6: own6.map(|address| (address.address, address.length)).collect(),
     }
+}
+
+struct Tables {
+    state: State,
+    forwards: Option<Vec<String>>,
 }
 
 /// Without a record nothing was loaded, and no nft needs to be asked: loading replaces whatever
 /// an interrupted run left.
-fn ruleset(goal: &Goal, record: Option<&Record>) -> Result<State, Failure> {
-    let Some(record) = record else { return Ok(State::Absent) };
+fn tables(goal: &Goal, record: Option<&Record>) -> Result<Tables, Failure> {
+    let Some(record) = record else { return Ok(Tables { state: State::Absent, forwards: Some(Vec::new()) }) };
     if !nix::unistd::geteuid().is_root() {
-        return Ok(State::Hidden);
+        return Ok(Tables { state: State::Hidden, forwards: None });
     }
-    let table = goal.wanted.network.name.table();
-    let listing =
-        nft::list_table("inet", &table).map_err(|error| Failure::new("list", "the firewall", error))?;
-    Ok(match listing {
+    let listing = list(&goal.wanted.name().table(), record.filtered)
+        .map_err(|error| Failure::new("list", "the firewall", error))?;
+    let state = match &listing {
         None => State::Absent,
-        Some(listing) if record.ruleset == Some(Loaded::new(&goal.ruleset, &listing)) => State::Right,
+        Some(listing) if record.ruleset == Some(Loaded::new(goal, listing)) => State::Right,
         Some(_) => State::Other,
-    })
+    };
+    Ok(Tables { state, forwards: Some(firewall::forwards_shown(&listing.unwrap_or_default())) })
+}
+
+/// What nft shows of a network's tables; none where the first of them is absent.
+pub fn list(table: &str, filtered: bool) -> Result<Option<String>, ToolError> {
+    let Some(mut listing) = nft::list_table("inet", table)? else { return Ok(None) };
+    if filtered {
+        listing.push_str(&nft::list_table("bridge", table)?.unwrap_or_default());
+    }
+    Ok(Some(listing))
 }
 
 fn file(path: &Path, wanted: &str) -> Result<State, Failure> {

@@ -116,6 +116,26 @@ impl Room {
         self.0.join(dnsmasq::PID_FILE)
     }
 
+    /// The directory of the server's names.
+    pub fn names_directory(&self) -> PathBuf {
+        self.0.join(dnsmasq::NAMES_DIR)
+    }
+
+    /// The server's names.
+    pub fn names(&self) -> PathBuf {
+        self.names_directory().join("reserved")
+    }
+
+    /// The directory of the server's reservations.
+    pub fn reservations_directory(&self) -> PathBuf {
+        self.0.join(dnsmasq::RESERVATIONS_DIR)
+    }
+
+    /// The server's reservations.
+    pub fn reservations(&self) -> PathBuf {
+        self.reservations_directory().join("reserved")
+    }
+
     /// The leases.
     pub fn leases(&self) -> PathBuf {
         self.0.join(dnsmasq::LEASE_FILE)

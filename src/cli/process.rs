@@ -58,6 +58,11 @@ pub fn stop_server(room: &Room) -> std::io::Result<()> {
     server(room).map_or(Ok(()), |process| stop(&process))
 }
 
+/// Have the server read its names and reservations again.
+pub fn reread_server(room: &Room) -> std::io::Result<()> {
+    server(room).map_or(Ok(()), |process| process.signal(Signal::SIGHUP).or_else(ended))
+}
+
 fn stop(process: &Process) -> std::io::Result<()> {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         process.signal(signal).or_else(ended)?;

@@ -1,14 +1,16 @@
-//! What must be remembered: the record of a running network, from which `down` works, and the
-//! subnet that was chosen, which outlives a reboot.
+//! The record of a running network, from which `down` works.
 
 use crate::failure::Failure;
 use crate::forwarding::Forwarding;
-use crate::places::{Places, Room, make_directory, read_file, write_file};
+use crate::ipv6::Forwarding6;
+use crate::places::{Places, Room, read_file, write_file};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use vmnet_model::name::{IfName, NetName, fnv1a};
-use vmnet_model::network::Wanted;
+use vmnet_model::firewall;
+use vmnet_model::firewall::forwards::Opened;
+use vmnet_model::name::{IfName, fnv1a};
+use vmnet_model::plan::Goal;
 use vmnet_model::subnet::Subnet;
 
 /// How far `up` came.
@@ -31,16 +33,28 @@ pub struct Record {
     pub phase: Phase,
     /// `ADDRESS/LENGTH` of the subnet.
     pub subnet: String,
-    /// The bridge's address.
+    /// The bridge's address, the guests' gateway.
     pub address: Ipv4Addr,
+    /// All addresses that were given to it.
+    #[serde(default)]
+    pub addresses: Vec<(IpAddr, u8)>,
     /// The bridge's MAC, by which it is known before it has its alias.
     pub mac: String,
     /// It needs the host to forward.
     pub forwards: bool,
     /// The host's forwarding as it was, if we changed it.
     pub forwarding_was: Option<Forwarding>,
+    /// The same for IPv6.
+    #[serde(default)]
+    pub forwarding6_was: Option<Forwarding6>,
     /// What was loaded, and how nft then listed it.
     pub ruleset: Option<Loaded>,
+    /// There may be a table for frames too.
+    #[serde(default)]
+    pub filtered: bool,
+    /// The forwards' counters that are loaded.
+    #[serde(default)]
+    pub counters: Vec<String>,
 }
 
 /// Hashes of the text that was loaded and of nft's listing right afterwards.
@@ -51,9 +65,9 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The mark of a text and its listing.
-    pub fn new(text: &str, listing: &str) -> Self {
-        Self { text: mark(text), listing: mark(listing) }
+    /// The mark of a network's tables, without what comes and goes in them, and of nft's listing.
+    pub fn new(goal: &Goal, listing: &str) -> Self {
+        Self { text: mark(&firewall::essence(&goal.ruleset)), listing: mark(&firewall::essence(listing)) }
     }
 }
 
@@ -63,17 +77,35 @@ fn mark(text: &str) -> String {
 
 impl Record {
     /// The record of a network that is about to come up; what an earlier one knows is kept.
-    pub fn begin(wanted: &Wanted, forwards: bool, earlier: Option<&Self>) -> Self {
+    pub fn begin(goal: &Goal, earlier: Option<&Self>) -> Self {
+        let wanted = &goal.wanted;
         Self {
-            network: wanted.network.name.to_string(),
+            network: wanted.name().to_string(),
             phase: earlier.map_or(Phase::Starting, |record| record.phase),
             subnet: wanted.subnet.to_string(),
             address: wanted.address,
+            addresses: goal.addresses(),
             mac: wanted.mac.to_string(),
-            forwards,
+            forwards: goal.forwards(),
             forwarding_was: earlier.and_then(|record| record.forwarding_was.clone()),
+            forwarding6_was: earlier.and_then(|record| record.forwarding6_was.clone()),
             ruleset: earlier.and_then(|record| record.ruleset.clone()),
+            filtered: wanted.network.is_filtered() || earlier.is_some_and(|record| record.filtered),
+            counters: earlier.map(|record| record.counters.clone()).unwrap_or_default(),
         }
+    }
+
+    /// The addresses that were given to the bridge, also as an earlier version noted them.
+    pub fn given(&self) -> Vec<(IpAddr, u8)> {
+        match (self.addresses.is_empty(), self.subnet()) {
+            (true, Some(subnet)) => vec![(self.address.into(), subnet.length())],
+            _ => self.addresses.clone(),
+        }
+    }
+
+    /// The forwards that are loaded now.
+    pub fn count(&mut self, forwards: &[Opened]) {
+        self.counters = forwards.iter().filter(|f| f.leads()).map(Opened::counter).collect();
     }
 
     /// The subnet it holds.
@@ -110,43 +142,14 @@ pub fn all(places: &Places) -> Result<Vec<(IfName, Record)>, Failure> {
     Ok(records)
 }
 
-/// What outlives a reboot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
-    /// The subnet that was chosen.
-    pub subnet: String,
-}
-
-impl Memory {
-    /// The subnet remembered for a network.
-    pub fn subnet_of(places: &Places, name: &NetName) -> Result<Option<Subnet>, Failure> {
-        let memory: Option<Self> = read_json(&places.memory(name))?;
-        Ok(memory.and_then(|memory| memory.subnet.parse().ok()))
-    }
-
-    /// Remember one.
-    pub fn remember(places: &Places, name: &NetName, subnet: Subnet) -> Result<(), Failure> {
-        make_directory(&places.state)?;
-        write_json(&places.memory(name), &Self { subnet: subnet.to_string() })
-    }
-
-    /// The networks of which something is remembered.
-    pub fn names(places: &Places) -> Vec<NetName> {
-        let Ok(entries) = std::fs::read_dir(&places.state) else { return Vec::new() };
-        let name = |entry: std::fs::DirEntry| {
-            let file = entry.file_name();
-            NetName::new(file.to_str()?.strip_suffix(".json")?).ok()
-        };
-        entries.flatten().filter_map(name).collect()
-    }
-}
-
-fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Failure> {
+/// Read a JSON file that may be absent.
+pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Failure> {
     let Some(bytes) = read_file(path)? else { return Ok(None) };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| Failure::new("read", path.display(), error))
 }
 
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Failure> {
+/// Write a JSON file whole.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Failure> {
     let text =
         serde_json::to_string_pretty(value).map_err(|error| Failure::new("write", path.display(), error))?;
     write_file(path, &(text + "\n"), 0o644)

@@ -3,14 +3,17 @@
 
 use crate::failure::{Failure, network};
 use crate::host;
+use crate::ipv6;
 use crate::links::Seen;
 use crate::networks;
 use crate::places::Places;
-use crate::record::{self, Memory, Record};
+use crate::memory::Memory;
+use crate::record::{self, Record};
 use crate::say;
 use vmnet_model::name::NetName;
-use vmnet_model::network::{Network, SubnetChoice, Wanted};
+use vmnet_model::network::{Network, SubnetChoice};
 use vmnet_model::search::{self, Taken};
+use vmnet_model::settle::{Circumstances, Wanted};
 use vmnet_model::subnet::Subnet;
 
 /// Settle what the file leaves open. Call it under the lock: what is chosen is written down at
@@ -33,7 +36,15 @@ pub fn settle(
             None => chosen(places, network, seen, rehearsal)?,
         },
     };
-    Ok(network.settle(subnet, &host::machine()))
+    for more in &network.more_subnets {
+        fixed(places, network, *more, seen)?;
+    }
+    Ok(Memory::of(places, &network.name)?.add_to(network).settle(&Circumstances {
+        subnet,
+        machine: &host::machine(),
+        uplink_mtu: host::uplink_mtu(seen),
+        has_ipv6: ipv6::is_there(),
+    }))
 }
 
 fn chosen(places: &Places, wanted: &Network, seen: &Seen, rehearsal: bool) -> Result<Subnet, Failure> {
@@ -115,9 +126,11 @@ fn of_others(places: &Places, own: &NetName) -> Vec<Taken> {
         add(name.as_str(), Memory::subnet_of(places, &name).ok().flatten());
     }
     for name in networks::names(places).unwrap_or_default() {
-        if let Ok(Network { subnet: SubnetChoice::Fixed(subnet), .. }) = networks::read(places, &name) {
+        let Ok(network) = networks::read(places, &name) else { continue };
+        if let SubnetChoice::Fixed(subnet) = network.subnet {
             add(name.as_str(), Some(subnet));
         }
+        network.more_subnets.iter().for_each(|subnet| add(name.as_str(), Some(*subnet)));
     }
     taken
 }

@@ -31,17 +31,18 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
     note(stop_servers(&room, record).map_err(|error| format!("cannot stop dnsmasq: {}", io(&error))));
     // The table and the bridge at one time: for both, most of it is waiting for the kernel.
     let table = (traces == Traces::OnDisk || record.ruleset.is_some()).then(|| {
-        let network = record.network.clone();
-        thread::Builder::new().name("nft".to_owned()).spawn(move || remove_table(&network))
+        let record = record.clone();
+        thread::Builder::new().name("nft".to_owned()).spawn(move || remove_table(&record))
     });
     note(remove_bridge(bridge, record).await);
     note(match table {
         None => Ok(()),
         Some(Ok(thread)) => thread.join().unwrap_or_else(|_| Err("nft could not be waited for".to_owned())),
         // No thread to be had: then one after the other.
-        Some(Err(_)) => remove_table(&record.network),
+        Some(Err(_)) => remove_table(record),
     });
     note(restore_forwarding(places, bridge, record).map_err(|failure| failure.to_string()));
+    note(restore_forwarding6(places, bridge, record).map_err(|failure| failure.to_string()));
     if left.is_empty() {
         left.extend(remove_room(&room).err());
     }
@@ -56,9 +57,9 @@ fn stop_servers(room: &Room, record: &Record) -> std::io::Result<()> {
     Ok(())
 }
 
-fn remove_table(name: &str) -> Result<(), String> {
-    let name = NetName::new(name).map_err(|error| error.to_string())?;
-    nft::load(&firewall::removal(&name.table()))
+fn remove_table(record: &Record) -> Result<(), String> {
+    let name = NetName::new(&record.network).map_err(|error| error.to_string())?;
+    nft::load(&firewall::removal(&name.table(), record.filtered))
         .map_err(|error| format!("cannot remove the firewall table: {error}"))
 }
 
@@ -69,6 +70,18 @@ fn restore_forwarding(places: &Places, bridge: &IfName, record: &Record) -> Resu
     for (other_bridge, mut other) in record::all(places)? {
         if other_bridge != *bridge && other.forwards {
             other.forwarding_was.get_or_insert_with(|| was.clone());
+            return other.write(&places.room(&other_bridge));
+        }
+    }
+    was.restore()
+}
+
+fn restore_forwarding6(places: &Places, bridge: &IfName, record: &Record) -> Result<(), Failure> {
+    let Some(was) = &record.forwarding6_was else { return Ok(()) };
+    for (other_bridge, mut other) in record::all(places)? {
+        let forwards6 = other.forwards && other.addresses.iter().any(|(address, _)| address.is_ipv6());
+        if other_bridge != *bridge && forwards6 {
+            other.forwarding6_was.get_or_insert_with(|| was.clone());
             return other.write(&places.room(&other_bridge));
         }
     }

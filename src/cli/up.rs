@@ -4,6 +4,7 @@ use crate::apply::Work;
 use crate::failure::{Failure, io, network};
 use crate::forwarding::Forwarding;
 use crate::host;
+use crate::ipv6::Forwarding6;
 use crate::links::{Links, Seen};
 use crate::look;
 use crate::networks;
@@ -12,10 +13,13 @@ use crate::process;
 use crate::record::{Phase, Record};
 use crate::settle::settle;
 use crate::take_down::{self, Traces};
+use crate::view;
 use tokio::signal::unix::{SignalKind, signal};
 use vmnet_model::name::NetName;
-use vmnet_model::network::{Network, Wanted};
+use vmnet_model::guest;
+use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Goal, Step};
+use vmnet_model::settle::Wanted;
 
 /// What came of it.
 #[derive(Debug)]
@@ -26,6 +30,10 @@ pub struct Raised {
     pub steps: Vec<Step>,
     /// It was down before.
     pub was_down: bool,
+    /// Guests hold leases that are outdated now.
+    pub outdated: bool,
+    /// Links that go on taking router advertisements because we say so.
+    pub advertised: Vec<String>,
 }
 
 /// Everything that is known before a plan is made.
@@ -57,8 +65,9 @@ pub async fn look(
         return Err(failed(&format!("its bridge belongs to {}", network(&other.network))));
     }
     let wanted = settle(places, wanted, &host, record.as_ref(), rehearsal)?;
-    let goal = Goal::new(wanted, &host::place(&room));
-    let seen = look::network(&room, &goal, record.as_ref(), &host.links, &host.addresses)?;
+    let guests = guest::known(&wanted.network.hosts, &view::leases(&room)?);
+    let goal = Goal::new(wanted, &host::place(&room), &guests, host::translates_frames());
+    let seen = look::network(&room, &goal, record.as_ref(), &host)?;
     Ok(Outlook { goal, room, record, host, seen })
 }
 
@@ -68,7 +77,7 @@ pub async fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Failure
     let links = Links::open().map_err(|error| Failure::new("start", network(name), error))?;
     let outlook = look(places, &links, &wanted, true).await?;
     let steps = plan(&outlook)?;
-    Ok(Raised { wanted: outlook.goal.wanted, steps, was_down: false })
+    Ok(Raised { wanted: outlook.goal.wanted, steps, was_down: false, outdated: false, advertised: Vec::new() })
 }
 
 /// Make it so. A network that was down is down again after a failure; one that was up stays up.
@@ -87,14 +96,21 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
     let outlook = look(places, &links, wanted, false).await?;
     let steps = plan(&outlook)?;
     finish_what_is_begun();
+    let outdated = plan::outdates_leases(&steps, &outlook.seen);
     let Outlook { goal, room, record: earlier, host, .. } = outlook;
     let settled = earlier.as_ref().is_some_and(|record| record.phase == Phase::Up);
-    let mut record = Record::begin(&goal.wanted, goal.forwards(), earlier.as_ref());
+    let mut record = Record::begin(&goal, earlier.as_ref());
     if steps.is_empty() && settled && earlier.as_ref() == Some(&record) {
-        return Ok(Raised { wanted: goal.wanted, steps, was_down: false });
+        return Ok(Raised { wanted: goal.wanted, steps, was_down: false, outdated, advertised: Vec::new() });
     }
     if steps.contains(&Step::EnableForwarding) && record.forwarding_was.is_none() {
         record.forwarding_was = Some(Forwarding::now()?);
+    }
+    let mut advertised = Vec::new();
+    if steps.contains(&Step::EnableForwarding6) && record.forwarding6_was.is_none() {
+        let was = Forwarding6::now()?;
+        advertised.extend(was.advertised().map(str::to_owned));
+        record.forwarding6_was = Some(was);
     }
     if earlier.as_ref().is_some_and(|record| record.phase == Phase::Starting) {
         // A run that was killed may have left one, which would keep the address from ours.
@@ -115,7 +131,7 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
         record.write(&room)
     });
     match finished {
-        Ok(()) => Ok(Raised { wanted: goal.wanted, steps, was_down: !settled }),
+        Ok(()) => Ok(Raised { wanted: goal.wanted, steps, was_down: !settled, outdated, advertised }),
         Err(failure) if settled => Err(failure),
         Err(failure) => {
             let left = take_down::undo(places, &goal.wanted.bridge, &record, Traces::Exact).await;

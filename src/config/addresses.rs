@@ -2,12 +2,13 @@
 //! together is for `network` to say.
 
 use crate::mistake::{Fault, shown};
-use crate::values::text;
+use crate::values::{AUTO, text};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use toml::de::DeValue;
 use vmnet_model::mac::MacAddr;
 use vmnet_model::network::{DhcpRange, SubnetChoice};
+use vmnet_model::prefix6::{Prefix6, Prefix6Error};
 use vmnet_model::subnet::{Subnet, SubnetError};
 
 /// A longer prefix leaves fewer than six hosts; a shorter one is not one operator's to use.
@@ -29,14 +30,26 @@ fn not_for_hosts(subnet: Subnet) -> Option<&'static str> {
 }
 
 pub(crate) fn subnet(key: &str, value: &DeValue<'_>) -> Result<SubnetChoice, Fault> {
-    let word = text(key, value)?;
-    if word == "auto" {
-        return Ok(SubnetChoice::Auto);
+    match text(key, value)? {
+        AUTO => Ok(SubnetChoice::Auto),
+        word => parse_subnet(word, "write \"auto\", or address and").map(SubnetChoice::Fixed),
     }
+}
+
+pub(crate) fn fixed_subnet(key: &str, value: &DeValue<'_>) -> Result<Subnet, Fault> {
+    parse_subnet(text(key, value)?, "write address and")
+}
+
+fn parse_subnet(word: &str, write: &str) -> Result<Subnet, Fault> {
     let parsed = word.parse::<Subnet>();
     let (Ok(subnet) | Err(SubnetError::HostBits(subnet))) = parsed else {
-        return Err(Fault::new(format!("'{}' is not a subnet", shown(word)))
-            .hint("write \"auto\", or address and prefix length such as \"10.0.1.0/24\""));
+        let fault = Fault::new(format!("'{}' is not a subnet", shown(word)));
+        return Err(match word.parse::<Prefix6>() {
+            Ok(_) | Err(Prefix6Error::HostBits(_) | Prefix6Error::Length(_)) => {
+                fault.hint("an IPv6 prefix belongs in 'subnet6'")
+            }
+            Err(Prefix6Error::Form) => fault.hint(format!("{write} prefix length such as \"10.0.1.0/24\"")),
+        });
     };
     let (least, most) = (PREFIX.start(), PREFIX.end());
     if !PREFIX.contains(&subnet.length()) {
@@ -53,7 +66,7 @@ pub(crate) fn subnet(key: &str, value: &DeValue<'_>) -> Result<SubnetChoice, Fau
         return Err(Fault::new(format!("'{word}' is not a subnet: host bits are set"))
             .hint(format!("did you mean \"{subnet}\"?")));
     }
-    Ok(SubnetChoice::Fixed(subnet))
+    Ok(subnet)
 }
 
 pub(crate) fn ipv4(key: &str, value: &DeValue<'_>) -> Result<Ipv4Addr, Fault> {
@@ -117,7 +130,7 @@ fn parse_ipv4(word: &str) -> Result<Ipv4Addr, Fault> {
     word.parse().map_err(|_| {
         let fault = Fault::new(format!("'{}' is not an IPv4 address", shown(word)));
         if word.parse::<Ipv6Addr>().is_ok() {
-            return fault.hint("this version serves IPv4 only");
+            return fault.hint("IPv6 has keys of its own: 'subnet6', and 'address6' of a [[host]]");
         }
         match word.split_once('/') {
             Some((address, _)) if address.parse::<Ipv4Addr>().is_ok() => {

@@ -1,11 +1,14 @@
-//! The last value that is taken and the first that is not, for every key with an edge.
+//! The last value that is taken and the first that is not, for every key with an edge. What is taken, the
+//! schema takes too.
 
-use crate::read;
+use crate::{read, schema};
 use vmnet_model::name::NetName;
 
 /// Is `key = value` taken, and if not, is that the only mistake?
 fn takes(key: &str, value: &str) -> bool {
-    let result = read(NetName::new("lab").unwrap(), "f", &format!("{key} = {value}\n"));
+    let text = format!("{key} = {value}\nsubnet6 = 'none'\n");
+    let result = read(NetName::new("lab").unwrap(), "f", &text);
+    assert!(result.is_err() || schema::objections(&text).is_empty(), "{:?}", schema::objections(&text));
     if let Err(mistakes) = &result {
         assert_eq!(mistakes.len(), 1, "{key} = {value}: {mistakes:?}");
     }
@@ -26,8 +29,8 @@ fn none_taken(key: &str, values: &[&str]) {
 
 #[test]
 fn packets_are_from_576_to_65535_bytes() {
-    all_taken("mtu", &["576", "65535", "0x5dc", "+1500"]);
-    none_taken("mtu", &["575", "65536", "-1500", "4294968796", "1500.0"]);
+    all_taken("mtu", &["576", "65535", "0x5dc", "+1500", "'auto'"]);
+    none_taken("mtu", &["575", "65536", "-1500", "4294968796", "1500.0", "'Auto'", "'1500'"]);
 }
 
 #[test]

@@ -1,124 +1,214 @@
-//! Which keys a network's file may have, which ones belong to a later version, and which one a
-//! misspelt one was probably meant to be.
+//! Which keys a network's file may have and what form the value of each has: the one table that the
+//! parser, the schema and the tests of template and man page go by.
 
 use crate::mistake::{Fault, shown};
+use crate::nearest::nearest;
+use crate::{limits, patterns, times, values};
+use std::ops::RangeInclusive;
+use vmnet_model::forward::Protocol;
+
+/// What a value looks like. What it has to mean besides, the reader of the key says.
+pub(crate) enum Form {
+    /// `true` or `false`.
+    Switch,
+    /// One of these words.
+    Words(fn() -> Vec<&'static str>),
+    /// A whole number.
+    Number(RangeInclusive<u32>),
+    /// A text that this regular expression finds itself in.
+    Text(fn() -> String),
+    /// Any of these.
+    Either(&'static [Form]),
+    /// A list of them, with at least so many.
+    List(&'static Form, usize),
+    /// `[section]`
+    Section(&'static Keys),
+    /// `[[section]]`, any number of them.
+    Sections(&'static Keys),
+}
+
+/// One key.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) form: Form,
+}
 
 /// The keys of one table.
 pub(crate) struct Keys {
     /// Its name, empty for the top of the file.
     pub(crate) section: &'static str,
     /// Those that this version knows.
-    pub(crate) known: &'static [&'static str],
+    pub(crate) known: &'static [Key],
+    /// Those that must be there.
+    pub(crate) needed: &'static [&'static str],
     /// Those of the design that a later version brings.
     later: &'static [&'static str],
 }
 
-pub(crate) const TOP: Keys = Keys {
+const fn key(name: &'static str, form: Form) -> Key {
+    Key { name, form }
+}
+
+/// For what only the host decides, or a word that frees it from a number.
+const AUTO: Form = Form::Words(|| vec![values::AUTO]);
+
+pub(crate) static TOP: Keys = Keys {
     section: "",
     known: &[
-        "mode",
-        "subnet",
-        "address",
-        "mac",
-        "mtu",
-        "on_demand",
-        "isolated",
-        "host_access",
-        "dhcp",
-        "dns",
-        "nat",
+        key("mode", Form::Words(|| values::modes().map(|(word, _)| word).to_vec())),
+        key("subnet", Form::Either(&[AUTO, Form::Text(patterns::subnet)])),
+        key("address", Form::Text(patterns::ipv4)),
+        key("more_subnets", Form::List(&Form::Text(patterns::subnet), 0)),
+        key(
+            "subnet6",
+            Form::Either(&[Form::Words(|| vec![values::AUTO, values::NONE]), Form::Text(patterns::prefix6)]),
+        ),
+        key("mac", Form::Text(patterns::mac)),
+        key("mtu", Form::Either(&[AUTO, Form::Number(values::MTU)])),
+        key("on_demand", Form::Switch),
+        key(
+            "idle",
+            Form::Either(&[
+                Form::Words(|| times::idle_words().map(|(word, _)| word).to_vec()),
+                Form::Text(times::pattern),
+            ]),
+        ),
+        key("isolated", Form::Switch),
+        key("guard", Form::Switch),
+        key("allow_from", Form::List(&Form::Text(patterns::network), 0)),
+        key("host_access", Form::Words(|| values::host_accesses().map(|(word, _)| word).to_vec())),
+        key("dhcp", Form::Section(&DHCP)),
+        key("dns", Form::Section(&DNS)),
+        key("nat", Form::Section(&NAT)),
+        key("limits", Form::Section(&LIMITS)),
+        key("host", Form::Sections(&HOST)),
+        key("forward", Form::Sections(&FORWARD)),
+        key("link", Form::Sections(&LINK)),
     ],
-    later: &["subnet6", "idle", "vde", "limits", "host", "forward", "uplink", "allow_from", "link", "guard"],
+    needed: &[],
+    later: &["vde", "uplink"],
 };
-pub(crate) const DHCP: Keys =
-    Keys { section: "dhcp", known: &["enabled", "range", "lease_time", "options"], later: &[] };
-pub(crate) const DNS: Keys = Keys { section: "dns", known: &["domain", "upstream"], later: &["register"] };
-pub(crate) const NAT: Keys = Keys { section: "nat", known: &["source", "uplink"], later: &[] };
+pub(crate) static DHCP: Keys = Keys {
+    section: "dhcp",
+    known: &[
+        key("enabled", Form::Switch),
+        key("range", Form::Text(patterns::range)),
+        key("lease_time", Form::Either(&[Form::Words(|| vec![times::INFINITE]), Form::Text(times::pattern)])),
+        key("options", Form::List(&Form::Text(patterns::dhcp_option), 0)),
+    ],
+    needed: &[],
+    later: &[],
+};
+pub(crate) static DNS: Keys = Keys {
+    section: "dns",
+    known: &[
+        key("domain", Form::Text(patterns::domain)),
+        key("upstream", Form::List(&Form::Text(patterns::server), 0)),
+        key("register", Form::Switch),
+    ],
+    needed: &[],
+    later: &[],
+};
+pub(crate) static NAT: Keys = Keys {
+    section: "nat",
+    known: &[key("source", Form::Text(patterns::ipv4)), key("uplink", Form::Text(patterns::interface))],
+    needed: &[],
+    later: &[],
+};
+pub(crate) static LIMITS: Keys = Keys {
+    section: "limits",
+    known: &[key("from_guest", Form::Text(limits::pattern)), key("to_guest", Form::Text(limits::pattern))],
+    needed: &[],
+    later: &[],
+};
+pub(crate) static HOST: Keys = Keys {
+    section: "host",
+    known: &[
+        key("name", Form::Text(patterns::host)),
+        key("mac", Form::Text(patterns::mac)),
+        key("address", Form::Text(patterns::ipv4)),
+        key("address6", Form::Text(patterns::ipv6)),
+        key("aliases", Form::List(&Form::Text(patterns::host), 0)),
+    ],
+    needed: &["name", "mac"],
+    later: &[],
+};
+/// A port by its number; 0 means any free one and is for commands, not for files.
+const PORT: Form = Form::Number(1..=65535);
+pub(crate) static FORWARD: Keys = Keys {
+    section: "forward",
+    known: &[
+        key("listen", Form::Either(&[PORT, Form::Text(patterns::listen)])),
+        key("to", Form::Text(patterns::target)),
+        key("protocol", Form::Words(|| Protocol::ALL.map(Protocol::as_str).to_vec())),
+    ],
+    needed: &["listen", "to"],
+    later: &[],
+};
+pub(crate) static LINK: Keys = Keys {
+    section: "link",
+    known: &[
+        key("from", Form::Text(patterns::guest)),
+        key("to", Form::Text(patterns::guest)),
+        key("ports", Form::List(&Form::Either(&[PORT, Form::Text(patterns::link_ports)]), 1)),
+        key("alias", Form::Text(patterns::host)),
+    ],
+    needed: &["from", "to"],
+    later: &[],
+};
+
+impl Form {
+    /// The table that the value is, or that each of it is.
+    pub(crate) fn table(&self) -> Option<&'static Keys> {
+        match self {
+            Self::Section(keys) | Self::Sections(keys) => Some(*keys),
+            _ => None,
+        }
+    }
+}
 
 impl Keys {
+    /// Every name.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.known.iter().map(|key| key.name).collect()
+    }
+
+    /// This table and those in it.
+    pub(crate) fn tables(&'static self) -> Vec<&'static Self> {
+        let inner = self.known.iter().filter_map(|key| key.form.table());
+        [self].into_iter().chain(inner.flat_map(Self::tables)).collect()
+    }
+
+    /// May there be several tables of this name?
+    fn is_repeated(&self) -> bool {
+        let is_it = |key: &&Key| matches!(key.form, Form::Sections(keys) if keys.section == self.section);
+        TOP.known.iter().any(|key| is_it(&key))
+    }
+
+    /// The table as its heading is written.
+    pub(crate) fn heading(&self) -> String {
+        if self.is_repeated() { format!("[[{}]]", self.section) } else { format!("[{}]", self.section) }
+    }
+
     /// What to say about a key that is none of these.
     pub(crate) fn stranger(&self, key: &str) -> Fault {
-        let place = if self.section.is_empty() { String::new() } else { format!(" in [{}]", self.section) };
-        let fault = if self.later.contains(&key) {
+        let place = if self.section.is_empty() { String::new() } else { format!(" in {}", self.heading()) };
+        let later = self.later.contains(&key);
+        let fault = if later {
             Fault::new(format!("key '{key}'{place} is not supported by this version"))
         } else {
             Fault::new(format!("unknown key '{}'{place}", shown(key)))
         };
-        if let Some(home) =
-            [TOP, DHCP, DNS, NAT].iter().find(|k| k.section != self.section && k.known.contains(&key))
-        {
+        let has = |keys: &&Keys| keys.section != self.section && keys.names().contains(&key);
+        if let Some(home) = TOP.tables().into_iter().find(has) {
             return fault.hint(match home.section {
                 "" => format!("'{key}' belongs at the top of the file, before the first [section]"),
-                section => format!("'{key}' belongs in [{section}]"),
+                _ => format!("'{key}' belongs in {}", home.heading()),
             });
         }
-        if self.later.contains(&key) {
-            return fault;
-        }
-        match nearest(key, self.known) {
-            Some(known) => fault.hint(format!("did you mean '{known}'?")),
-            None => fault,
-        }
-    }
-}
-
-/// The word that `text` was probably meant to be: the one with the fewest slips between them, at most one
-/// in three letters and never more than two.
-pub(crate) fn nearest(text: &str, words: &[&'static str]) -> Option<&'static str> {
-    let text = text.to_ascii_lowercase().replace('-', "_");
-    let near = |word: &&'static str| {
-        let most = (text.len().max(word.len()) / 3).clamp(1, 2);
-        slips(text.as_bytes(), word.as_bytes(), most).map(|count| (count, *word))
-    };
-    words.iter().filter_map(near).min_by_key(|(count, _)| *count).map(|(_, word)| word)
-}
-
-/// How many letters were left out, added, mistaken or swapped with their neighbour (the optimal string
-/// alignment distance), if not more than `most`; the recursion branches only on a slip.
-fn slips(a: &[u8], b: &[u8], most: usize) -> Option<usize> {
-    match (a, b) {
-        ([x, a @ ..], [y, b @ ..]) if x == y => slips(a, b, most),
-        ([], []) => Some(0),
-        _ => {
-            let most = most.checked_sub(1)?;
-            let (shorter_a, shorter_b) = (a.get(1..).unwrap_or(a), b.get(1..).unwrap_or(b));
-            let swapped = match (a, b) {
-                ([p, q, a @ ..], [r, s, b @ ..]) if p == s && q == r => slips(a, b, most),
-                _ => None,
-            };
-            [slips(shorter_a, shorter_b, most), slips(shorter_a, b, most), slips(a, shorter_b, most), swapped]
-                .into_iter()
-                .flatten()
-                .min()
-                .map(|count| count + 1)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_of_the_finger_is_understood() {
-        for (typed, meant) in [
-            ("mtuu", "mtu"),
-            ("mdoe", "mode"),
-            ("MTU", "mtu"),
-            ("hostaccess", "host_access"),
-            ("host-access", "host_access"),
-            ("adress", "address"),
-            ("ondemand", "on_demand"),
-            ("isolate", "isolated"),
-        ] {
-            assert_eq!(nearest(typed, TOP.known), Some(meant), "{typed}");
-        }
-    }
-
-    #[test]
-    fn a_different_word_is_not_taken_for_a_slip() {
-        for typed in ["", "gateway", "bridge", "ip", "x".repeat(65536).as_str()] {
-            assert_eq!(nearest(typed, TOP.known), None, "{typed}");
+        match nearest(key, &self.names()) {
+            Some(known) if !later => fault.hint(format!("did you mean '{known}'?")),
+            _ => fault,
         }
     }
 }

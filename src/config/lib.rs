@@ -4,34 +4,51 @@
 //!
 //! | file | knows |
 //! |---|---|
-//! | `keys` | which keys there are, which come later, which one was probably meant |
+//! | `keys` | which keys there are and what form each has, which come later |
+//! | `nearest` | which word was probably meant |
 //! | `syntax` | the TOML parser's complaints in an administrator's words |
 //! | `section` | taking one key out of a table and noting what is wrong with it |
-//! | `values` | what a word, number, time, list or name may be |
-//! | `addresses` | what a subnet, an address, a range may be |
+//! | `values`, `times`, `limits` | what a word, number, name, time or rate may be |
+//! | `addresses`, `addresses6` | what a subnet, an address, a range may be |
+//! | `hosts`, `forwards`, `links` | the sections that there may be several of |
+//! | `extent` | which addresses the network has, for all who name one |
 //! | `network` | every key of the file, and how they fit together |
 //! | `mistake` | a mistake and its place |
 //! | `template` | the commented file that `vmnet init` writes |
+//! | `schema`, `patterns` | the same keys as a JSON Schema, for editors |
 
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod addresses6;
+mod extent;
+mod forwards;
+mod hosts;
 mod keys;
+mod limits;
+mod links;
 mod mistake;
+mod nearest;
 mod network;
+mod patterns;
+mod schema;
 mod section;
 mod syntax;
 mod template;
+mod times;
 mod values;
 
 #[cfg(test)]
 mod edges;
+#[cfg(test)]
+mod generated;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod properties;
 
 pub use mistake::Mistake;
+pub use schema::schema;
 pub use template::template;
 
 use network::Entries;

@@ -32,6 +32,8 @@ impl std::error::Error for Mistake {}
 pub(crate) struct Fault {
     message: String,
     hint: Option<String>,
+    /// The byte of what it contradicts, where that is far away.
+    other: Option<usize>,
 }
 
 /// A fault and the byte of the text where it begins.
@@ -39,17 +41,24 @@ pub(crate) type Found = (usize, Fault);
 
 impl Fault {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, other: None }
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The message will name the line of this byte too.
+    pub(crate) fn see(self, other: usize) -> Self {
+        Self { other: Some(other), ..self }
     }
 }
 
 /// Turn bytes into lines and columns: one walk over the text for all of them.
 pub(crate) fn locate(file: &str, text: &str, mut found: Vec<Found>) -> Vec<Mistake> {
     found.sort_by_key(|(at, _)| *at);
+    let newlines: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line_of = |byte: usize| newlines.partition_point(|newline| *newline < byte) + 1;
     let mut chars = text.char_indices().peekable();
     let (mut line, mut column) = (1, 1);
     let mut mistakes = Vec::with_capacity(found.len());
@@ -61,7 +70,10 @@ pub(crate) fn locate(file: &str, text: &str, mut found: Vec<Found>) -> Vec<Mista
             file: file.to_owned(),
             line,
             column,
-            message: fault.message,
+            message: match fault.other {
+                Some(other) => format!("{}, see line {}", fault.message, line_of(other)),
+                None => fault.message,
+            },
             hint: fault.hint,
         });
     }

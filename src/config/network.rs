@@ -1,59 +1,92 @@
 //! Every key of the file in one place: taken, judged together, and made a [`Network`].
 
+use crate::extent::{Extent, hosts_of, is_host};
+use crate::forwards::Forwards;
+use crate::hosts::Hosts;
+use crate::links::Links;
 use crate::mistake::{Fault, Found};
-use crate::section::{Entry, Section};
-use crate::{addresses, keys, values};
+use crate::section::{Entry, Placed, Section};
+use crate::{addresses, addresses6, keys, limits, times, values};
 use std::net::{IpAddr, Ipv4Addr};
 use toml::de::DeTable;
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
-use vmnet_model::network::{Dhcp, DhcpRange, Dns, HostAccess, LeaseTime, Mode, Nat, Network, SubnetChoice};
+use vmnet_model::network::{
+    Dhcp, DhcpRange, Dns, HostAccess, Idle, LeaseTime, Limits, Mode, MtuChoice, Nat, Network, Prefix6Choice,
+    SubnetChoice,
+};
 use vmnet_model::subnet::Subnet;
+
+/// The least MTU that IPv6 works with (RFC 8200 section 5).
+const MTU6_MIN: u32 = 1280;
 
 /// The file key by key, each judged by itself.
 pub(crate) struct Entries {
     mode: Entry<Mode>,
     subnet: Entry<SubnetChoice>,
     address: Entry<Ipv4Addr>,
+    more_subnets: Entry<Vec<Placed<Subnet>>>,
+    subnet6: Entry<Prefix6Choice>,
     mac: Entry<MacAddr>,
-    mtu: Entry<u32>,
+    mtu: Entry<MtuChoice>,
     on_demand: Entry<bool>,
+    idle: Entry<Idle>,
     isolated: Entry<bool>,
+    guard: Entry<bool>,
+    allow_from: Entry<Vec<Placed<NetName>>>,
     host_access: Entry<HostAccess>,
     enabled: Entry<bool>,
     range: Entry<DhcpRange>,
     lease_time: Entry<LeaseTime>,
-    options: Entry<Vec<String>>,
+    options: Entry<Vec<Placed<String>>>,
     domain: Entry<String>,
-    upstream: Entry<Vec<IpAddr>>,
+    upstream: Entry<Vec<Placed<IpAddr>>>,
+    register: Entry<bool>,
     source: Entry<Ipv4Addr>,
     uplink: Entry<IfName>,
+    from_guest: Entry<u64>,
+    to_guest: Entry<u64>,
+    hosts: Hosts,
+    forwards: Forwards,
+    links: Links,
 }
 
 impl Entries {
     /// Take every key out of the file's table and note what is wrong with each.
     pub(crate) fn take(table: &DeTable<'_>, found: &mut Vec<Found>) -> Self {
-        let top = Section::new(keys::TOP, Some(table), found);
-        let dhcp = top.inner(keys::DHCP, found);
-        let dns = top.inner(keys::DNS, found);
-        let nat = top.inner(keys::NAT, found);
+        let top = Section::new(&keys::TOP, Some(table), found);
+        let dhcp = top.inner(&keys::DHCP, found);
+        let dns = top.inner(&keys::DNS, found);
+        let nat = top.inner(&keys::NAT, found);
+        let limits = top.inner(&keys::LIMITS, found);
         Self {
             mode: top.one("mode", values::mode, found),
             subnet: top.one("subnet", addresses::subnet, found),
             address: top.one("address", addresses::ipv4, found),
+            more_subnets: top.list("more_subnets", addresses::fixed_subnet, found),
+            subnet6: top.one("subnet6", addresses6::subnet6, found),
             mac: top.one("mac", addresses::mac, found),
             mtu: top.one("mtu", values::mtu, found),
             on_demand: top.one("on_demand", values::switch, found),
+            idle: top.one("idle", times::idle, found),
             isolated: top.one("isolated", values::switch, found),
+            guard: top.one("guard", values::switch, found),
+            allow_from: top.list("allow_from", values::network, found),
             host_access: top.one("host_access", values::host_access, found),
             enabled: dhcp.one("enabled", values::switch, found),
             range: dhcp.one("range", addresses::range, found),
-            lease_time: dhcp.one("lease_time", values::lease_time, found),
+            lease_time: dhcp.one("lease_time", times::lease_time, found),
             options: dhcp.list("options", values::dhcp_option, found),
             domain: dns.one("domain", values::domain, found),
             upstream: dns.list("upstream", addresses::server, found),
+            register: dns.one("register", values::switch, found),
             source: nat.one("source", addresses::source, found),
             uplink: nat.one("uplink", values::interface, found),
+            from_guest: limits.one("from_guest", limits::rate, found),
+            to_guest: limits.one("to_guest", limits::rate, found),
+            hosts: Hosts::take(&top, found),
+            forwards: Forwards::take(&top, found),
+            links: Links::take(&top, found),
         }
     }
 
@@ -64,6 +97,26 @@ impl Entries {
             Entry::Absent | Entry::Given(SubnetChoice::Auto, _) => self.without_subnet(found),
             Entry::Given(SubnetChoice::Fixed(subnet), _) => self.within(*subnet, found),
         }
+        self.beyond(name, found);
+        if let (
+            Some((MtuChoice::Fixed(mtu @ ..MTU6_MIN), at)),
+            None | Some((Prefix6Choice::Auto | Prefix6Choice::Fixed(_), _)),
+            false,
+        ) = (self.mtu.given(), self.subnet6.given(), self.subnet6.is_wrong())
+        {
+            let fault = Fault::new(format!(
+                "an MTU of {mtu} is too small for IPv6, which needs {MTU6_MIN} (RFC 8200)"
+            ));
+            found.push((at, fault.hint("set subnet6 = \"none\", or a larger 'mtu'")));
+        }
+        let extent = Extent::new(&self.subnet, &self.address, &self.more_subnets, &self.subnet6, found);
+        let names = self.hosts.contradictions(&extent, &self.mac, found);
+        self.forwards.contradictions(&self.mode, &extent, found);
+        self.links.contradictions(&self.isolated, (&self.hosts, &names), &extent, found);
+    }
+
+    /// Note what is wrong with the ways out and in.
+    fn beyond(&self, name: &NetName, found: &mut Vec<Found>) {
         let mode = self.mode.given().map_or(Mode::Nat, |(mode, _)| *mode);
         if mode != Mode::Nat && !self.mode.is_wrong() {
             let source = self.source.given().map(|(_, at)| ("source", at));
@@ -82,6 +135,18 @@ impl Entries {
                 fault.hint("name the interface that leads to the outside, or leave 'uplink' out"),
             ));
         }
+        let mut before: Vec<&Placed<NetName>> = Vec::new();
+        for placed in self.allow_from.each() {
+            let (other, at) = placed;
+            if other.bridge() == name.bridge() {
+                let fault = Fault::new(format!("'{other}' is this network itself"));
+                found
+                    .push((*at, fault.hint("its guests reach each other anyway, unless 'isolated' is true")));
+            } else if let Some((_, there)) = before.iter().find(|(one, _)| one == other) {
+                found.push((*at, Fault::new(format!("'{other}' is named twice")).see(*there)));
+            }
+            before.push(placed);
+        }
     }
 
     /// Addresses need a subnet that stays the same.
@@ -97,39 +162,34 @@ impl Entries {
 
     /// Addresses must be the subnet's, and each is for one use.
     fn within(&self, subnet: Subnet, found: &mut Vec<Found>) {
-        let (first, last) = (subnet.first_host(), subnet.last_host());
-        let hosts = format!("its hosts are {first} to {last}");
-        let is_host = |address: Ipv4Addr| (first..=last).contains(&address);
         if let Some((address, at)) = self.address.given()
-            && !is_host(*address)
-        {
-            let why = if subnet.contains(*address) {
-                format!("no host may have address {address}: it stands for all of subnet {subnet}")
+            && let Err(why) = if subnet.contains(*address) {
+                is_host(subnet, *address)
             } else {
-                format!("address {address} is not in subnet {subnet}")
-            };
-            found.push((at, Fault::new(why).hint(hosts.clone())));
+                Err(Fault::new(format!("address {address} is not in subnet {subnet}")))
+            }
+        {
+            found.push((at, why.hint(hosts_of(subnet))));
             return;
         }
         if self.address.is_wrong() {
             return;
         }
-        let own = self.address.given().map_or(first, |(address, _)| *address);
+        let own = self.address.given().map_or(subnet.first_host(), |(address, _)| *address);
         if let Some((range, at)) = self.range.given() {
             let DhcpRange { first: from, last: to } = *range;
-            if !is_host(from) || !is_host(to) {
+            let is_inside = |end| subnet.contains(end) && is_host(subnet, end).is_ok();
+            if !is_inside(from) || !is_inside(to) {
                 let fault = Fault::new(format!("range {from}-{to} is not inside subnet {subnet}"));
-                found.push((at, fault.hint(hosts)));
+                found.push((at, fault.hint(hosts_of(subnet))));
             } else if (from..=to).contains(&own) {
                 let fault = Fault::new(format!("range {from}-{to} holds the bridge's own address {own}"));
                 found.push((at, fault.hint("end the range before it or begin after it")));
             }
         }
-        if let Some((servers, at)) = self.upstream.given()
-            && servers.contains(&IpAddr::V4(own))
-        {
+        for (_, at) in self.upstream.each().filter(|(server, _)| *server == IpAddr::V4(own)) {
             let fault = Fault::new(format!("'dns.upstream' holds the bridge's own address {own}"));
-            found.push((at, fault.hint("the network's DNS would ask itself; name another server")));
+            found.push((*at, fault.hint("the network's DNS would ask itself; name another server")));
         }
     }
 
@@ -140,25 +200,38 @@ impl Entries {
             mode: self.mode.value().unwrap_or(default.mode),
             subnet: self.subnet.value().unwrap_or(default.subnet),
             address: self.address.value().or(default.address),
+            more_subnets: self.more_subnets.values().unwrap_or(default.more_subnets),
+            subnet6: self.subnet6.value().unwrap_or(default.subnet6),
             mac: self.mac.value().or(default.mac),
             mtu: self.mtu.value().unwrap_or(default.mtu),
             on_demand: self.on_demand.value().unwrap_or(default.on_demand),
+            idle: self.idle.value().unwrap_or(default.idle),
             isolated: self.isolated.value().unwrap_or(default.isolated),
+            guard: self.guard.value().unwrap_or(default.guard),
+            allow_from: self.allow_from.values().unwrap_or(default.allow_from),
             host_access: self.host_access.value().unwrap_or(default.host_access),
             dhcp: Dhcp {
                 enabled: self.enabled.value().unwrap_or(default.dhcp.enabled),
                 range: self.range.value().or(default.dhcp.range),
                 lease_time: self.lease_time.value().unwrap_or(default.dhcp.lease_time),
-                options: self.options.value().unwrap_or(default.dhcp.options),
+                options: self.options.values().unwrap_or(default.dhcp.options),
             },
             dns: Dns {
                 domain: self.domain.value().or(default.dns.domain),
-                upstream: self.upstream.value().unwrap_or(default.dns.upstream),
+                upstream: self.upstream.values().unwrap_or(default.dns.upstream),
+                register: self.register.value().unwrap_or(default.dns.register),
             },
             nat: Nat {
                 source: self.source.value().or(default.nat.source),
                 uplink: self.uplink.value().or(default.nat.uplink),
             },
+            limits: Limits {
+                from_guest: self.from_guest.value().or(default.limits.from_guest),
+                to_guest: self.to_guest.value().or(default.limits.to_guest),
+            },
+            hosts: self.hosts.into_hosts(),
+            forwards: self.forwards.into_forwards(),
+            links: self.links.into_links(),
             name: default.name,
         }
     }

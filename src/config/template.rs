@@ -28,14 +28,33 @@ const TEMPLATE: &str = r#"# Network {name}, brought up by `vmnet up {name}`; vmn
 # The bridge's MAC address; by default one made from this machine's identity and the network's name.
 # mac = "02:00:00:12:34:56"
 
-# Largest packet in bytes, 576 to 65535, for the bridge and every port on it.
+# Further subnets on the same wire, such as ["10.9.0.0/16"]: the bridge has the first address of each, and
+# guests that a [[host]] gives an address of it, or that set one themselves.
+# more_subnets = []
+
+# The guests' IPv6 prefix of 64 bits, such as "fd12:3456:789a:1::/64"; "auto" makes a stable one of this
+# machine's and the network's own; "none": no IPv6.
+# subnet6 = "auto"
+
+# Largest packet in bytes, 576 to 65535 (IPv6 needs 1280), for the bridge and every port on it; "auto":
+# that of the interface by which this host reaches the world.
 # mtu = 1500
 
 # May a guest that plugs in start the network? If not, only `vmnet up {name}` does.
 # on_demand = true
 
+# What becomes of a network that a guest started, after its last guest has gone: "keep", "down" (a
+# minute later), or for how long it stays: a number with s, m, h or d, such as "10m".
+# idle = "keep"
+
 # Keep guests from reaching each other; they still reach the host and the world.
 # isolated = false
+
+# Hold guests to their own MAC and IP addresses, and let none of them play DHCP server or router?
+# guard = false
+
+# The networks whose guests may reach this one's, such as ["lab"].
+# allow_from = []
 
 # What guests reach on this host: "none" (DHCP only), "services" (DHCP, DNS and ping) or "all".
 # host_access = "services"
@@ -60,13 +79,105 @@ const TEMPLATE: &str = r#"# Network {name}, brought up by `vmnet up {name}`; vmn
 # Addresses of the DNS servers to ask for other names; if empty, those this host uses.
 # upstream = []
 
+# Tell this host's own resolver, where that is systemd-resolved, of the guests' domain?
+# register = true
+
 [nat]
 # The address of this host that guests appear under; by default that of the interface they leave by.
 # source = "192.0.2.10"
 
 # The only interface guests may leave by; by default whichever the route takes.
 # uplink = "eth0"
+
+# The fastest that each guest may send and be sent to: a number with kbit, mbit, gbit, kbyte or mbyte, each
+# per second; by default as fast as they can.
+[limits]
+# What a guest sends.
+# from_guest = "50mbit"
+
+# What is sent to it.
+# to_guest = "1gbit"
+
+# What is promised to one guest; as many such sections as there are guests to name.
+# [[host]]
+# The name under which the others find it.
+# name = "web"
+
+# The MAC address that it is known by.
+# mac = "52:54:00:12:34:56"
+
+# Its address in the subnet or one of the further ones; by default any that is free. Needs a fixed subnet.
+# address = "10.0.1.20"
+
+# Its address in subnet6; by default the one that it makes of its MAC.
+# address6 = "fd12:3456:789a:1::20"
+
+# Further names of it.
+# aliases = ["www"]
+
+# A port of this host that leads to a guest; as many such sections as there are ports to forward.
+# [[forward]]
+# The port, or several such as "8000-8010"; after an address of this host's if not for all of them, such as
+# "192.0.2.10:8080" or "[2001:db8::10]:8080".
+# listen = 8080
+
+# The guest, by name, MAC or address, and its port if that is another one.
+# to = "web:80"
+
+# "tcp", "udp" or "tcp+udp".
+# protocol = "tcp"
+
+# One guest of a network with `isolated = true` that may reach another all the same; as many such sections
+# as there are pairs.
+# [[link]]
+# Who may begin, by name, MAC or address.
+# from = "web"
+
+# Whom it reaches.
+# to = "database"
+
+# On which ports: numbers, or text such as "5432/tcp", "53/udp" or "8000-8010"; by default all, and ping.
+# ports = [5432]
+
+# A further name of the one that is reached.
+# alias = "db"
 "#;
+
+/// The key of a line such as `# key = value`.
+fn example(line: &str) -> Option<&str> {
+    let (key, _) = line.strip_prefix("# ")?.split_once(" = ")?;
+    key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'6').then_some(key)
+}
+
+/// The section that begins with a line such as `[section]` or `# [[section]]`.
+fn heading(line: &str) -> Option<&str> {
+    let bare = line.strip_prefix("# ").unwrap_or(line);
+    let once = |line| str::strip_prefix(line, '[')?.strip_suffix(']');
+    once(bare).map(|inner| once(inner).unwrap_or(inner))
+}
+
+/// What the template says about each section and key: the section that it is in, its name, and the
+/// comment in one line.
+pub(crate) fn comments() -> Vec<(&'static str, &'static str, String)> {
+    let (mut section, mut comment) = ("", Vec::new());
+    let mut all = Vec::new();
+    for line in TEMPLATE.lines() {
+        if let Some(inner) = heading(line) {
+            all.push(("", inner, comment.join(" ")));
+            section = inner;
+            comment.clear();
+        } else if let Some(key) = example(line) {
+            all.push((section, key, comment.join(" ").replace("{name}", "NAME")));
+            comment.clear();
+        } else {
+            match line.strip_prefix("# ") {
+                Some(words) => comment.push(words),
+                None => comment.clear(),
+            }
+        }
+    }
+    all
+}
 
 #[cfg(test)]
 mod tests {
@@ -78,16 +189,13 @@ mod tests {
         NetName::new(text).unwrap()
     }
 
-    /// The key of a line such as `# key = value`.
-    fn example(line: &str) -> Option<&str> {
-        let (key, _) = line.strip_prefix("# ")?.split_once(" = ")?;
-        key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_').then_some(key)
-    }
-
-    /// The template with every example switched on.
-    fn switched_on(name: &NetName) -> String {
-        let on = |line: &str| if example(line).is_some() { line[2..].to_owned() } else { line.to_owned() };
-        template(name).lines().map(on).collect::<Vec<_>>().join("\n")
+    /// The template with every example switched on; those of the sections that may come several times too?
+    fn switched_on(name: &NetName, repeated: bool) -> String {
+        let text = template(name);
+        let before_lists = text.lines().take_while(|line| repeated || !line.starts_with("# [["));
+        let is_on = |line: &str| example(line).is_some() || heading(line).is_some();
+        let on = |line: &str| line.strip_prefix("# ").filter(|_| is_on(line)).unwrap_or(line).to_owned();
+        before_lists.map(on).collect::<Vec<_>>().join("\n")
     }
 
     proptest! {
@@ -96,7 +204,7 @@ mod tests {
             let name = name(&text);
             let network = read(name.clone(), "f", &template(&name)).unwrap();
             prop_assert_eq!(network, Network::with_defaults(name.clone()));
-            prop_assert_eq!(read(name.clone(), "f", &switched_on(&name)).err(), None);
+            prop_assert_eq!(read(name.clone(), "f", &switched_on(&name, false)).err(), None);
         }
     }
 
@@ -104,22 +212,43 @@ mod tests {
     fn what_a_fresh_file_shows_as_a_default_is_one() {
         let name = name("lab");
         let default = Network::with_defaults(name.clone());
-        let mut shown = read(name.clone(), "f", &switched_on(&name)).unwrap();
+        let mut shown = read(name.clone(), "f", &switched_on(&name, false)).unwrap();
         assert_eq!(shown.dns.domain, Some(default.domain()));
         shown.subnet = default.subnet;
         (shown.address, shown.mac, shown.dhcp.range, shown.dns.domain) = (None, None, None, None);
         (shown.nat.source, shown.nat.uplink) = (None, None);
+        (shown.limits.from_guest, shown.limits.to_guest) = (None, None);
         assert_eq!(shown, default);
     }
 
     #[test]
+    fn all_that_a_fresh_file_shows_works_together_once_guests_are_kept_apart() {
+        let name = name("lab");
+        let text = switched_on(&name, true);
+        let mistakes = read(name.clone(), "f", &text).unwrap_err();
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert!(mistakes[0].hint.as_ref().unwrap().contains("isolated = true"), "{mistakes:?}");
+        let apart = text.replace("isolated = false", "isolated = true");
+        let network = read(name, "f", &apart).unwrap();
+        assert_eq!((network.hosts.len(), network.forwards.len(), network.links.len()), (1, 1, 1));
+    }
+
+    #[test]
     fn a_fresh_file_shows_every_key_once() {
-        let text = template(&name("lab"));
-        let mut shown: Vec<_> = text.lines().filter_map(example).collect();
-        let sections = ["dhcp", "dns", "nat"];
-        let top = keys::TOP.known.iter().filter(|key| !sections.contains(key));
-        let mut known: Vec<_> =
-            top.chain(keys::DHCP.known).chain(keys::DNS.known).chain(keys::NAT.known).copied().collect();
+        let mut shown: Vec<(&str, &str)> = Vec::new();
+        for (section, key, comment) in comments() {
+            let is_section =
+                keys::TOP.known.iter().any(|known| known.name == key && known.form.table().is_some());
+            assert!(is_section || !comment.is_empty(), "{key} is not explained");
+            if !is_section {
+                shown.push((section, key));
+            }
+        }
+        let mut known: Vec<(&str, &str)> = Vec::new();
+        for table in keys::TOP.tables() {
+            let plain = table.known.iter().filter(|key| key.form.table().is_none());
+            known.extend(plain.map(|key| (table.section, key.name)));
+        }
         shown.sort_unstable();
         known.sort_unstable();
         assert_eq!(shown, known);

@@ -1,18 +1,23 @@
-//! What a word, a number, a time, a DHCP option, a domain or an interface may be. Each function takes
-//! the key, for its messages, and the value.
+//! What a word, a number, a DHCP option, a name or an interface may be. Each function takes the key,
+//! for its messages, and the value.
 
-use crate::keys::nearest;
 use crate::mistake::{Fault, shown};
+use crate::nearest::nearest;
 use toml::de::{DeTable, DeValue};
-use vmnet_model::name::IfName;
-use vmnet_model::network::{HostAccess, LeaseTime, Mode};
+use vmnet_model::forward::Protocol;
+use vmnet_model::guest::is_host_name;
+use vmnet_model::name::{IfName, NetName};
+use vmnet_model::network::{HostAccess, Mode, MtuChoice};
 
 /// 576 is what every IPv4 host must take (RFC 791 section 3.1); 65535 is the longest packet.
-const MTU: std::ops::RangeInclusive<u32> = 576..=65535;
-/// dnsmasq's least lease (`lease_time` in its dhcp-range).
-const LEASE_MIN: u64 = 120;
-/// Ten years; longer is `infinite`.
-const LEASE_MAX: u64 = 3650 * 86400;
+pub(crate) const MTU: std::ops::RangeInclusive<u32> = 576..=65535;
+/// The word that leaves a choice to us.
+pub(crate) const AUTO: &str = "auto";
+/// The word for doing without.
+pub(crate) const NONE: &str = "none";
+/// Names that mean somebody else.
+const TAKEN: [(&str, &str); 2] =
+    [("gateway", "the host itself is"), ("localhost", "every guest is, to itself (RFC 6761)")];
 /// Longest DHCP option text. dnsmasq reads its file in pieces of 1024 bytes (`MAXDNAME` in `read_file`,
 /// option.c), and the rest of a longer line would count as a line of its own.
 const OPTION_MAX: usize = 800;
@@ -66,12 +71,25 @@ pub(crate) fn mode(key: &str, value: &DeValue<'_>) -> Result<Mode, Fault> {
         return Err(Fault::new(format!("mode '{word}' is not supported by this version"))
             .hint("this version has 'nat', 'routed' and 'isolated'"));
     }
-    one_of(key, word, [Mode::Nat, Mode::Routed, Mode::Isolated].map(|mode| (mode.as_str(), mode)))
+    one_of(key, word, modes())
+}
+
+/// The words for `mode`.
+pub(crate) fn modes() -> [(&'static str, Mode); 3] {
+    [Mode::Nat, Mode::Routed, Mode::Isolated].map(|mode| (mode.as_str(), mode))
 }
 
 pub(crate) fn host_access(key: &str, value: &DeValue<'_>) -> Result<HostAccess, Fault> {
-    let words = [("none", HostAccess::None), ("services", HostAccess::Services), ("all", HostAccess::All)];
-    one_of(key, text(key, value)?, words)
+    one_of(key, text(key, value)?, host_accesses())
+}
+
+/// The words for `host_access`.
+pub(crate) fn host_accesses() -> [(&'static str, HostAccess); 3] {
+    [("none", HostAccess::None), ("services", HostAccess::Services), ("all", HostAccess::All)]
+}
+
+pub(crate) fn protocol(key: &str, value: &DeValue<'_>) -> Result<Protocol, Fault> {
+    one_of(key, text(key, value)?, Protocol::ALL.map(|protocol| (protocol.as_str(), protocol)))
 }
 
 /// The meaning of one of three words.
@@ -87,54 +105,52 @@ fn one_of<T: Copy>(key: &str, word: &str, words: [(&'static str, T); 3]) -> Resu
     })
 }
 
-pub(crate) fn mtu(key: &str, value: &DeValue<'_>) -> Result<u32, Fault> {
+pub(crate) fn mtu(key: &str, value: &DeValue<'_>) -> Result<MtuChoice, Fault> {
+    if value.as_str() == Some(AUTO) {
+        return Ok(MtuChoice::Auto);
+    }
     let number = value.as_integer().ok_or_else(|| {
-        let fault = must_be(key, "a whole number", value);
+        let fault = must_be(key, "a whole number or \"auto\"", value);
         match value.as_str() {
             Some(text) if text.parse::<u32>().is_ok() => fault.hint(format!("write {text} without quotes")),
             _ => fault,
         }
     })?;
-    u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|mtu| MTU.contains(mtu)).ok_or_else(
-        || {
-            let (least, most) = (MTU.start(), MTU.end());
-            Fault::new(format!("'{key}' must be from {least} to {most}, not {}", shown(&number.to_string())))
-        },
-    )
+    let bytes = u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|mtu| MTU.contains(mtu));
+    bytes.map(MtuChoice::Fixed).ok_or_else(|| {
+        let (least, most) = (MTU.start(), MTU.end());
+        Fault::new(format!("'{key}' must be from {least} to {most}, not {}", shown(&number.to_string())))
+    })
 }
 
-pub(crate) fn lease_time(key: &str, value: &DeValue<'_>) -> Result<LeaseTime, Fault> {
-    if let Some(number) = value.as_integer() {
-        let fault = must_be(key, "text", value);
-        return Err(fault.hint(format!("write the unit too: \"{}s\"", shown(&number.to_string()))));
-    }
+/// Another network's name.
+pub(crate) fn network(key: &str, value: &DeValue<'_>) -> Result<NetName, Fault> {
     let word = text(key, value)?;
-    if word == "infinite" {
-        return Ok(LeaseTime::Infinite);
+    NetName::new(word).map_err(|why| Fault::new(format!("'{}' is not a network's name: {why}", shown(word))))
+}
+
+/// A guest's name in lower case.
+pub(crate) fn host_name(key: &str, value: &DeValue<'_>) -> Result<String, Fault> {
+    let word = text(key, value)?;
+    if !is_host_name(word) {
+        let fault = Fault::new(format!("'{}' is not a guest's name", shown(word)));
+        return Err(match word.split_once('.') {
+            Some((label, _)) if is_host_name(label) => {
+                fault.hint(format!("write \"{label}\"; the domain is added"))
+            }
+            _ => fault
+                .hint("write up to 63 letters, digits and inner hyphens, not digits alone, such as \"web\""),
+        });
     }
-    let unknown = || {
-        Fault::new(format!("'{}' is not a lease time", shown(word)))
-            .hint("write a number with s, m, h or d, such as \"45m\", or \"infinite\"")
-    };
-    let unit = match word.as_bytes().last() {
-        Some(b's') => 1,
-        Some(b'm') => 60,
-        Some(b'h') => 3600,
-        Some(b'd') => 86400,
-        _ => return Err(unknown()),
-    };
-    let count = word.get(..word.len() - 1).unwrap_or_default();
-    if count.is_empty() || !count.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(unknown());
-    }
-    let seconds = count.parse::<u64>().ok().and_then(|count| count.checked_mul(unit));
-    match seconds {
-        Some(0..LEASE_MIN) => Err(Fault::new(format!("'{key}' must be at least 2m, not {}", shown(word)))),
-        Some(seconds @ LEASE_MIN..=LEASE_MAX) => {
-            u32::try_from(seconds).map(LeaseTime::Seconds).map_err(|_| unknown())
-        }
-        _ => Err(Fault::new(format!("'{key}' must be at most 3650d, not {}", shown(word)))
-            .hint("\"infinite\" means for ever")),
+    let word = word.to_ascii_lowercase();
+    is_free(&word).map(|()| word)
+}
+
+/// Not the name of somebody who is no guest?
+pub(crate) fn is_free(name: &str) -> Result<(), Fault> {
+    match TAKEN.iter().find(|(taken, _)| *taken == name) {
+        Some((_, why)) => Err(Fault::new(format!("no guest may be called '{name}': {why}"))),
+        None => Ok(()),
     }
 }
 

@@ -1,7 +1,11 @@
 //! A network's dnsmasq file: one process per network, which reads nothing of the host's own
 //! dnsmasq and listens on nothing but the bridge.
 
-use crate::network::{HostAccess, LeaseTime, Mode, Wanted};
+use crate::guest::{Host, Who};
+use crate::network::{HostAccess, LeaseTime, Mode};
+use crate::prefix6::PREFIX6_LENGTH;
+use crate::settle::Wanted;
+use std::net::IpAddr;
 
 /// The generated file, in a network's run directory.
 pub const CONFIGURATION_FILE: &str = "dnsmasq.conf";
@@ -10,6 +14,11 @@ pub const PID_FILE: &str = "dnsmasq.pid";
 /// The leases, in a network's run directory: dnsmasq rewrites and syncs the whole file at each
 /// change, which takes three times as long on a disk as in memory.
 pub const LEASE_FILE: &str = "leases";
+/// Files of names and addresses beside those of leases, in a network's run directory. dnsmasq
+/// hears (by inotify) of a file that comes; it forgets one that went at SIGHUP.
+pub const NAMES_DIR: &str = "names";
+/// Files of reservations, in a network's run directory; the same holds for them.
+pub const RESERVATIONS_DIR: &str = "reservations";
 
 /// What of the host the file names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +70,8 @@ fn process(wanted: &Wanted, place: &Place) -> Vec<String> {
     ]
 }
 
+/// The names of the network's own domain, and who is asked about all others.
+
 fn dns(wanted: &Wanted, place: &Place) -> Vec<String> {
     let domain = wanted.network.domain();
     let mut lines: Vec<String> = ["domain-needed", "bogus-priv", "dns-loop-detect", "no-negcache"]
@@ -69,8 +80,14 @@ fn dns(wanted: &Wanted, place: &Place) -> Vec<String> {
         .collect();
     // Without a server these say that nobody else is asked about the domain and the subnet.
     lines.push(format!("local=/{domain}/"));
-    lines.push(format!("rev-server={}", wanted.subnet));
+    lines.extend(wanted.subnets().iter().map(|subnet| format!("rev-server={subnet}")));
+    lines.extend(wanted.subnet6.map(|prefix| format!("rev-server={prefix}")));
     lines.push(format!("interface-name=gateway.{domain},{}", wanted.bridge));
+    lines.push(format!("hostsdir={}/{NAMES_DIR}", place.run_dir));
+    lines.extend(wanted.network.links.iter().filter_map(|link| {
+        let (alias, Who::Name(name)) = (link.alias.as_ref()?, &link.to) else { return None };
+        Some(format!("cname={alias}.{domain},{name}.{domain}"))
+    }));
     let upstream = &wanted.network.dns.upstream;
     match (&place.resolver, wanted.network.mode) {
         (Some(file), Mode::Nat | Mode::Routed) if upstream.is_empty() => {
@@ -97,7 +114,15 @@ fn dhcp(wanted: &Wanted, place: &Place) -> Vec<String> {
         format!("dhcp-range={},{},{},{lease}", range.first, range.last, wanted.subnet.netmask()),
         format!("dhcp-lease-max={}", range.size()),
         format!("dhcp-leasefile={}/{LEASE_FILE}", place.run_dir),
+        format!("dhcp-hostsdir={}/{RESERVATIONS_DIR}", place.run_dir),
+        // A name that stands without its domain is looked for in it.
+        format!("dhcp-option=option:domain-search,{}", wanted.network.domain()),
     ];
+    // Only for reservations: an address outside every range is not believed.
+    let more = wanted.network.more_subnets.iter();
+    lines.extend(more.map(|subnet| {
+        format!("dhcp-range={},static,{},{lease}", subnet.base(), subnet.netmask())
+    }));
     lines.extend(DHCP_MANNERS.into_iter().map(str::to_owned));
     // A guest named wpad would be the proxy of every guest that looks for one (CERT VU#598349).
     lines.push("dhcp-name-match=set:wpad,wpad".to_owned());
@@ -105,12 +130,60 @@ fn dhcp(wanted: &Wanted, place: &Place) -> Vec<String> {
     if wanted.network.mode == Mode::Isolated {
         lines.push("dhcp-option=option:router".to_owned());
     }
-    if wanted.network.mtu != 1500 {
-        lines.push(format!("dhcp-option=option:mtu,{}", wanted.network.mtu));
+    if wanted.mtu != 1500 {
+        lines.push(format!("dhcp-option=option:mtu,{}", wanted.mtu));
     }
     lines.extend(other_resolvers(wanted));
+    lines.extend(router(wanted, &lease));
     lines.extend(wanted.network.dhcp.options.iter().map(|option| format!("dhcp-option={option}")));
     lines
+}
+
+/// Router advertisements: guests make their own addresses (SLAAC) and ask for the rest by
+/// stateless DHCPv6. `ra-names` gives a guest with an IPv4 lease and a name its IPv6 name too.
+fn router(wanted: &Wanted, lease: &str) -> Vec<String> {
+    let Some(prefix) = wanted.subnet6 else { return Vec::new() };
+    let mut lines = vec![
+        "enable-ra".to_owned(),
+        format!("dhcp-range={},ra-stateless,ra-names,{PREFIX6_LENGTH},{lease}", prefix.address(0)),
+        format!("dhcp-option=option6:domain-search,{}", wanted.network.domain()),
+    ];
+    if wanted.network.mode == Mode::Isolated {
+        // A router that leads nowhere: lifetime 0 (RFC 4861, 4.2).
+        lines.push(format!("ra-param={},600,0", wanted.bridge));
+    }
+    if wanted.network.host_access == HostAccess::None {
+        let upstream = wanted.network.dns.upstream.iter().filter(|server| server.is_ipv6());
+        let servers: Vec<String> = upstream.map(|server| format!(",[{server}]")).collect();
+        lines.push(format!("dhcp-option=option6:dns-server{}", servers.concat()));
+    }
+    lines
+}
+
+/// One file for [`RESERVATIONS_DIR`]: `MAC,[NAME],ADDRESS`, one guest a line.
+#[must_use]
+pub fn reservations(hosts: &[Host]) -> String {
+    let line = |host: &Host| {
+        let address = host.address.map_or_else(String::new, |address| format!(",{address}"));
+        format!("{}{address},{}\n", host.mac, host.name)
+    };
+    hosts.iter().map(line).collect()
+}
+
+/// One file for [`NAMES_DIR`], as hosts(5) has it: reserved addresses with their names, whole and
+/// short, whether the guest is there or not.
+#[must_use]
+pub fn names(wanted: &Wanted) -> String {
+    let domain = wanted.network.domain();
+    let mut text = String::new();
+    for host in &wanted.network.hosts {
+        let names = [&host.name].into_iter().chain(&host.aliases);
+        let names: Vec<String> = names.map(|name| format!("{name}.{domain} {name}")).collect();
+        let address6 = host.address6.filter(|_| wanted.subnet6.is_some());
+        let addresses = host.address.map(IpAddr::V4).into_iter().chain(address6.map(IpAddr::V6));
+        text.extend(addresses.map(|address| format!("{address} {}\n", names.join(" "))));
+    }
+    text
 }
 
 /// Guests that may not ask the host are told of the servers they can ask themselves.

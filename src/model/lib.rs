@@ -14,9 +14,15 @@
 //! | [`rules`] | the access rules: grammar, and one verdict |
 //! | [`port`] | what a port on a bridge must look like, and the record the helper reads |
 //! | [`network`] | one network as its file describes it |
+//! | [`settle`] | the same with nothing left open |
+//! | [`prefix6`] | an IPv6 prefix and the addresses in it |
+//! | [`guest`] | guests as they are named and known |
+//! | [`forward`] | port forwards as they are written |
 //! | [`search`] | which subnet is free |
 //! | [`managers`] | which subnets other managers' files claim |
 //! | [`firewall`] | a network's nftables text |
+//! | [`foreign`] | the host's other firewalls, and what opens them for guests |
+//! | [`switch`] | the nftables text for frames between ports |
 //! | [`dnsmasq`] | a network's dnsmasq file |
 //! | [`lease`] | dnsmasq's lease file, read back |
 //! | [`plan`] | the steps from the host as it is to the network as it should be |
@@ -26,8 +32,11 @@
 pub mod accounts;
 pub mod dnsmasq;
 pub mod firewall;
+pub mod foreign;
+pub mod forward;
 #[cfg(test)]
 mod golden;
+pub mod guest;
 pub mod lease;
 pub mod mac;
 pub mod managers;
@@ -36,6 +45,9 @@ pub mod network;
 pub mod paths;
 pub mod plan;
 pub mod port;
+pub mod prefix6;
 pub mod rules;
 pub mod search;
+pub mod settle;
 pub mod subnet;
+pub mod switch;

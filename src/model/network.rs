@@ -1,7 +1,10 @@
-//! One network as its file describes it, and as it is once every choice left open is settled.
+//! One network as its file describes it. What it leaves open is settled in [`crate::settle`].
 
+use crate::forward::{Forward, Ports, Protocol};
+use crate::guest::{Host, Who};
 use crate::mac::MacAddr;
 use crate::name::{IfName, NetName};
+use crate::prefix6::Prefix6;
 use crate::subnet::Subnet;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -46,6 +49,62 @@ pub enum SubnetChoice {
     Auto,
     /// This one.
     Fixed(Subnet),
+}
+
+/// Where the IPv6 prefix comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefix6Choice {
+    /// A stable one of this machine and network's own.
+    Auto,
+    /// The network has no IPv6.
+    None,
+    /// This one.
+    Fixed(Prefix6),
+}
+
+/// Where the MTU comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MtuChoice {
+    /// The link that the host's default route goes by.
+    Auto,
+    /// This many bytes, 576 to 65535 (68 is the kernel's least, 576 what IPv4 hosts must take, RFC 791).
+    Fixed(u32),
+}
+
+/// When a network that was started on demand goes down by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Never.
+    Keep,
+    /// So many seconds after its last port went.
+    After(u32),
+}
+
+impl Idle {
+    /// What `idle = "down"` means: long enough for a guest that is started anew.
+    pub const DOWN: Self = Self::After(60);
+}
+
+/// `[limits]`: bytes per second for each port; none: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `from_guest`: what a guest may send.
+    pub from_guest: Option<u64>,
+    /// `to_guest`: what is sent to it.
+    pub to_guest: Option<u64>,
+}
+
+/// `[[link]]`: one guest of an isolated network may reach another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestLink {
+    /// `from`: who may begin.
+    pub from: Who,
+    /// `to`: whom it reaches.
+    pub to: Who,
+    /// `ports`: on which ports; empty: all it has, ping too.
+    pub ports: Vec<(Protocol, Ports)>,
+    /// `alias`: a further name of the one that is reached.
+    pub alias: Option<String>,
 }
 
 /// How long a lease lasts.
@@ -95,6 +154,8 @@ pub struct Dns {
     pub domain: Option<String>,
     /// `upstream` servers; empty: those of the host.
     pub upstream: Vec<IpAddr>,
+    /// `register`: the host's own resolver learns of the domain where it can (systemd-resolved).
+    pub register: bool,
 }
 
 /// `[nat]`
@@ -117,14 +178,24 @@ pub struct Network {
     pub subnet: SubnetChoice,
     /// `address` of the bridge; none: the subnet's first.
     pub address: Option<Ipv4Addr>,
+    /// `more_subnets`: further ones on the same wire, for guests with reserved or static addresses.
+    pub more_subnets: Vec<Subnet>,
+    /// `subnet6`
+    pub subnet6: Prefix6Choice,
     /// `mac` of the bridge; none: derived from machine and network.
     pub mac: Option<MacAddr>,
-    /// `mtu`, 576 to 65535 (68 is the kernel's least, 576 what IPv4 hosts must take, RFC 791).
-    pub mtu: u32,
+    /// `mtu`
+    pub mtu: MtuChoice,
     /// `on_demand`: the helper may start it.
     pub on_demand: bool,
+    /// `idle`
+    pub idle: Idle,
     /// `isolated`: guests cannot reach each other.
     pub isolated: bool,
+    /// `guard`: no guest can take another's MAC or address, or play DHCP server or router.
+    pub guard: bool,
+    /// `allow_from`: the networks whose guests may reach this one's.
+    pub allow_from: Vec<NetName>,
     /// `host_access`
     pub host_access: HostAccess,
     /// `[dhcp]`
@@ -133,6 +204,14 @@ pub struct Network {
     pub dns: Dns,
     /// `[nat]`
     pub nat: Nat,
+    /// `[limits]`
+    pub limits: Limits,
+    /// Every `[[host]]`.
+    pub hosts: Vec<Host>,
+    /// Every `[[forward]]`.
+    pub forwards: Vec<Forward>,
+    /// Every `[[link]]`.
+    pub links: Vec<GuestLink>,
 }
 
 impl Network {
@@ -144,10 +223,15 @@ impl Network {
             mode: Mode::Nat,
             subnet: SubnetChoice::Auto,
             address: None,
+            more_subnets: Vec::new(),
+            subnet6: Prefix6Choice::Auto,
             mac: None,
-            mtu: 1500,
+            mtu: MtuChoice::Fixed(1500),
             on_demand: true,
+            idle: Idle::Keep,
             isolated: false,
+            guard: false,
+            allow_from: Vec::new(),
             host_access: HostAccess::Services,
             dhcp: Dhcp {
                 enabled: true,
@@ -155,8 +239,12 @@ impl Network {
                 lease_time: LeaseTime::Seconds(3600),
                 options: Vec::new(),
             },
-            dns: Dns { domain: None, upstream: Vec::new() },
+            dns: Dns { domain: None, upstream: Vec::new(), register: true },
             nat: Nat::default(),
+            limits: Limits::default(),
+            hosts: Vec::new(),
+            forwards: Vec::new(),
+            links: Vec::new(),
         }
     }
 
@@ -171,75 +259,16 @@ impl Network {
         })
     }
 
-    /// Settle what was left open: the subnet that was chosen or given, and the machine's identity.
+    /// Are frames between its ports judged, for guard, links or limits?
     #[must_use]
-    pub fn settle(&self, subnet: Subnet, machine: &[u8]) -> Wanted {
-        let address = self.address.unwrap_or_else(|| subnet.first_host());
-        Wanted {
-            bridge: self.name.bridge(),
-            subnet,
-            address,
-            mac: self.mac.unwrap_or_else(|| MacAddr::of_bridge(machine, self.name.as_str())),
-            range: self.dhcp.range.unwrap_or_else(|| whole_range(subnet, address)),
-            network: self.clone(),
-        }
+    pub fn is_filtered(&self) -> bool {
+        self.guard || !self.links.is_empty() || self.limits != Limits::default()
     }
-}
-
-/// A network with nothing left open: what `up` makes true.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// The file's side.
-    pub network: Network,
-    /// The bridge.
-    pub bridge: IfName,
-    /// The subnet chosen or given.
-    pub subnet: Subnet,
-    /// The bridge's address in it.
-    pub address: Ipv4Addr,
-    /// The bridge's MAC.
-    pub mac: MacAddr,
-    /// What DHCP hands out.
-    pub range: DhcpRange,
-}
-
-/// The larger side of the subnet as the bridge's own address divides it.
-fn whole_range(subnet: Subnet, address: Ipv4Addr) -> DhcpRange {
-    let (first, last, own) =
-        (u32::from(subnet.first_host()), u32::from(subnet.last_host()), u32::from(address));
-    let (below, above) = (own.saturating_sub(first), last.saturating_sub(own));
-    let (first, last) =
-        if above >= below { (own.saturating_add(1).min(last), last) } else { (first, own - 1) };
-    DhcpRange { first: first.into(), last: last.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settled(subnet: &str, address: Option<Ipv4Addr>) -> Wanted {
-        let mut network = Network::with_defaults(NetName::new("lab").unwrap());
-        network.address = address;
-        network.settle(subnet.parse().unwrap(), b"machine")
-    }
-
-    #[test]
-    fn defaults_settle_as_the_seed_had_them() {
-        let wanted = settled("10.0.1.0/24", None);
-        assert_eq!(wanted.address, Ipv4Addr::new(10, 0, 1, 1));
-        assert_eq!(wanted.range.first, Ipv4Addr::new(10, 0, 1, 2));
-        assert_eq!(wanted.range.last, Ipv4Addr::new(10, 0, 1, 254));
-        assert_eq!(wanted.range.size(), 253);
-    }
-
-    #[test]
-    fn the_range_never_holds_the_bridges_own_address() {
-        let wanted = settled("10.0.1.0/24", Some(Ipv4Addr::new(10, 0, 1, 254)));
-        assert_eq!(
-            (wanted.range.first, wanted.range.last),
-            (Ipv4Addr::new(10, 0, 1, 1), Ipv4Addr::new(10, 0, 1, 253))
-        );
-    }
 
     #[test]
     fn a_domain_is_always_a_legal_one() {

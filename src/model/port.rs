@@ -1,6 +1,6 @@
 //! What a port on a bridge must look like, and the record in which `vmnet up` tells the helper.
 
-use crate::name::{IfName, NetName};
+use crate::name::{IfName, NetName, fnv1a};
 use std::fmt;
 
 /// The kernel fills in the number. The prefix is ours alone, so that NetworkManager and networkd
@@ -16,6 +16,17 @@ pub fn tap_name(process: u32) -> String {
 /// A bridge takes so many ports and no more: BR_MAX_PORTS in net/bridge/br_private.h, less port 0.
 pub const BRIDGE_PORTS_MAX: usize = 1023;
 
+/// The group of a network's ports (IFLA_GROUP): by it rules know the ports of one bridge from the
+/// moment they are there, on any kernel. Above the numbers that people give, never 0, the default.
+#[must_use]
+pub fn group_of(bridge: &IfName) -> u32 {
+    let [.., a, b, c, d] = fnv1a(bridge.as_bytes()).to_be_bytes();
+    u32::from_be_bytes([a, b, c, d]) & 0x1fff_ffff | 0x4000_0000
+}
+
+/// The group of every bridge of ours, so that rules can tell our networks from the world: "vmnt".
+pub const BRIDGES_GROUP: u32 = 0x766d_6e74;
+
 /// What the helper must know of a network: `/run/vmnet/NAME/port`, lines of `key value`, because
 /// a setuid program should not parse TOML.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +35,11 @@ pub struct PortRecord {
     pub network: NetName,
     /// The kernel's `isolated` flag on each port: guests cannot reach each other.
     pub isolated: bool,
+    /// The kernel's `hairpin` flag: a frame may leave by the port it came from. A forward that
+    /// leads a guest to itself needs it where br_netfilter translates on the bridge.
+    pub hairpin: bool,
+    /// The port's group; 0 under a `vmnet` that did not know of it.
+    pub group: u32,
 }
 
 /// A port record that cannot be read: the line's number, from one.
@@ -42,7 +58,14 @@ impl PortRecord {
     /// The record as text.
     #[must_use]
     pub fn render(&self) -> String {
-        format!("network {}\nisolated {}\n", self.network, if self.isolated { "on" } else { "off" })
+        let word = |flag: bool| if flag { "on" } else { "off" };
+        format!(
+            "network {}\nisolated {}\nhairpin {}\ngroup {}\n",
+            self.network,
+            word(self.isolated),
+            word(self.hairpin),
+            self.group
+        )
     }
 
     /// The record read back. An unknown key is passed over, so that an older helper works under a
@@ -52,18 +75,26 @@ impl PortRecord {
     /// The first bad line, or line 0 when the network is missing.
     pub fn parse(text: &[u8]) -> Result<Self, BadRecord> {
         let text = std::str::from_utf8(text).map_err(|_| BadRecord(0))?;
-        let (mut network, mut isolated) = (None, false);
+        let (mut network, mut isolated, mut hairpin, mut group) = (None, false, false, 0);
         for (index, line) in text.lines().enumerate() {
             let bad = BadRecord(index + 1);
             match line.split_once(' ').ok_or(bad)? {
                 ("network", name) => network = Some(NetName::new(name).map_err(|_| bad)?),
-                ("isolated", "on") => isolated = true,
-                ("isolated", "off") => isolated = false,
-                ("isolated", _) => return Err(bad),
+                ("isolated", word) => isolated = switch(word).ok_or(bad)?,
+                ("hairpin", word) => hairpin = switch(word).ok_or(bad)?,
+                ("group", digits) => group = number(digits.as_bytes()).ok_or(bad)?,
                 _ => {}
             }
         }
-        Ok(Self { network: network.ok_or(BadRecord(0))?, isolated })
+        Ok(Self { network: network.ok_or(BadRecord(0))?, isolated, hairpin, group })
+    }
+}
+
+fn switch(word: &str) -> Option<bool> {
+    match word {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
     }
 }
 
@@ -113,9 +144,13 @@ mod tests {
 
     #[test]
     fn a_record_reads_back_and_newer_keys_are_passed_over() {
-        let record = PortRecord { network: NetName::new("lab").unwrap(), isolated: true };
+        let network = NetName::new("lab").unwrap();
+        let record = PortRecord { network, isolated: true, hairpin: true, group: 7 };
         assert_eq!(PortRecord::parse(record.render().as_bytes()), Ok(record.clone()));
-        assert_eq!(PortRecord::parse(b"network lab\nisolated on\nrate 10\n"), Ok(record));
+        let newer = b"network lab\nisolated on\nhairpin on\ngroup 7\nrate 10\n";
+        assert_eq!(PortRecord::parse(newer), Ok(record));
+        let older = PortRecord::parse(b"network lab\nisolated on\n").unwrap();
+        assert!(older.isolated && !older.hairpin && older.group == 0);
         assert_eq!(PortRecord::parse(b"network lab\nisolated maybe\n"), Err(BadRecord(2)));
         assert_eq!(PortRecord::parse(b"isolated on\n"), Err(BadRecord(0)));
         assert_eq!(PortRecord::parse(b"network\n"), Err(BadRecord(1)));

@@ -59,7 +59,9 @@ impl Grant<'_> {
             mtu: self.bridge.mtu,
             mac: MacAddr([0xfe, a, b, c, d, e]),
             alias: &tag.render(),
-            isolated: record.is_some_and(|record| record.isolated),
+            group: record.as_ref().map_or(0, |record| record.group),
+            isolated: record.as_ref().is_some_and(|record| record.isolated),
+            hairpin: record.as_ref().is_some_and(|record| record.hairpin),
         };
         link::attach(netlink, &wish).map_err(|error| match error.raw_os_error() {
             Some(FULL) => Refusal::Full(name.clone()),

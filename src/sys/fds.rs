@@ -53,7 +53,8 @@ pub fn adopt_socket(number: RawFd) -> Result<OwnedFd, NotASocket> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-fn socket_option(fd: BorrowedFd<'_>, name: libc::c_int) -> Option<libc::c_int> {
+/// A whole number among a socket's options (socket(7)); none if it has no such option.
+pub(crate) fn socket_option(fd: BorrowedFd<'_>, name: libc::c_int) -> Option<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length: libc::socklen_t = size_of::<libc::c_int>().try_into().ok()?;
     // SAFETY: `value` and `length` are valid for the call, and `length` is the size of `value`.

@@ -11,22 +11,30 @@
 //! | [`tun`] | make a TAP |
 //! | [`netlink`] | one request, its answers; knows no meaning |
 //! | [`link`] | look links up, attach a TAP |
+//! | [`nftables`] | see and hear nf_tables |
+//! | [`xtables`] | see and hear the older iptables |
 //! | [`child`] | run one program as root in a clean child |
 //! | [`lock`] | wait for one's turn |
+//! | [`checksum`] | a server's socket sends without checksums |
 //! | [`process`] | watch and signal a process without racing its number |
 //! | [`random`] | random bytes |
+//! | [`sockets`] | which sockets wait for others to speak |
 //! | [`syslog`] | one line to the system log |
 
 pub mod caller;
+pub mod checksum;
 pub mod child;
 pub mod fds;
 pub mod harden;
 pub mod link;
 pub mod lock;
 pub mod netlink;
+pub mod nftables;
 pub mod privilege;
 pub mod process;
 pub mod random;
+pub mod sockets;
 pub mod syslog;
 pub mod trust;
 pub mod tun;
+pub mod xtables;

@@ -15,10 +15,13 @@ const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
+const IFLA_GROUP: u16 = 27;
 const IFLA_EXT_MASK: u16 = 29;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
+/// The hairpin flag.
+const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 /// RTEXT_FILTER_SKIP_STATS: without it each link's answer is more than twice as long.
 const SKIP_STATS: u32 = 1 << 3;
@@ -66,8 +69,12 @@ pub struct PortWish<'a> {
     pub mac: MacAddr,
     /// Who holds it.
     pub alias: &'a [u8],
+    /// Its group; 0: none.
+    pub group: u32,
     /// Cut off from the bridge's other isolated ports.
     pub isolated: bool,
+    /// A frame may leave by the port it came from.
+    pub hairpin: bool,
 }
 
 /// The link of this name, an alternative name included; none if there is none.
@@ -109,25 +116,30 @@ pub fn ports(netlink: &mut Netlink, bridge: u32) -> io::Result<Vec<Link>> {
     Err(io::Error::other("the list of links keeps changing"))
 }
 
-/// Make the TAP a port: MTU, MAC, alias, bridge and up in one message. A port that is to be
-/// isolated comes up in a message of its own, after the flag, so that no frame slips by before.
+/// Make the TAP a port: MTU, MAC, alias, group, bridge and up in one message. A port that is to have
+/// flags comes up in a message of its own, after them, so that no frame slips by before.
 ///
 /// # Errors
 /// The kernel's answer; EXFULL when the bridge has its 1,023 ports.
 pub fn attach(netlink: &mut Netlink, wish: &PortWish<'_>) -> io::Result<()> {
-    let mut join = change(wish.tap, !wish.isolated);
+    let flagged = wish.isolated || wish.hairpin;
+    let mut join = change(wish.tap, !flagged);
     join.attribute(IFLA_MTU, &wish.mtu.to_ne_bytes());
     join.attribute(IFLA_ADDRESS, &wish.mac.0);
     join.attribute(IFLA_IFALIAS, wish.alias);
+    join.attribute(IFLA_GROUP, &wish.group.to_ne_bytes());
     join.attribute(IFLA_MASTER, &wish.bridge.to_ne_bytes());
     netlink.tell(join)?;
-    if wish.isolated {
-        let mut isolate = change(wish.tap, false);
-        isolate.nest(IFLA_LINKINFO, |info| {
+    if flagged {
+        let mut flag = change(wish.tap, false);
+        flag.nest(IFLA_LINKINFO, |info| {
             info.attribute(IFLA_INFO_SLAVE_KIND, b"bridge\0");
-            info.nest(IFLA_INFO_SLAVE_DATA, |data| data.attribute(IFLA_BRPORT_ISOLATED, &[1]));
+            info.nest(IFLA_INFO_SLAVE_DATA, |data| {
+                data.attribute(IFLA_BRPORT_ISOLATED, &[u8::from(wish.isolated)]);
+                data.attribute(IFLA_BRPORT_MODE, &[u8::from(wish.hairpin)]);
+            });
         });
-        netlink.tell(isolate)?;
+        netlink.tell(flag)?;
         netlink.tell(change(wish.tap, true))?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! One rtnetlink request and its answers: a socket, sequence numbers, bounded replies. It knows
+//! One netlink request and its answers: a socket, sequence numbers, bounded replies. It knows
 //! the frame (RFC 3549; include/uapi/linux/netlink.h) and no meaning.
 
 use nix::errno::Errno;
@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Bytes in front of each message: struct nlmsghdr.
-const HEADER: usize = 16;
+pub const HEADER: usize = 16;
 /// The kernel never builds a larger dump part (NLMSG_GOODSIZE, and 32 KiB for a large reader).
 const REPLY_MAX: usize = 32 * 1024;
 /// Most reply packets for one request: 1,023 ports take about 70.
@@ -105,7 +105,7 @@ pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// An rtnetlink socket.
+/// A netlink socket.
 #[derive(Debug)]
 pub struct Netlink {
     socket: OwnedFd,
@@ -113,13 +113,34 @@ pub struct Netlink {
 }
 
 impl Netlink {
-    /// Open one. Answers that do not come within five seconds are given up.
+    /// Open one for links, addresses and routes. Answers that do not come within five seconds are
+    /// given up.
     ///
     /// # Errors
     /// The kernel refused.
     pub fn open() -> io::Result<Self> {
+        Self::open_to(SockProtocol::NetlinkRoute)
+    }
+
+    /// The same for questions about sockets (sock_diag(7)).
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn open_to_sockets() -> io::Result<Self> {
+        Self::open_to(SockProtocol::NetlinkSockDiag)
+    }
+
+    /// The same for questions about the firewall (include/uapi/linux/netfilter/nfnetlink.h).
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn open_to_netfilter() -> io::Result<Self> {
+        Self::open_to(SockProtocol::NetlinkNetFilter)
+    }
+
+    fn open_to(protocol: SockProtocol) -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC;
-        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(5))?;
         // The kernel binds it with the first message.
         Ok(Self { socket, sequence: 0 })

@@ -50,6 +50,22 @@ impl Process {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// A descriptor of ours for the open file that it knows by this number, close-on-exec
+    /// (pidfd_getfd, Linux 5.6).
+    ///
+    /// # Errors
+    /// It has no such descriptor, or we may not trace it (ptrace(2), `PTRACE_MODE_ATTACH_REALCREDS`).
+    pub fn descriptor(&self, number: RawFd) -> io::Result<OwnedFd> {
+        // SAFETY: an open descriptor and two numbers.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, self.pidfd.as_raw_fd(), number, 0) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+        // SAFETY: the kernel just gave us this descriptor.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
     /// Wait for its end, at most for `limit`; false when it still lives.
     ///
     /// # Errors

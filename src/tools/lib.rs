@@ -9,6 +9,7 @@
 //! | [`find`] | where a program may lie |
 //! | [`run`] | how one is started, fed, heard and ended |
 //! | [`error`] | what can go wrong, in one line |
+//! | [`iptables`] | the older iptables: say and change its rules |
 //! | [`nft`] | nftables: load, check, list |
 //! | [`dnsmasq`] | dnsmasq: start, test, version |
 
@@ -17,6 +18,7 @@
 pub mod dnsmasq;
 pub mod error;
 pub mod find;
+pub mod iptables;
 pub mod nft;
 pub mod run;
 

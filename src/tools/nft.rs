@@ -22,13 +22,14 @@ pub fn check(text: &str) -> Result<(), ToolError> {
     Tool::find(NFT)?.run(&["-c", "-f", "-"], text).map(drop)
 }
 
-/// The text of one table, such as `("inet", "vmnet_brmgr0")`, in nft's own form; `None` when
+/// The text of one table without what counts or comes and goes (counters, elements of named
+/// sets), such as `("inet", "vmnet_brmgr0")`, in nft's own form; `None` when
 /// there is no such table.
 ///
 /// # Errors
 /// When nft fails for any other reason.
 pub fn list_table(family: &str, table: &str) -> Result<Option<String>, ToolError> {
-    list(&["list", "table", family, table], family, table)
+    list(&["--stateless", "--terse", "list", "table", family, table], family, table)
 }
 
 /// Is there such a table? Cheaper than [`list_table`]: the contents of sets are left out.

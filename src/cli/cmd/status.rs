@@ -81,9 +81,9 @@ async fn status(places: &Places, name: &NetName) -> Result<Status, Failure> {
     Ok(Status { name: name.clone(), exit: if drifted { Exit::Drifted } else { Exit::Done }, aspects })
 }
 
-fn plain(what: &'static str, wanted: &str, is: bool, otherwise: &str) -> Aspect {
+fn plain(what: &str, wanted: &str, is: bool, otherwise: &str) -> Aspect {
     let actual = if is { wanted } else { otherwise };
-    Aspect { what, wanted: wanted.to_owned(), actual: actual.to_owned(), cure: Vec::new() }
+    Aspect { what: what.to_owned(), wanted: wanted.to_owned(), actual: actual.to_owned(), cure: Vec::new() }
 }
 
 impl Status {
@@ -102,7 +102,7 @@ impl Status {
         }
         let row = |a: &Aspect| {
             let drift = if a.wanted == a.actual { "" } else { "drifted" };
-            vec![a.what.to_owned(), a.wanted.clone(), a.actual.clone(), drift.to_owned()]
+            vec![a.what.clone(), a.wanted.clone(), a.actual.clone(), drift.to_owned()]
         };
         say::table(&["", "WANTED", "ACTUAL", "DRIFT"], self.aspects.iter().map(row));
     }

@@ -12,6 +12,7 @@ use crate::take_down::take_down;
 use crate::up::{Raised, raise, rehearse};
 use crate::view::with_length;
 use vmnet_model::name::NetName;
+use vmnet_model::prefix6::PREFIX6_LENGTH;
 
 /// Bring it up, or only say how.
 pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Failure> {
@@ -77,9 +78,13 @@ fn say_up(raised: &Raised) {
         format!(" on bridge {}", wanted.bridge)
     };
     let address = with_length(wanted.address, wanted.subnet.length());
-    say::line(&format!(
-        "{} {state}{bridge}: {address}, {}",
-        wanted.network.name,
-        wanted.network.mode.as_str()
-    ));
+    let address6 = wanted.address6().map_or_else(String::new, |address| format!(", {address}/{PREFIX6_LENGTH}"));
+    say::line(&format!("{} {state}{bridge}: {address}{address6}, {}", wanted.name(), wanted.network.mode.as_str()));
+    if !raised.advertised.is_empty() {
+        let links = raised.advertised.join(", ");
+        say::line(&format!("note: {links}: goes on taking router advertisements (accept_ra 2)"));
+    }
+    if raised.outdated {
+        say::line("note: guests learn of the change when they renew their leases");
+    }
 }

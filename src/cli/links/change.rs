@@ -5,12 +5,13 @@ use super::ask::{Cause, LinkError, Links};
 use super::look::text;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::AddressMessage;
+use rtnetlink::packet_route::address::{AddressHeaderFlags, AddressMessage};
 use rtnetlink::packet_route::link::{BridgeStpState, LinkMessage};
-use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec};
-use std::net::Ipv4Addr;
+use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
+use vmnet_model::port::BRIDGES_GROUP;
 
 impl Links {
     /// Makes a bridge that forwards at once: no spanning tree, no forward delay; down, with its
@@ -33,14 +34,27 @@ impl Links {
         }
     }
 
-    /// Gives a bridge its MTU in bytes, its address and its alias. An MTU in the message that
+    /// Gives a bridge its MTU in bytes, its address, its alias and the group of our bridges. An MTU in the message that
     /// creates it would be forgotten with its first port; one that is set afterwards stays.
     ///
     /// # Errors
     /// The kernel's, such as for an MTU below 68.
     pub async fn set_bridge(&self, index: u32, mtu: u32, mac: MacAddr, alias: &str) -> Result<(), LinkError> {
         let message = LinkUnspec::new_with_index(index).mtu(mtu).address(mac.0.to_vec()).alias(alias);
-        self.change("set up bridge", index, message.build()).await
+        self.change("set up bridge", index, message.link_group(BRIDGES_GROUP).build()).await
+    }
+
+    /// Makes a link a port of a bridge, or leaves it one, and gives it what a port has: MTU and
+    /// group first, then the flags, then up, so that no frame slips by before.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn set_port(&self, index: u32, bridge: u32, port: &Port) -> Result<(), LinkError> {
+        let join = LinkUnspec::new_with_index(index).controller(bridge).link_group(port.group).mtu(port.mtu);
+        self.change("attach", index, join.build()).await?;
+        let flags = LinkBridgePort::new(index).isolated(port.isolated).hairpin(port.hairpin);
+        self.change("set flags of", index, flags.build()).await?;
+        self.raise(index).await
     }
 
     /// Sets a link up.
@@ -51,12 +65,13 @@ impl Links {
         self.change("raise", index, LinkUnspec::new_with_index(index).up().build()).await
     }
 
-    /// Gives a link an IPv4 address, with its broadcast address where there is one. That it has
-    /// it already is no failure.
+    /// Gives a link an address: an IPv4 one with its broadcast address where there is one, an IPv6
+    /// one that counts at once, without the wait for others who might have it (`nodad`). That it
+    /// has it already is no failure.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn add_address(&self, index: u32, address: Ipv4Addr, length: u8) -> Result<(), LinkError> {
+    pub async fn add_address(&self, index: u32, address: IpAddr, length: u8) -> Result<(), LinkError> {
         let order = RouteNetlinkMessage::NewAddress(address_message(index, address, length));
         match self.order(order, NLM_F_CREATE | NLM_F_EXCL).await {
             Err(cause) if !cause.is_exists() => Err(self.error("add an address to", index, cause).await),
@@ -64,11 +79,11 @@ impl Links {
         }
     }
 
-    /// Takes an IPv4 address from a link. That it does not have it, or is gone, is no failure.
+    /// Takes an address from a link. That it does not have it, or is gone, is no failure.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn remove_address(&self, index: u32, address: Ipv4Addr, length: u8) -> Result<(), LinkError> {
+    pub async fn remove_address(&self, index: u32, address: IpAddr, length: u8) -> Result<(), LinkError> {
         let order = RouteNetlinkMessage::DelAddress(address_message(index, address, length));
         match self.order(order, 0).await {
             Err(cause) if !cause.is_absent() => Err(self.error("remove an address from", index, cause).await),
@@ -97,6 +112,29 @@ impl Links {
     }
 }
 
-fn address_message(index: u32, address: Ipv4Addr, length: u8) -> AddressMessage {
-    AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(address, length).build()
+/// What a port of ours is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Bytes.
+    pub mtu: u32,
+    /// Its group.
+    pub group: u32,
+    /// Cut off from the other isolated ports.
+    pub isolated: bool,
+    /// A frame may leave by it that came in by it.
+    pub hairpin: bool,
+}
+
+fn address_message(index: u32, address: IpAddr, length: u8) -> AddressMessage {
+    match address {
+        IpAddr::V4(address) => {
+            AddressMessageBuilder::<Ipv4Addr>::new().index(index).address(address, length).build()
+        }
+        IpAddr::V6(address) => {
+            let mut message =
+                AddressMessageBuilder::<Ipv6Addr>::new().index(index).address(address, length).build();
+            message.header.flags |= AddressHeaderFlags::Nodad;
+            message
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What is there: links, addresses, routes, and who was heard behind which port.
 
 use super::ask::{Cause, LinkError, Links};
-use super::seen::{self, Seen, SeenAddress, SeenLink, SeenRoute};
+use super::seen::{self, Seen, SeenAddress, SeenAddress6, SeenLink, SeenRoute};
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
@@ -11,7 +11,7 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
 
 impl Links {
-    /// Everything at once. The three listings are made one after the other, so a change between
+    /// Everything at once. The listings are made one after the other, so a change between
     /// them can show a route of a link that is not listed.
     ///
     /// # Errors
@@ -20,6 +20,7 @@ impl Links {
         Ok(Seen {
             links: self.links().await?,
             addresses: self.addresses().await?,
+            addresses6: self.addresses6().await?,
             routes: self.routes().await?,
         })
     }
@@ -50,6 +51,23 @@ impl Links {
         };
         let question = RouteNetlinkMessage::GetAddress(question);
         self.list(question, read).await.map_err(|cause| cannot_list("addresses", cause))
+    }
+
+    /// Every IPv6 address but link-local ones; none where the kernel has no IPv6.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn addresses6(&self) -> Result<Vec<SeenAddress6>, LinkError> {
+        let mut question = AddressMessage::default();
+        question.header.family = AddressFamily::Inet6;
+        let read = |answer: &RouteNetlinkMessage| match answer {
+            RouteNetlinkMessage::NewAddress(message) if message.header.family == AddressFamily::Inet6 => {
+                SeenAddress6::read(message)
+            }
+            _ => None,
+        };
+        let question = RouteNetlinkMessage::GetAddress(question);
+        self.list(question, read).await.map_err(|cause| cannot_list("IPv6 addresses", cause))
     }
 
     /// The IPv4 routes of all tables; see [`Seen::routes`] for what is left out.

@@ -21,6 +21,7 @@ pub mod seen;
 mod tests;
 pub mod watch;
 
-pub use ask::Links;
-pub use seen::{Seen, SeenAddress, SeenLink};
+pub use ask::{Cause, LinkError, Links};
+pub use change::Port;
+pub use seen::{Seen, SeenAddress, SeenAddress6, SeenLink, SeenRoute};
 pub use watch::{Event, Watch};

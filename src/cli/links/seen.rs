@@ -3,10 +3,12 @@
 
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop};
+use rtnetlink::packet_route::link::{
+    InfoBridgePort, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
+};
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
 use vmnet_model::subnet::Subnet;
@@ -18,6 +20,8 @@ pub struct Seen {
     pub links: Vec<SeenLink>,
     /// Every IPv4 address.
     pub addresses: Vec<SeenAddress>,
+    /// Every IPv6 address but link-local ones.
+    pub addresses6: Vec<SeenAddress6>,
     /// The IPv4 routes of all tables, without the kernel's own entries for single addresses and
     /// broadcasts.
     pub routes: Vec<SeenRoute>,
@@ -42,6 +46,12 @@ pub struct SeenLink {
     pub running: bool,
     /// The link it is a port of.
     pub master: Option<u32>,
+    /// Its group; 0 is everybody's.
+    pub group: u32,
+    /// As a port of a bridge: cut off from the other isolated ports.
+    pub isolated: bool,
+    /// As a port of a bridge: a frame may leave by it that came in by it.
+    pub hairpin: bool,
     /// Its alias (a free text of up to 255 bytes).
     pub alias: Option<String>,
     /// Its other names.
@@ -65,6 +75,17 @@ impl SeenAddress {
     pub fn subnet(self) -> Subnet {
         Subnet::around(self.address, self.length)
     }
+}
+
+/// One IPv6 address of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeenAddress6 {
+    /// The link.
+    pub index: u32,
+    /// The address.
+    pub address: Ipv6Addr,
+    /// How many bits the network part has.
+    pub length: u8,
 }
 
 /// One IPv4 route.
@@ -104,12 +125,24 @@ impl SeenLink {
             up: header.flags.contains(LinkFlags::Up),
             running: header.flags.contains(LinkFlags::Running),
             master: master(message),
+            group: 0,
+            isolated: false,
+            hairpin: false,
             alias: None,
             altnames: Vec::new(),
         };
         for attribute in all {
             match attribute {
-                LinkAttribute::LinkInfo(info) => link.kind = first(info, kind),
+                LinkAttribute::LinkInfo(info) => {
+                    link.kind = first(info, kind);
+                    let flags = info.iter().filter_map(port_flags).flatten();
+                    flags.for_each(|flag| match flag {
+                        InfoBridgePort::Isolated(is) => link.isolated = *is,
+                        InfoBridgePort::HairpinMode(is) => link.hairpin = *is,
+                        _ => {}
+                    });
+                }
+                LinkAttribute::Group(group) => link.group = *group,
                 LinkAttribute::Address(bytes) => link.mac = mac(bytes),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias.clone()),
@@ -125,6 +158,10 @@ impl SeenLink {
 
 fn kind(info: &LinkInfo) -> Option<String> {
     if let LinkInfo::Kind(kind) = info { Some(kind.to_string()) } else { None }
+}
+
+fn port_flags(info: &LinkInfo) -> Option<&Vec<InfoBridgePort>> {
+    if let LinkInfo::PortData(InfoPortData::BridgePort(flags)) = info { Some(flags) } else { None }
 }
 
 fn altname(property: &Prop) -> Option<String> {
@@ -149,6 +186,20 @@ impl SeenAddress {
             address: first(&message.attributes, local)?,
             length: message.header.prefix_len,
         })
+    }
+}
+
+impl SeenAddress6 {
+    /// Reads an address message; `None` for a link-local address, which every link makes itself.
+    pub(super) fn read(message: &AddressMessage) -> Option<Self> {
+        let own = |a: &AddressAttribute| match a {
+            AddressAttribute::Local(IpAddr::V6(address)) | AddressAttribute::Address(IpAddr::V6(address)) => {
+                Some(*address)
+            }
+            _ => None,
+        };
+        let address = first(&message.attributes, own).filter(|address| !address.is_unicast_link_local())?;
+        Some(Self { index: message.header.index, address, length: message.header.prefix_len })
     }
 }
 

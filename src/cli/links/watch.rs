@@ -1,7 +1,7 @@
-//! What changes under us: the kernel's announcements about links and IPv4 addresses.
+//! What changes under us: the kernel's announcements about links and addresses.
 
 use super::ask::{LinkError, cannot_open};
-use super::seen::{self, SeenAddress, SeenLink};
+use super::seen::{self, SeenAddress, SeenAddress6, SeenLink};
 use futures_util::{Stream, StreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
@@ -41,6 +41,8 @@ pub enum Event {
     AddressChanged(SeenAddress),
     /// An address went.
     AddressGone(SeenAddress),
+    /// An IPv6 address went; link-local ones are not told.
+    Address6Gone(SeenAddress6),
     /// The kernel announced faster than we listened and dropped some: look again at everything.
     Missed,
 }
@@ -74,7 +76,7 @@ impl Watch {
     /// # Errors
     /// When the kernel gives no such socket.
     pub fn open() -> Result<Self, LinkError> {
-        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr];
+        let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
         let (connection, handle, announcements) =
             rtnetlink::new_multicast_connection(&groups).map_err(|e| cannot_open(&e))?;
         let connection = tokio::spawn(connection);
@@ -105,9 +107,9 @@ fn read(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<Event> {
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(message)) => {
             SeenAddress::read(message).map(Event::AddressChanged)
         }
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) => {
-            SeenAddress::read(message).map(Event::AddressGone)
-        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) => SeenAddress::read(message)
+            .map(Event::AddressGone)
+            .or_else(|| SeenAddress6::read(message).map(Event::Address6Gone)),
         _ => None,
     }
 }

@@ -1,29 +1,54 @@
+use super::bridge::set_bridge;
 use super::*;
+use crate::guest::known;
+use crate::lease::Lease;
+use crate::mac::MacAddr;
 use crate::name::NetName;
-use crate::network::{HostAccess, Network};
+use crate::network::{HostAccess, Mode, Network, Prefix6Choice};
+use crate::port::BRIDGES_GROUP;
+use crate::settle::Circumstances;
+use std::net::{IpAddr, Ipv4Addr};
 
 fn goal(change: impl FnOnce(&mut Network)) -> Goal {
     let mut network = Network::with_defaults(NetName::new("lab").unwrap());
     change(&mut network);
-    let wanted = network.settle("10.0.1.0/24".parse().unwrap(), b"machine");
+    let wanted = network.settle(&Circumstances {
+        subnet: "10.0.1.0/24".parse().unwrap(),
+        machine: b"machine",
+        uplink_mtu: None,
+        has_ipv6: true,
+    });
     let place = Place {
         run_dir: "/run/vmnet/lab".into(),
         user: "dnsmasq".into(),
         group: "nogroup".into(),
         resolver: None,
     };
-    Goal::new(wanted, &place)
+    let web = Lease {
+        expires: None,
+        mac: MacAddr([2, 0, 0, 0, 0, 5]),
+        address: Ipv4Addr::new(10, 0, 1, 5),
+        name: Some("web".into()),
+    };
+    let guests = known(&wanted.network.hosts, &[web]);
+    Goal::new(wanted, &place, &guests, false)
 }
 
 fn nothing() -> Seen {
     Seen {
         bridge: None,
-        earlier_address: None,
+        earlier: Vec::new(),
         forwarding: false,
+        forwarding6: false,
         ruleset: State::Absent,
+        forwards: Some(Vec::new()),
         dnsmasq_file: State::Absent,
         dnsmasq: None,
+        names: State::Absent,
+        reservations: State::Absent,
         port: State::Absent,
+        ports: Vec::new(),
+        strays: Vec::new(),
     }
 }
 
@@ -32,35 +57,63 @@ fn all_right(goal: &Goal) -> Seen {
         bridge: Some(SeenBridge {
             kind: Some("bridge".into()),
             mac: Some(goal.wanted.mac),
-            mtu: goal.wanted.network.mtu,
+            mtu: goal.wanted.mtu,
+            group: BRIDGES_GROUP,
             up: true,
             alias: Some(goal.bridge_alias()),
-            ipv6_off: true,
-            addresses: vec![(goal.wanted.address, 24)],
+            ipv6: if goal.wanted.subnet6.is_some() { Ipv6Role::Router } else { Ipv6Role::Off },
+            loopback: true,
+            addresses: goal.wanted.addresses(),
+            addresses6: goal.wanted.address6().map(|address| (address, 64)).into_iter().collect(),
         }),
-        earlier_address: Some((goal.wanted.address, 24)),
+        earlier: vec![(goal.wanted.address.into(), 24)],
         forwarding: true,
+        forwarding6: true,
         ruleset: State::Right,
+        forwards: Some(forwards::shown(&goal.forwards)),
         dnsmasq_file: State::Right,
         dnsmasq: Some(42),
+        names: State::Right,
+        reservations: State::Right,
         port: State::Right,
+        ports: vec![port(goal)],
+        strays: Vec::new(),
     }
+}
+
+fn port(goal: &Goal) -> SeenPort {
+    SeenPort {
+        index: 9,
+        name: IfName::new(b"vmtap9").unwrap(),
+        mtu: goal.wanted.mtu,
+        group: goal.port.group,
+        isolated: goal.port.isolated,
+        hairpin: goal.port.hairpin,
+    }
+}
+
+fn v4(text: &str) -> IpAddr {
+    IpAddr::V4(text.parse().unwrap())
 }
 
 #[test]
 fn from_nothing_every_step_comes_in_its_order() {
     let goal = goal(|_| {});
-    let address = Ipv4Addr::new(10, 0, 1, 1);
+    let prefix = goal.wanted.subnet6.unwrap();
     assert_eq!(
         up(&goal, &nothing()).unwrap(),
         [
             Step::CreateBridge(goal.wanted.mac),
             set_bridge(&goal),
-            Step::DisableIpv6,
-            Step::AddAddress(address, 24),
+            Step::PrepareIpv6,
             Step::Raise,
+            Step::AddAddress(v4("10.0.1.1"), 24),
+            Step::AddAddress(prefix.gateway().into(), 64),
             Step::EnableForwarding,
+            Step::EnableForwarding6,
             Step::LoadRuleset,
+            Step::WriteNames,
+            Step::WriteReservations,
             Step::WriteDnsmasq,
             Step::StartDnsmasq,
             Step::WritePort,
@@ -72,7 +125,15 @@ fn from_nothing_every_step_comes_in_its_order() {
 fn what_is_right_needs_no_step() {
     let goal = goal(|_| {});
     assert_eq!(up(&goal, &all_right(&goal)).unwrap(), []);
-    assert!(compare(&goal, &all_right(&goal)).unwrap().iter().all(|a| a.wanted == a.actual));
+    assert!(!compare(&goal, &all_right(&goal)).unwrap().iter().any(Aspect::has_drifted));
+}
+
+#[test]
+fn a_network_without_ipv6_keeps_the_host_off_it() {
+    let goal = goal(|n| n.subnet6 = Prefix6Choice::None);
+    let steps = up(&goal, &nothing()).unwrap();
+    assert!(steps.contains(&Step::DisableIpv6) && !steps.contains(&Step::EnableForwarding6));
+    assert_eq!(up(&goal, &all_right(&goal)).unwrap(), []);
 }
 
 #[test]
@@ -93,17 +154,75 @@ fn only_what_drifted_is_touched() {
     assert_eq!(with(&|s| s.forwarding = false), [Step::EnableForwarding]);
     let moved = with(&|s| {
         s.bridge.as_mut().unwrap().addresses = vec![(Ipv4Addr::new(10, 0, 9, 1), 24)];
-        s.earlier_address = Some((Ipv4Addr::new(10, 0, 9, 1), 24));
+        s.earlier = vec![(v4("10.0.9.1"), 24)];
     });
     assert_eq!(
         moved,
         [
-            Step::RemoveAddress(Ipv4Addr::new(10, 0, 9, 1), 24),
-            Step::AddAddress(Ipv4Addr::new(10, 0, 1, 1), 24),
+            Step::RemoveAddress(v4("10.0.9.1"), 24),
+            Step::AddAddress(v4("10.0.1.1"), 24),
             Step::StopDnsmasq(42),
             Step::StartDnsmasq
         ]
     );
+}
+
+#[test]
+fn a_reservation_is_read_by_the_server_that_runs() {
+    let goal = goal(|_| {});
+    let mut seen = all_right(&goal);
+    (seen.names, seen.reservations) = (State::Other, State::Other);
+    assert_eq!(
+        up(&goal, &seen).unwrap(),
+        [Step::WriteNames, Step::WriteReservations, Step::RereadDnsmasq(42)]
+    );
+}
+
+#[test]
+fn a_second_subnet_leaves_the_first_alone() {
+    let goal = goal(|n| n.more_subnets = vec!["10.9.0.0/16".parse().unwrap()]);
+    let mut seen = all_right(&goal);
+    seen.bridge.as_mut().unwrap().addresses.pop();
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::AddAddress(v4("10.9.0.1"), 16)]);
+    let goal = self::goal(|_| {});
+    let mut seen = all_right(&goal);
+    seen.bridge.as_mut().unwrap().addresses.push((Ipv4Addr::new(10, 9, 0, 1), 16));
+    seen.earlier.push((v4("10.9.0.1"), 16));
+    assert_eq!(up(&goal, &seen).unwrap()[0], Step::RemoveAddress(v4("10.9.0.1"), 16));
+}
+
+#[test]
+fn forwards_come_and_go_alone() {
+    let forward = |listen: &str, to: &str| {
+        crate::forward::Forward::new(
+            listen.parse().unwrap(),
+            to.parse().unwrap(),
+            crate::forward::Protocol::Tcp,
+        )
+        .unwrap()
+    };
+    let goal = goal(|n| n.forwards = vec![forward("8080", "web:80"), forward("8081", "nobody")]);
+    assert_eq!(up(&goal, &all_right(&goal)).unwrap(), []);
+    let mut seen = all_right(&goal);
+    seen.forwards = Some(Vec::new());
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::LoadForwards]);
+    seen.ruleset = State::Absent;
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::LoadRuleset]);
+    let goal = self::goal(|_| {});
+    let mut seen = all_right(&goal);
+    seen.forwards = Some(vec!["forward tcp 1 to x at 10.0.1.9".into()]);
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::LoadForwards]);
+}
+
+#[test]
+fn ports_get_what_the_helper_gives_them_and_lost_ones_come_back() {
+    let goal = goal(|n| n.isolated = true);
+    let mut seen = all_right(&goal);
+    seen.ports[0].isolated = false;
+    let other = IfName::new(b"vmtap7").unwrap();
+    seen.strays = vec![(7, other.clone())];
+    let name = seen.ports[0].name.clone();
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::SetPort(9, name), Step::AttachPort(7, other)]);
 }
 
 #[test]

@@ -85,18 +85,29 @@ fn a_port_gets_everything_in_one_go() {
         ip("link add p0 type veth peer name p1");
         let mut netlink = Netlink::open().unwrap();
         let bridge = find(&mut netlink, &name("br0")).unwrap().unwrap().index;
-        for (tap, isolated) in [("p0", false), ("p1", true)] {
+        for (tap, flagged) in [("p0", false), ("p1", true)] {
             let tap = name(tap);
-            let mac = MacAddr([0xfe, 0, 0, 0, 0, 9]);
-            let wish =
-                PortWish { tap: &tap, bridge, mtu: 1450, mac, alias: b"vmnet br0 uid=7 pid=8", isolated };
+            let wish = PortWish {
+                tap: &tap,
+                bridge,
+                mtu: 1450,
+                mac: MacAddr([0xfe, 0, 0, 0, 0, 9]),
+                alias: b"vmnet br0 uid=7 pid=8",
+                group: 77,
+                isolated: flagged,
+                hairpin: flagged,
+            };
             attach(&mut netlink, &wish).unwrap();
         }
         let mut ports = ports(&mut netlink, bridge).unwrap();
         ports.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(ports.iter().map(|p| p.name.as_slice()).collect::<Vec<_>>(), [b"p0", b"p1"]);
         assert!(ports.iter().all(|p| p.mtu == 1450 && p.alias.as_deref() == Some(b"vmnet br0 uid=7 pid=8")));
-        for (port, flag) in [("p0", "isolated off"), ("p1", "isolated on")] {
+        let group = std::process::Command::new("ip").args(["-o", "link", "show", "group", "77"]).output().unwrap();
+        assert_eq!(String::from_utf8(group.stdout).unwrap().lines().count(), 2);
+        for (port, flag) in
+            [("p0", "isolated off"), ("p0", "hairpin off"), ("p1", "isolated on"), ("p1", "hairpin on")]
+        {
             let out = std::process::Command::new("bridge")
                 .args(["-d", "link", "show", "dev", port])
                 .output()
@@ -119,7 +130,9 @@ fn a_refused_change_tells_the_kernels_reason() {
             mtu: 1500,
             mac: MacAddr([0xfe; 6]),
             alias: b"",
+            group: 0,
             isolated: false,
+            hairpin: false,
         };
         assert!(attach(&mut netlink, &wish).unwrap_err().raw_os_error().is_some());
     });

@@ -10,6 +10,7 @@
 //! - [`companion`]: `vmnet` itself, and what its failures must look like
 //! - [`helper`]: the two helpers, and what each says about a request
 //! - [`difference`]: everything in which ours is meant to differ from QEMU's
+//! - [`firewalls`]: other people's firewalls, and guests that are served beside them
 //! - [`guest`]: a small Linux under QEMU that reports what its network is like
 //! - [`station`]: a guest that is only a namespace, for traffic by the second instead of by the boot
 //! - [`skip`]: what a test says when it cannot run
@@ -18,6 +19,7 @@ pub mod catch;
 pub mod command;
 pub mod companion;
 pub mod difference;
+pub mod firewalls;
 pub mod guest;
 pub mod helper;
 pub mod house;

@@ -90,6 +90,7 @@ exec "$@"
 fn the_keeper_needs_no_more_rights_than_the_unit_leaves_it() {
     let name = "the_keeper_needs_no_more_rights_than_the_unit_leaves_it";
     let Some((house, _outside)) = house(name, &["setpriv", "unshare", "mountpoint"]) else { return };
+    house.start_syslog();
     let unit = read("conf/vmnet@.service.in");
     assert_eq!(setting(&unit, "NoNewPrivileges"), "yes");
     assert_eq!(setting(&unit, "ProtectSystem"), "strict");
@@ -99,10 +100,16 @@ fn the_keeper_needs_no_more_rights_than_the_unit_leaves_it() {
     before.extend(["setpriv", &bounding, "--inh-caps=-all", "--no-new-privs", "--"]);
     let keeper = start(&house, &before);
     assert_it_keeps(&house, keeper);
+    // Some trouble is only logged.
+    let complains = |line: &str| line.contains("vmnet[") && line.contains("cannot ");
+    assert!(!house.log().lines().any(complains), "{}", house.log());
 }
 
-/// The names in one of systemd's sets of system calls, the sets in it included.
+/// The names in one of systemd's sets of system calls, the sets in it included; a call is itself.
 fn calls_of(house: &House, set: &str) -> BTreeSet<String> {
+    if !set.starts_with('@') {
+        return BTreeSet::from([set.to_owned()]);
+    }
     let mut calls = BTreeSet::new();
     let text = house.run(&["systemd-analyze", "syscall-filter", set]).success().to_owned();
     for word in text.lines().skip(1).map(str::trim).filter(|word| !word.starts_with('#') && !word.is_empty())

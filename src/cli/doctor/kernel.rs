@@ -1,0 +1,71 @@
+//! Features of the kernel, tried out, and programs.
+
+use super::{Host, text};
+use crate::links::Links;
+use crate::links::ask::Cause;
+use std::path::Path;
+use vmnet_model::doctor::Finding;
+use vmnet_model::doctor::kernel::{
+    BRIDGES, FEATURES, Feature, PROGRAMS, TAPS, missing_feature, missing_program,
+};
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::IfName;
+use vmnet_tools::find::{self, PLACES};
+use vmnet_tools::{ToolError, nft};
+
+/// What is missing. A kernel without nftables lacks all that stands on it, so only the first is told.
+pub async fn findings(host: &Host, links: &Links, unseen: &mut Vec<String>) -> Vec<Finding> {
+    let os_release = text("/etc/os-release");
+    let missing = PROGRAMS.iter().filter(|program| find::program(program).is_err());
+    let mut findings: Vec<Finding> =
+        missing.map(|program| missing_program(program, &PLACES, &os_release)).collect();
+    if !Path::new("/dev/net/tun").exists() {
+        findings.push(missing_feature(&TAPS));
+    }
+    if !host.root {
+        unseen.push("what the kernel's nftables can do: only root can try it".to_owned());
+        return findings;
+    }
+    if no_bridges(links).await {
+        findings.push(missing_feature(&BRIDGES));
+    }
+    match missing_in_nftables() {
+        Ok(features) => findings.extend(features.into_iter().map(missing_feature)),
+        Err(why) => unseen.push(format!("what the kernel's nftables can do: {why}")),
+    }
+    findings
+}
+
+/// The kernel looks for the kind of a new link (and loads its module) before it looks at the
+/// address, and no bridge can have the address of a group (`br_validate` in
+/// net/bridge/br_netlink.c). So nothing is ever made.
+async fn no_bridges(links: &Links) -> bool {
+    let Ok(name) = IfName::new(b"vmnet-probe") else { return false };
+    const EOPNOTSUPP: i32 = 95;
+    let group = MacAddr([1, 0, 0, 0, 0, 1]);
+    matches!(links.create_bridge(&name, group).await, Err(error) if error.cause == Cause::Kernel(EOPNOTSUPP))
+}
+
+/// All in one text; one by one only where that is refused.
+fn missing_in_nftables() -> Result<Vec<&'static Feature>, String> {
+    let all: Vec<&str> = FEATURES.iter().map(|feature| feature.probe).collect();
+    if nft::check(&all.join("\n")).is_ok() {
+        return Ok(Vec::new());
+    }
+    let mut missing = Vec::new();
+    for feature in &FEATURES {
+        match nft::check(feature.probe) {
+            Ok(()) => {}
+            Err(ToolError::Failed { stderr, .. }) if !stderr.contains("not permitted") => {
+                missing.push(feature)
+            }
+            // A missing program is told already.
+            Err(ToolError::NotInstalled { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error.to_string()),
+        }
+        if missing.len() == 1 && feature.name == "nftables" {
+            break;
+        }
+    }
+    Ok(missing)
+}

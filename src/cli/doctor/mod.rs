@@ -1,0 +1,114 @@
+//! Looking at the host with a doctor's eyes: each file gathers the facts of one group and has the
+//! model say what they mean. Nothing here changes anything but [`cure`].
+//!
+//! | file | looks at |
+//! |---|---|
+//! | [`helper`] | the helper's file |
+//! | [`kernel`] | features and programs |
+//! | [`managers`] | NetworkManager and networkd |
+//! | [`names`] | the host's resolver |
+//! | [`ports53`] | holders of the ports of DNS and DHCP |
+//! | [`rules`] | the access rules |
+//! | [`subjects`] | the networks themselves |
+//! | [`subnets`] | routes and addresses |
+//! | [`taps`] | TAPs and bridges |
+
+mod helper;
+mod kernel;
+mod managers;
+mod names;
+mod ports53;
+mod rules;
+mod subjects;
+mod subnets;
+mod taps;
+
+use crate::failure::Failure;
+use crate::links::Links;
+use crate::places::{Places, read_file};
+use crate::sockets;
+use crate::up;
+use std::path::Path;
+use vmnet_model::doctor::remedy::Services;
+use vmnet_model::doctor::{Finding, Fix};
+use vmnet_model::name::NetName;
+use vmnet_sys::process::program;
+
+/// What came of looking.
+#[derive(Debug)]
+pub struct Report {
+    /// The findings, the worst first.
+    pub findings: Vec<Finding>,
+    /// What could not be looked at, and why.
+    pub unseen: Vec<String>,
+}
+
+/// What every group may need of the host.
+struct Host {
+    services: Services,
+    /// The short names of all processes with their numbers.
+    processes: Vec<(u32, String)>,
+    root: bool,
+}
+
+impl Host {
+    fn look() -> Self {
+        let there = |path: &str| Path::new(path).exists();
+        let services = if there("/run/systemd/system") {
+            Services::Systemd
+        } else if there("/run/openrc") {
+            Services::OpenRc
+        } else if there("/run/runit") {
+            Services::Runit
+        } else {
+            Services::Other
+        };
+        let processes = sockets::pids().filter_map(|pid| Some((pid, program(pid)?))).collect();
+        Self { services, processes, root: nix::unistd::geteuid().is_root() }
+    }
+
+    /// Does a program of this short name run? The kernel keeps 15 bytes of it.
+    fn runs(&self, program: &str) -> bool {
+        self.processes.iter().any(|(_, name)| name == program)
+    }
+}
+
+/// A file's text; nothing where it cannot be read.
+fn text(path: impl AsRef<Path>) -> String {
+    let bytes = read_file(path.as_ref()).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Examine one network and its host, or all of them.
+///
+/// # Errors
+/// The named network does not exist, or the kernel does not answer.
+pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Failure> {
+    let host = Host::look();
+    let links = Links::open().map_err(|error| Failure::new("examine", "this host", error))?;
+    let seen = links.snapshot().await.map_err(|error| Failure::new("examine", "this host", error))?;
+    let (subjects, mut findings) = subjects::look(places, name, &seen)?;
+    let mut unseen = Vec::new();
+    findings.extend(kernel::findings(&host, &links, &mut unseen).await);
+    findings.extend(helper::findings());
+    findings.extend(ports53::findings(places, &host, &subjects, &mut unseen));
+    findings.extend(managers::findings(&host, &subjects, &seen));
+    findings.extend(subnets::findings(places, &subjects, &seen));
+    findings.extend(rules::findings(places, &seen, &mut unseen));
+    findings.extend(taps::findings(&host, &subjects, &seen, name.is_none(), &mut unseen));
+    findings.extend(names::findings(&host, &subjects));
+    findings.extend(subjects::drift(places, &subjects, &mut unseen).await);
+    findings.sort_by_key(|finding| finding.severity);
+    Ok(Report { findings, unseen })
+}
+
+/// Do what is safe about a finding.
+///
+/// # Errors
+/// It could not be done.
+pub async fn cure(places: &Places, fix: &Fix) -> Result<(), Failure> {
+    match fix {
+        Fix::DeleteLink(name, index) => taps::delete(name, *index).await,
+        Fix::Raise(network) => up::raise(places, network).await.map(drop),
+    }
+}

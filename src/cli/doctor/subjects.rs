@@ -1,0 +1,104 @@
+//! The networks that are examined, and whether each is what its file says.
+
+use super::text;
+use crate::cmd::status;
+use crate::failure::Failure;
+use crate::links::Seen;
+use crate::networks::{self, Unreadable};
+use crate::places::Places;
+use crate::process;
+use crate::record::{self, Phase, Record};
+use vmnet_model::doctor::{Finding, Severity, Subject, bridges, quoted};
+use vmnet_model::name::NetName;
+use vmnet_model::network::SubnetChoice;
+
+/// Every network, or the named one, and what is wrong with their files.
+///
+/// # Errors
+/// There is no such network, or the files cannot be listed.
+pub fn look(
+    places: &Places,
+    name: Option<&NetName>,
+    seen: &Seen,
+) -> Result<(Vec<Subject>, Vec<Finding>), Failure> {
+    let records = record::all(places)?;
+    let names = match name {
+        Some(name) => vec![name.clone()],
+        None => all_names(places, &records)?,
+    };
+    let (mut subjects, mut findings) = (Vec::new(), Vec::new());
+    for network in names {
+        let record = records.iter().find(|(bridge, _)| *bridge == network.bridge()).map(|(_, record)| record);
+        let file = networks::read(places, &network);
+        match &file {
+            Err(Unreadable::Unknown) if record.is_none() => {
+                return Err(Unreadable::Unknown.failure("examine", &network));
+            }
+            Err(why) => findings.push(bad_file(places, &network, why)),
+            Ok(_) => {}
+        }
+        let bridge = network.bridge();
+        let room = places.room(&bridge);
+        let fixed = file.as_ref().ok().and_then(|network| match network.subnet {
+            SubnetChoice::Fixed(subnet) => Some(subnet),
+            SubnetChoice::Auto => None,
+        });
+        subjects.push(Subject {
+            index: seen.links.iter().find(|link| link.name == bridge).map(|link| link.index),
+            up: record.is_some_and(|record| record.phase == Phase::Up),
+            serves: process::server(&room).is_some(),
+            address: record.map(|record| record.address),
+            subnet: record.and_then(Record::subnet).or(fixed),
+            fixed: fixed.is_some(),
+            domain: file.as_ref().map(|network| network.domain()).unwrap_or_default(),
+            bridge,
+            network,
+        });
+    }
+    Ok((subjects, findings))
+}
+
+fn all_names(
+    places: &Places,
+    records: &[(vmnet_model::name::IfName, Record)],
+) -> Result<Vec<NetName>, Failure> {
+    let mut names = networks::names(places)?;
+    names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn bad_file(places: &Places, network: &NetName, why: &Unreadable) -> Finding {
+    let path = places.network_file(network).display().to_string();
+    let cure = match why {
+        Unreadable::File(_) if !text(&path).is_empty() => {
+            format!("chown root:root {0} && chmod 644 {0}", quoted(&path))
+        }
+        _ => format!("vmnet check {network}"),
+    };
+    Finding {
+        id: "network-file",
+        severity: Severity::Fault,
+        object: path,
+        what: why.phrase(),
+        cause: "the network cannot come up, nor be made right".to_owned(),
+        cure,
+        fix: None,
+    }
+}
+
+/// The networks that are up and not as wanted.
+pub async fn drift(places: &Places, subjects: &[Subject], unseen: &mut Vec<String>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for subject in subjects {
+        if networks::read(places, &subject.network).is_err() {
+            continue;
+        }
+        match status::drift(places, &subject.network).await {
+            Ok(aspects) => findings.extend(bridges::drifted(&subject.network, &aspects)),
+            Err(failure) => unseen.push(failure.to_string()),
+        }
+    }
+    findings
+}

@@ -1,0 +1,176 @@
+//! firewalld, by D-Bus (its interface: firewalld.dbus(5)): a network's bridge goes into the zone
+//! `trusted` for as long as it is up, at run time only, so that firewalld refuses nothing and our own
+//! table decides. Where an administrator has put the bridge into a zone, that is left as it is.
+
+use crate::places::Room;
+use futures_util::stream::{Stream, StreamExt, select};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::time::timeout;
+use vmnet_model::name::IfName;
+use zbus::proxy::MethodFlags;
+use zbus::{Connection, MatchRule, MessageStream, Proxy, message};
+
+/// Its name on the bus, and of its interface.
+const NAME: &str = "org.fedoraproject.FirewallD1";
+const PATH: &str = "/org/fedoraproject/FirewallD1";
+/// A zone that lets everything in (firewalld.zones(5)).
+const ZONE: &str = "trusted";
+/// How long one answer may take: firewalld is slow while it loads its rules.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Where the bus listens (dbus-daemon(1)); where nothing does, there is no firewalld.
+const SOCKETS: [&str; 2] = ["/run/dbus/system_bus_socket", "/var/run/dbus/system_bus_socket"];
+
+/// How the bus says that nobody has that name.
+const ABSENT: [&str; 2] =
+    ["org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner"];
+
+/// What firewalld does with a bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// It does not run.
+    Absent,
+    /// The bridge is in none, so the default one holds.
+    None,
+    /// It is in this one.
+    Some(String),
+}
+
+/// A connection to the system's bus.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    connection: Connection,
+}
+
+impl Bus {
+    /// Connect; none where there is no bus, or none that answers in time.
+    pub async fn connect() -> Option<Self> {
+        if !SOCKETS.iter().any(|socket| Path::new(socket).exists()) {
+            return None;
+        }
+        let connection = timeout(PATIENCE, Connection::system()).await.ok()?.ok()?;
+        Some(Self { connection })
+    }
+
+    /// The zone that a bridge is in.
+    pub async fn zone(&self, bridge: &IfName) -> Result<Zone, String> {
+        Ok(match self.ask("getZoneOfInterface", &(text(bridge),)).await? {
+            None => Zone::Absent,
+            Some(zone) if zone.is_empty() => Zone::None,
+            Some(zone) => Zone::Some(zone),
+        })
+    }
+
+    /// Put a bridge into our zone, unless it is in one. True if it was put there now.
+    pub async fn open(&self, bridge: &IfName, room: &Room) -> Result<bool, String> {
+        if self.zone(bridge).await? != Zone::None {
+            return Ok(false);
+        }
+        // First the mark: killed in between, `down` takes out what is not in.
+        std::fs::write(mark(room), "").map_err(|error| error.to_string())?;
+        Ok(self.ask("addInterface", &(ZONE, text(bridge))).await?.is_some())
+    }
+
+    /// Take it out again.
+    async fn remove(&self, bridge: &IfName) -> Result<(), String> {
+        if self.zone(bridge).await? != Zone::Some(ZONE.to_owned()) {
+            return Ok(());
+        }
+        self.ask("removeInterface", &(ZONE, text(bridge))).await.map(drop)
+    }
+
+    /// A word to firewalld about zones, and its answer; none where it does not run.
+    async fn ask<B>(&self, method: &str, arguments: &B) -> Result<Option<String>, String>
+    where
+        B: serde::Serialize + zbus::zvariant::DynamicType,
+    {
+        let call = async {
+            let proxy = Proxy::new(&self.connection, NAME, PATH, format!("{NAME}.zone")).await?;
+            // Never have the bus start it: whoever stopped it meant that.
+            let flags = MethodFlags::NoAutoStart.into();
+            proxy.call_with_flags::<_, _, String>(method, flags, arguments).await
+        };
+        match timeout(PATIENCE, call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(zbus::Error::MethodError(name, ..))) if ABSENT.contains(&name.as_str()) => Ok(None),
+            Ok(Err(error)) => Err(plain(&error)),
+            Err(_) => Err("firewalld does not answer".to_owned()),
+        }
+    }
+
+    /// What may mean that firewalld forgot the bridge: it came or went, or read its files again.
+    async fn listen(&self) -> zbus::Result<News> {
+        let kind = message::Type::Signal;
+        let owner = MatchRule::builder()
+            .msg_type(kind)
+            .sender("org.freedesktop.DBus")?
+            .member("NameOwnerChanged")?
+            .arg(0, NAME)?
+            .build();
+        let reloaded =
+            MatchRule::builder().msg_type(kind).path(PATH)?.interface(NAME)?.member("Reloaded")?.build();
+        let owner = MessageStream::for_match_rule(owner, &self.connection, None).await?;
+        let reloaded = MessageStream::for_match_rule(reloaded, &self.connection, None).await?;
+        Ok(Box::pin(select(owner, reloaded).map(drop)))
+    }
+}
+
+type News = Pin<Box<dyn Stream<Item = ()> + Send>>;
+
+/// A connection that hears of firewalld.
+pub struct Listener {
+    /// For answers.
+    pub bus: Bus,
+    news: News,
+}
+
+impl Listener {
+    /// Begin to listen; none where there is no bus.
+    pub async fn open() -> Option<Self> {
+        let bus = Bus::connect().await?;
+        let news = timeout(PATIENCE, bus.listen()).await.ok()?.ok()?;
+        Some(Self { bus, news })
+    }
+
+    /// Waits for news; false when the bus is gone. May be dropped while it waits.
+    pub async fn changed(&mut self) -> bool {
+        self.news.next().await.is_some()
+    }
+}
+
+/// Take the bridge out of our zone, if this network's keeper put it there. For `down`, which asks
+/// no bus where there is no mark.
+pub async fn close(bridge: &IfName, room: &Room) -> Result<(), String> {
+    let mark = mark(room);
+    if !mark.exists() {
+        return Ok(());
+    }
+    if let Some(bus) = Bus::connect().await {
+        bus.remove(bridge).await.map_err(|error| format!("cannot tell firewalld: {error}"))?;
+    }
+    std::fs::remove_file(&mark).map_err(|error| format!("cannot remove {}: {error}", mark.display()))
+}
+
+/// For `status`: has the keeper told firewalld of the bridge?
+pub fn is_open(room: &Room) -> bool {
+    mark(room).exists()
+}
+
+/// The file that says so.
+fn mark(room: &Room) -> PathBuf {
+    room.path().join("firewalld")
+}
+
+fn text(bridge: &IfName) -> String {
+    String::from_utf8_lossy(bridge.as_bytes()).into_owned()
+}
+
+/// firewalld's own words, one line.
+fn plain(error: &zbus::Error) -> String {
+    let text = match error {
+        zbus::Error::MethodError(name, words, _) => words.clone().unwrap_or_else(|| name.to_string()),
+        other => other.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,68 @@
+//! Which of the words that are understood a misspelt one was probably meant to be.
+
+/// The word that `text` was probably meant to be: the one with the fewest slips between them, at most one
+/// in three letters and never more than two.
+pub(crate) fn nearest(text: &str, words: &[&'static str]) -> Option<&'static str> {
+    let text = text.to_ascii_lowercase().replace('-', "_");
+    let near = |word: &&'static str| {
+        let most = (text.len().max(word.len()) / 3).clamp(1, 2);
+        slips(text.as_bytes(), word.as_bytes(), most).map(|count| (count, *word))
+    };
+    words.iter().filter_map(near).min_by_key(|(count, _)| *count).map(|(_, word)| word)
+}
+
+/// How many letters were left out, added, mistaken or swapped with their neighbour (the optimal string
+/// alignment distance), if not more than `most`; the recursion branches only on a slip.
+fn slips(a: &[u8], b: &[u8], most: usize) -> Option<usize> {
+    match (a, b) {
+        ([x, a @ ..], [y, b @ ..]) if x == y => slips(a, b, most),
+        ([], []) => Some(0),
+        _ => {
+            let most = most.checked_sub(1)?;
+            let (shorter_a, shorter_b) = (a.get(1..).unwrap_or(a), b.get(1..).unwrap_or(b));
+            let swapped = match (a, b) {
+                ([p, q, a @ ..], [r, s, b @ ..]) if p == s && q == r => slips(a, b, most),
+                _ => None,
+            };
+            [slips(shorter_a, shorter_b, most), slips(shorter_a, b, most), slips(a, shorter_b, most), swapped]
+                .into_iter()
+                .flatten()
+                .min()
+                .map(|count| count + 1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::TOP;
+
+    #[test]
+    fn a_slip_of_the_finger_is_understood() {
+        for (typed, meant) in [
+            ("mtuu", "mtu"),
+            ("mdoe", "mode"),
+            ("MTU", "mtu"),
+            ("hostaccess", "host_access"),
+            ("host-access", "host_access"),
+            ("adress", "address"),
+            ("ondemand", "on_demand"),
+            ("isolate", "isolated"),
+            ("subnet_6", "subnet6"),
+            ("more-subnet", "more_subnets"),
+            ("forwards", "forward"),
+            ("hosts", "host"),
+            ("gard", "guard"),
+        ] {
+            assert_eq!(nearest(typed, &TOP.names()), Some(meant), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_different_word_is_not_taken_for_a_slip() {
+        for typed in ["", "gateway", "bridge", "ip", "x".repeat(65536).as_str()] {
+            assert_eq!(nearest(typed, &TOP.names()), None, "{typed}");
+        }
+    }
+}

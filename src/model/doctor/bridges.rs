@@ -1,0 +1,55 @@
+//! Bridges near the kernel's last port, and networks that are not what their files say.
+
+use super::{Finding, Fix, Severity};
+use crate::name::{IfName, NetName};
+use crate::port::BRIDGE_PORTS_MAX;
+
+/// From so many ports on a bridge is nearly full: nine tenths.
+const NEARLY: usize = BRIDGE_PORTS_MAX * 9 / 10;
+
+/// A bridge of ours that has no room, or soon has none.
+#[must_use]
+pub fn full(bridge: &IfName, ports: usize) -> Option<Finding> {
+    if ports < NEARLY {
+        return None;
+    }
+    let is_full = ports >= BRIDGE_PORTS_MAX;
+    Some(Finding {
+        id: "bridge-full",
+        severity: if is_full { Severity::Fault } else { Severity::Warning },
+        object: bridge.to_string(),
+        what: format!("bridge {bridge} has {ports} ports of the {BRIDGE_PORTS_MAX} that a bridge can have"),
+        cause: "the kernel numbers a bridge's ports with ten bits".to_owned(),
+        cure: format!("vmnet init {bridge}-2 && vmnet up {bridge}-2"),
+        fix: None,
+    })
+}
+
+/// A network that differs from its file in these aspects.
+#[must_use]
+pub fn drifted(network: &NetName, aspects: &[String]) -> Option<Finding> {
+    (!aspects.is_empty()).then(|| Finding {
+        id: "network-drifted",
+        severity: Severity::Fault,
+        object: network.to_string(),
+        what: format!("network '{network}' is not what its file says: {}", aspects.join(", ")),
+        cause: "its file changed, or somebody else did".to_owned(),
+        cure: format!("vmnet up {network}"),
+        fix: Some(Fix::Raise(network.clone())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bridge_is_told_from_nine_tenths_on_and_a_full_one_is_a_fault() {
+        let bridge = IfName::new(b"brmgr0").unwrap();
+        let severity = |ports| full(&bridge, ports).map(|finding| finding.severity);
+        assert_eq!(severity(919), None);
+        assert_eq!(severity(920), Some(Severity::Warning));
+        assert_eq!(severity(1022), Some(Severity::Warning));
+        assert_eq!(severity(1023), Some(Severity::Fault));
+    }
+}

@@ -1,0 +1,135 @@
+//! The helper's file: a plain user's QEMU starts it, so it must bring its own right to make a TAP.
+
+use super::{Finding, Severity, quoted};
+
+/// What its file gives whoever starts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// The owner's user id.
+    pub owner: u32,
+    /// Permission bits, the setuid bit (04000) among them.
+    pub mode: u32,
+    /// It has a file capability.
+    pub capability: bool,
+    /// Its file system is mounted nosuid, which takes the effect from both.
+    pub nosuid: bool,
+}
+
+/// The helper, and the device that it opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Helper {
+    /// Where it should be.
+    pub path: String,
+    /// Where its file system is mounted.
+    pub mount: String,
+    /// What is there.
+    pub rights: Option<Rights>,
+    /// Permission bits of `/dev/net/tun`, if that is there.
+    pub tun: Option<u32>,
+}
+
+/// What is wrong with it.
+#[must_use]
+pub fn findings(helper: &Helper) -> Vec<Finding> {
+    let path = quoted(&helper.path);
+    let Some(rights) = helper.rights else {
+        let cause = "plain users' guests have no other way to a port";
+        return vec![finding(helper, "helper-missing", "does not exist", cause, "make install".to_owned())];
+    };
+    let setuid = rights.mode & 0o4000 != 0;
+    let mut findings = Vec::new();
+    if rights.mode & 0o001 == 0 {
+        let cause = "plain users may not start it";
+        findings.push(finding(
+            helper,
+            "helper-mode",
+            "is not executable for everybody",
+            cause,
+            format!("chmod o+x {path}"),
+        ));
+    }
+    let give = format!("chown root:root {path} && chmod 4755 {path}");
+    if setuid && rights.owner != 0 && !rights.capability {
+        let what = format!("is setuid, but belongs to uid {} instead of root", rights.owner);
+        findings.push(finding(
+            helper,
+            "helper-owner",
+            &what,
+            "it runs as that user, who may make no TAP",
+            give,
+        ));
+    } else if !setuid && !rights.capability {
+        let cause = "started by a plain user, it may make no TAP";
+        findings.push(finding(
+            helper,
+            "helper-rights",
+            "is neither setuid root nor has it a file capability",
+            cause,
+            give,
+        ));
+    }
+    if rights.nosuid && (setuid || rights.capability) {
+        let mount = quoted(&helper.mount);
+        let cause = "the kernel passes over its setuid bit and its capability there";
+        let what = format!("is on a file system mounted nosuid ({})", helper.mount);
+        findings.push(finding(
+            helper,
+            "helper-nosuid",
+            &what,
+            cause,
+            format!("mount -o remount,suid {mount}"),
+        ));
+    }
+    if rights.capability && !setuid && helper.tun.is_some_and(|mode| mode & 0o006 != 0o006) {
+        findings.push(Finding {
+            object: "/dev/net/tun".to_owned(),
+            what: "/dev/net/tun may not be opened by everybody".to_owned(),
+            ..finding(
+                helper,
+                "tun-mode",
+                "",
+                "the helper has a capability and no root, and opens it as its caller",
+                "chmod 0666 /dev/net/tun".to_owned(),
+            )
+        });
+    }
+    findings
+}
+
+fn finding(helper: &Helper, id: &'static str, what: &str, cause: &str, cure: String) -> Finding {
+    Finding {
+        id,
+        severity: Severity::Fault,
+        object: helper.path.clone(),
+        what: format!("{} {what}", helper.path),
+        cause: cause.to_owned(),
+        cure,
+        fix: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lack_of_rights_is_told_and_each_way_to_have_them_is_not() {
+        let good = Rights { owner: 0, mode: 0o4755, capability: false, nosuid: false };
+        let with_capability = Rights { mode: 0o755, capability: true, ..good };
+        for (rights, tun, expected) in [
+            (Some(good), 0o600, &[][..]),
+            (Some(with_capability), 0o666, &[]),
+            (Some(with_capability), 0o600, &["tun-mode"]),
+            (None, 0o666, &["helper-missing"]),
+            (Some(Rights { mode: 0o755, ..good }), 0o666, &["helper-rights"]),
+            (Some(Rights { owner: 1000, ..good }), 0o666, &["helper-owner"]),
+            (Some(Rights { nosuid: true, ..good }), 0o666, &["helper-nosuid"]),
+            (Some(Rights { nosuid: true, ..with_capability }), 0o666, &["helper-nosuid"]),
+            (Some(Rights { mode: 0o4750, ..good }), 0o666, &["helper-mode"]),
+        ] {
+            let helper = Helper { path: "/h".to_owned(), mount: "/".to_owned(), rights, tun: Some(tun) };
+            let ids: Vec<_> = findings(&helper).iter().map(|finding| finding.id).collect();
+            assert_eq!(ids, expected, "{rights:?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What the kernel or the host lacks: features, each told with the module that has it, and programs.
+//! Features are tried out and not looked up by their modules' names, because a kernel may have them
+//! built in.
+
+use super::{Finding, Severity, remedy};
+
+/// Something a network needs of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// A word for it.
+    pub name: &'static str,
+    /// The module that has it.
+    pub module: &'static str,
+    /// A text that nft can check only where the kernel has it.
+    pub probe: &'static str,
+}
+
+/// What our tables need, the ground first: what stands on a missing one is missing too.
+pub const FEATURES: [Feature; 7] = [
+    Feature { name: "nftables", module: "nf_tables", probe: "table inet vmnet_probe { }" },
+    Feature {
+        name: "connection tracking in nftables",
+        module: "nft_ct",
+        probe: "table inet vmnet_probe { chain one { ct state established accept; }; }",
+    },
+    Feature {
+        name: "NAT in nftables",
+        module: "nft_chain_nat",
+        probe: "table inet vmnet_probe { chain one { type nat hook postrouting priority srcnat; }; }",
+    },
+    Feature {
+        name: "masquerading in nftables",
+        module: "nft_masq",
+        probe: "table inet vmnet_probe { chain one { type nat hook postrouting priority srcnat; masquerade; }; }",
+    },
+    Feature {
+        name: "route lookups in nftables",
+        module: "nft_fib_inet",
+        probe: "table inet vmnet_probe { chain one { type filter hook prerouting priority 0; fib daddr type local accept; }; }",
+    },
+    Feature {
+        name: "rejecting in nftables",
+        module: "nft_reject_inet",
+        probe: "table inet vmnet_probe { chain one { type filter hook input priority 0; reject; }; }",
+    },
+    Feature {
+        name: "filtering on bridges in nftables",
+        module: "nf_tables_bridge",
+        probe: "table bridge vmnet_probe { chain one { type filter hook forward priority 0; }; }",
+    },
+];
+
+/// The feature behind bridges; it has no text, it is tried by asking for a bridge that cannot be.
+pub const BRIDGES: Feature = Feature { name: "bridges", module: "bridge", probe: "" };
+/// The feature behind TAPs: its device node tells.
+pub const TAPS: Feature = Feature { name: "TAPs (no /dev/net/tun)", module: "tun", probe: "" };
+
+/// The programs that a network needs.
+pub const PROGRAMS: [&str; 2] = ["nft", "dnsmasq"];
+
+/// A feature that is missing.
+#[must_use]
+pub fn missing_feature(feature: &Feature) -> Finding {
+    let module = feature.module;
+    Finding {
+        id: "kernel-feature",
+        severity: Severity::Fault,
+        object: module.to_owned(),
+        what: format!("the kernel has no {}", feature.name),
+        cause: format!("module {module} is neither loaded nor built in, or is not installed for this kernel"),
+        cure: format!("modprobe {module}"),
+        fix: None,
+    }
+}
+
+/// A program that is missing.
+#[must_use]
+pub fn missing_program(program: &str, places: &[&str], os_release: &str) -> Finding {
+    Finding {
+        id: "program-missing",
+        severity: Severity::Fault,
+        object: program.to_owned(),
+        what: format!("program {program} is not installed"),
+        cause: format!("it is in none of {}", places.join(", ")),
+        cure: remedy::install(os_release, program),
+        fix: None,
+    }
+}

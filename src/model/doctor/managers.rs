@@ -1,0 +1,200 @@
+//! NetworkManager and systemd-networkd taking our links: they give a bridge addresses of their own,
+//! ask for leases on a guest's port, or take the port off its bridge.
+
+use super::files::{self, Networkd};
+use super::ports::SHIPPED;
+use super::{Finding, Severity, Subject};
+use crate::name::IfName;
+use crate::port::TAP_TEMPLATE;
+
+/// A link as one manager sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub name: IfName,
+    /// The manager has it in its hands; none: it has not said so.
+    pub managed: Option<bool>,
+}
+
+/// NetworkManager, running.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkManager {
+    /// Its files, the one that wins last.
+    pub files: Vec<String>,
+    /// Our links that are there.
+    pub links: Vec<Link>,
+}
+
+/// systemd-networkd, running.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkdFacts {
+    /// Its `.network` files in the order in which it asks them: path and text.
+    pub files: Vec<(String, String)>,
+    /// Our links that are there.
+    pub links: Vec<Link>,
+}
+
+/// A guest's port, by any number.
+fn any_tap() -> String {
+    TAP_TEMPLATE.replace("%d", "1")
+}
+
+/// The names in a cure, as patterns.
+fn pattern(link: &str) -> String {
+    if files::fits(SHIPPED, link) {
+        SHIPPED.to_owned()
+    } else if link.starts_with(TAP_TEMPLATE.trim_end_matches("%d")) {
+        TAP_TEMPLATE.replace("%d", "*")
+    } else {
+        link.to_owned()
+    }
+}
+
+/// What is wrong with NetworkManager.
+#[must_use]
+pub fn network_manager(facts: &NetworkManager, subjects: &[Subject]) -> Vec<Finding> {
+    let spares = |link: &str, kind: &str| files::network_manager_spares(&facts.files, link, kind);
+    let bare = unspared(subjects, |link, kind| !spares(link, kind));
+    let mut findings = Vec::new();
+    if !bare.is_empty() {
+        let patterns: Vec<String> = bare.iter().map(|p| format!("interface-name:{p}")).collect();
+        let lines = format!("'[device-vmnet-links]' 'match-device={}' managed=0", patterns.join(","));
+        let file = "/etc/NetworkManager/conf.d/vmnet-links.conf";
+        findings.push(Finding {
+            id: "networkmanager-config",
+            severity: Severity::Warning,
+            object: bare.join(" "),
+            what: format!("NetworkManager is not told to leave {} alone", bare.join(" and ")),
+            cause: "none of its files says managed=0 for them".to_owned(),
+            cure: format!("printf '%s\\n' {lines} >{file} && nmcli general reload"),
+            fix: None,
+        });
+    }
+    findings.extend(taken(&facts.links).map(|link| Finding {
+        id: "networkmanager-link",
+        severity: Severity::Fault,
+        object: link.to_string(),
+        what: format!("NetworkManager manages {link}"),
+        cause: "it may take its address away, ask for a lease on it, or take it off its bridge".to_owned(),
+        cure: format!("nmcli device set {link} managed no"),
+        fix: None,
+    }));
+    findings
+}
+
+/// What is wrong with systemd-networkd.
+#[must_use]
+pub fn networkd(facts: &NetworkdFacts, subjects: &[Subject]) -> Vec<Finding> {
+    // The first file that matches decides.
+    let taker = |link: &str, kind: &str| {
+        facts.files.iter().find_map(|(path, text)| match files::networkd(text, link, kind) {
+            Networkd::Passes => None,
+            Networkd::Leaves => Some(None),
+            Networkd::Takes => Some(Some(path.clone())),
+        })?
+    };
+    let bare = unspared(subjects, |link, kind| taker(link, kind).is_some());
+    let mut findings = Vec::new();
+    if let Some(first) = bare.first() {
+        let sample = if files::fits(first, &any_tap()) {
+            (any_tap(), "tun")
+        } else {
+            (first.replace('*', "0"), "bridge")
+        };
+        let path = taker(&sample.0, sample.1).unwrap_or_else(|| "a file".to_owned());
+        let lines = format!("'[Match]' 'Name={}' '[Link]' Unmanaged=yes", bare.join(" "));
+        findings.push(Finding {
+            id: "networkd-config",
+            severity: Severity::Warning,
+            object: bare.join(" "),
+            what: format!("systemd-networkd takes {}", bare.join(" and ")),
+            cause: format!("{path} matches, and no file before it says Unmanaged=yes"),
+            cure: format!(
+                "printf '%s\\n' {lines} >/etc/systemd/network/05-vmnet-links.network && networkctl reload"
+            ),
+            fix: None,
+        });
+    }
+    findings.extend(taken(&facts.links).map(|link| Finding {
+        id: "networkd-link",
+        severity: Severity::Fault,
+        object: link.to_string(),
+        what: format!("systemd-networkd manages {link}"),
+        cause: "it may take its address away or ask for a lease on it".to_owned(),
+        cure: format!(
+            "printf '%s\\n' '[Match]' 'Name={}' '[Link]' Unmanaged=yes >/etc/systemd/network/05-vmnet-links.network && networkctl reload && networkctl reconfigure {link}",
+            pattern(&link.to_string())
+        ),
+        fix: None,
+    }));
+    findings
+}
+
+fn taken(links: &[Link]) -> impl Iterator<Item = &IfName> {
+    links.iter().filter(|link| link.managed == Some(true)).map(|link| &link.name)
+}
+
+/// The patterns of our links that a manager would take.
+fn unspared(subjects: &[Subject], takes: impl Fn(&str, &str) -> bool) -> Vec<String> {
+    let bridges = subjects.iter().map(|subject| (subject.bridge.to_string(), "bridge"));
+    let links = bridges.chain([(any_tap(), "tun")]);
+    let mut patterns: Vec<String> =
+        links.filter(|(link, kind)| takes(link, kind)).map(|(link, _)| pattern(&link)).collect();
+    patterns.sort();
+    patterns.dedup();
+    patterns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::subject;
+    use super::*;
+
+    fn link(name: &str, managed: Option<bool>) -> Link {
+        Link { name: IfName::new(name.as_bytes()).unwrap(), managed }
+    }
+
+    #[test]
+    fn our_snippet_is_enough_for_network_manager_but_not_for_another_name() {
+        let ours = include_str!("../../../conf/networkmanager.conf").to_owned();
+        let facts = NetworkManager { files: vec![ours], links: vec![link("brmgr0", Some(false))] };
+        assert_eq!(network_manager(&facts, &[subject("brmgr0", 3)]), []);
+        let lab = &network_manager(&facts, &[subject("lab", 3)])[0];
+        assert_eq!((lab.id, lab.object.as_str()), ("networkmanager-config", "lab"));
+        let bare = &network_manager(&NetworkManager::default(), &[subject("brmgr0", 3)])[0];
+        assert_eq!(bare.object, "brmgr* vmtap*");
+        assert!(
+            bare.cure.contains("match-device=interface-name:brmgr*,interface-name:vmtap*"),
+            "{}",
+            bare.cure
+        );
+    }
+
+    #[test]
+    fn a_cure_cures() {
+        let facts = NetworkManager::default();
+        let cure = network_manager(&facts, &[subject("lab", 3)])[0].cure.clone();
+        let words = cure.split(" >").next().unwrap().trim_start_matches("printf '%s\\n' ");
+        let text = words.replace("' '", "\n").replace("' ", "\n").replace('\'', "");
+        let cured = NetworkManager { files: vec![text], links: Vec::new() };
+        assert_eq!(network_manager(&cured, &[subject("lab", 3)]), []);
+    }
+
+    #[test]
+    fn a_link_that_a_manager_has_is_a_fault() {
+        let links = vec![link("brmgr0", Some(true)), link("vmtap7", None), link("vmtap8", Some(false))];
+        let ours =
+            ("/lib/05-vmnet.network".to_owned(), include_str!("../../../conf/networkd.network").to_owned());
+        let all = ("/etc/50-all.network".to_owned(), "[Match]\nName=*\n[Network]\nDHCP=yes\n".to_owned());
+        let facts = NetworkdFacts { files: vec![ours.clone(), all.clone()], links };
+        let told = networkd(&facts, &[subject("brmgr0", 3)]);
+        assert_eq!(
+            told.iter().map(|f| (f.id, f.object.as_str())).collect::<Vec<_>>(),
+            [("networkd-link", "brmgr0")]
+        );
+        let facts = NetworkdFacts { files: vec![all, ours], links: Vec::new() };
+        let told = &networkd(&facts, &[subject("brmgr0", 3)])[0];
+        assert_eq!((told.id, told.severity), ("networkd-config", Severity::Warning));
+        assert!(told.cause.starts_with("/etc/50-all.network matches"), "{}", told.cause);
+    }
+}

@@ -1,0 +1,153 @@
+//! What on a host breaks the networking of virtual machines, and what cures it. Each file holds
+//! one group: the facts that somebody looked up on one side, the findings on the other. A host in
+//! order gives none.
+//!
+//! | file | finds |
+//! |---|---|
+//! | [`bridges`] | bridges near their last port, networks that drifted |
+//! | [`files`] | what the files of dnsmasq, NetworkManager and networkd say of our links |
+//! | [`helper`] | a helper without rights |
+//! | [`kernel`] | what the kernel or the host lacks |
+//! | [`managers`] | NetworkManager and networkd taking our links |
+//! | [`names`] | a host that cannot resolve its guests' names |
+//! | [`ports`] | other holders of the ports of DNS and DHCP |
+//! | [`remedy`] | the commands of this host's service manager and package manager |
+//! | [`rules`] | access rules that match nothing |
+//! | [`subnets`] | routes that overlap a network's subnet |
+//! | [`taps`] | TAPs that somebody left behind |
+
+pub mod bridges;
+pub mod files;
+pub mod helper;
+pub mod kernel;
+pub mod managers;
+pub mod names;
+pub mod ports;
+pub mod remedy;
+pub mod rules;
+pub mod subnets;
+pub mod taps;
+
+use crate::name::{IfName, NetName};
+use crate::subnet::Subnet;
+use std::net::Ipv4Addr;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Guests or their users are cut off from something.
+    Fault,
+    /// It works now, and will not always.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fault => "fault",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One thing that is not in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// A word that stays the same, for programs.
+    pub id: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is about: a link, a file, a program.
+    pub object: String,
+    /// What is wrong, in one line.
+    pub what: String,
+    /// Why that matters, or where it comes from, in one line.
+    pub cause: String,
+    /// What to do, as one command for root's shell.
+    pub cure: String,
+    /// The same as an act, where it can be done without asking anybody.
+    pub fix: Option<Fix>,
+}
+
+/// A cure that is safe: it takes nothing from anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fix {
+    /// Delete this link, of this number.
+    DeleteLink(IfName, u32),
+    /// Make the network again what its file says.
+    Raise(NetName),
+}
+
+/// A network that is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The network.
+    pub network: NetName,
+    /// Its bridge.
+    pub bridge: IfName,
+    /// The number of the link of that name.
+    pub index: Option<u32>,
+    /// It is up.
+    pub up: bool,
+    /// Its server runs.
+    pub serves: bool,
+    /// The bridge's address, while it is up.
+    pub address: Option<Ipv4Addr>,
+    /// Its subnet, as it is or as its file fixes it.
+    pub subnet: Option<Subnet>,
+    /// Its file fixes the subnet.
+    pub fixed: bool,
+    /// The domain of its guests.
+    pub domain: String,
+}
+
+impl Subject {
+    /// Up, and its bridge is there.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.up && self.index.is_some()
+    }
+}
+
+/// A word for root's shell, quoted where it must be.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A network that is up, for the tests of the groups.
+    pub fn subject(name: &str, index: u32) -> Subject {
+        let network = NetName::new(name).unwrap();
+        Subject {
+            bridge: network.bridge(),
+            network,
+            index: Some(index),
+            up: true,
+            serves: true,
+            address: Some(Ipv4Addr::new(10, 0, 1, 1)),
+            subnet: Some("10.0.1.0/24".parse().unwrap()),
+            fixed: false,
+            domain: format!("{name}.vm"),
+        }
+    }
+
+    #[test]
+    fn a_word_is_quoted_so_that_a_shell_gives_it_back() {
+        for (word, shown) in [("brmgr0", "brmgr0"), ("a b", "'a b'"), ("", "''"), ("it's", r"'it'\''s'")] {
+            assert_eq!(quoted(word), shown);
+        }
+    }
+}

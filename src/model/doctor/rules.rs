@@ -1,0 +1,94 @@
+//! Access rules that can never match: they are typed for somebody who then stands outside.
+
+use super::{Finding, Severity, quoted};
+use crate::name::{IfName, NetName};
+use crate::rules::{Bridges, Effect, Place, Rule};
+
+/// A rule whose bridge is neither a network nor a link of this host; a name that no interface can
+/// have is told elsewhere ([`Rule::remark`]).
+#[must_use]
+pub fn without_bridge(rule: &Rule, is_known: impl Fn(&IfName) -> bool) -> Option<Finding> {
+    let Bridges::Named(bytes) = &rule.bridges else { return None };
+    let bridge = IfName::new(bytes).ok().filter(|bridge| rule.remark().is_none() && !is_known(bridge))?;
+    if rule.effect == Effect::Deny {
+        return None;
+    }
+    let network = std::str::from_utf8(bytes).ok().and_then(|name| NetName::new(name).ok());
+    Some(Finding {
+        id: "rule-without-bridge",
+        cure: match network {
+            Some(network) => format!("vmnet init {network}"),
+            None => comment_out(&rule.place),
+        },
+        ..matches_nothing(&rule.place, &format!("'{bridge}' is neither a network nor a bridge of this host"))
+    })
+}
+
+/// A rule or an include that matches nothing, and why.
+#[must_use]
+pub fn matches_nothing(place: &Place, why: &str) -> Finding {
+    Finding {
+        id: "rule-matches-nothing",
+        severity: Severity::Warning,
+        object: place.to_string(),
+        what: format!("{place}: {why}"),
+        cause: "the line matches nobody and nothing".to_owned(),
+        cure: comment_out(place),
+        fix: None,
+    }
+}
+
+/// Rules that cannot be read: nobody is let in.
+#[must_use]
+pub fn unreadable(why: &str) -> Finding {
+    Finding {
+        id: "rules-unreadable",
+        severity: Severity::Fault,
+        object: why.split(": ").next().unwrap_or(why).to_owned(),
+        what: why.to_owned(),
+        cause: "a rule file with a mistake lets nobody in".to_owned(),
+        cure: "vmnet check".to_owned(),
+        fix: None,
+    }
+}
+
+/// A rule that also names somebody who does not exist.
+#[must_use]
+pub fn unknown_account(place: &Place, why: &str) -> Finding {
+    Finding {
+        id: "rule-unknown-account",
+        severity: Severity::Note,
+        cause: "the rule holds for the others that it names".to_owned(),
+        cure: format!("vi +{} {}", place.line, quoted(&place.file)),
+        ..matches_nothing(place, why)
+    }
+}
+
+fn comment_out(place: &Place) -> String {
+    format!("sed -i '{}s/^/# /' {}", place.line, quoted(&place.file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::grammar::{Dialect, Line, parse};
+
+    fn rule(line: &str) -> Rule {
+        match parse(line.as_bytes(), Dialect::Vmnet, &"/r".into()).unwrap().remove(0) {
+            Line::Rule(rule) => rule,
+            Line::Include { .. } => panic!("no rule"),
+        }
+    }
+
+    #[test]
+    fn only_an_allow_for_a_bridge_that_is_nowhere_is_told() {
+        let known = |bridge: &IfName| bridge.as_bytes() == b"brmgr0";
+        assert_eq!(without_bridge(&rule("allow brmgr0"), known), None);
+        assert_eq!(without_bridge(&rule("allow all"), known), None);
+        assert_eq!(without_bridge(&rule("deny nowhere"), known), None);
+        let told = without_bridge(&rule("allow nowhere user=alice"), known).unwrap();
+        assert_eq!((told.object.as_str(), told.cure.as_str()), ("/r:1", "vmnet init nowhere"));
+        let told = without_bridge(&rule("allow _x"), known).unwrap();
+        assert_eq!(told.cure, "sed -i '1s/^/# /' /r");
+    }
+}

@@ -1,0 +1,169 @@
+//! The ports of the host that lead to guests. Their chains can be made anew alone, in a transaction
+//! of their own, and each forward's counter lives on through it.
+
+use super::text::{chain, rule};
+use crate::forward::{Forward, Ports};
+use crate::guest::{self, Guest, Who};
+use crate::name::fnv1a;
+use crate::settle::Wanted;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The chains that [`essence`](super::essence) leaves to this file.
+pub const CHAINS: [&str; 3] = ["at_entry", "at_own_exit", "forwards"];
+
+/// A forward with the addresses it leads to now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// As it was declared.
+    pub forward: Forward,
+    /// Where IPv4 goes.
+    pub address: Option<Ipv4Addr>,
+    /// Where IPv6 goes.
+    pub address6: Option<Ipv6Addr>,
+}
+
+impl Opened {
+    /// Does it lead anywhere? A guest that has not been seen yet cannot be reached.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.address.is_some() || self.address6.is_some()
+    }
+
+    /// The name of its counter: nft allows letters, digits and `_`.
+    #[must_use]
+    pub fn counter(&self) -> String {
+        let Forward { listen, protocol, .. } = &self.forward;
+        let place = listen.address.map_or_else(String::new, |address| {
+            format!("_{:08x}", fnv1a(address.to_string().as_bytes()) as u32)
+        });
+        let protocol = protocol.as_str().replace('+', "_");
+        format!("{protocol}_{}{place}", listen.ports.to_string().replace('-', "_"))
+    }
+
+    /// What tells its rules: also in nft's listing.
+    fn comment(&self, address: IpAddr) -> String {
+        format!("forward {} at {address}", self.forward)
+    }
+
+    fn rules(&self) -> Vec<(String, String)> {
+        let v4 = self.address.map(IpAddr::V4);
+        let v6 = self.address6.map(IpAddr::V6);
+        [v4, v6].into_iter().flatten().map(|address| (self.rule_to(address), self.comment(address))).collect()
+    }
+
+    fn rule_to(&self, address: IpAddr) -> String {
+        let Forward { listen, protocol, .. } = &self.forward;
+        let family = if address.is_ipv4() { "ip" } else { "ip6" };
+        let place = match listen.single() {
+            Some(own) => format!("{family} daddr {own}"),
+            None => format!("meta nfproto {}", if address.is_ipv4() { "ipv4" } else { "ipv6" }),
+        };
+        let protocols: Vec<&str> = protocol.each().iter().map(|one| one.as_str()).collect();
+        let at = format!("meta l4proto {} th dport {}", super::text::any_of(&protocols), listen.ports);
+        let counter = self.counter();
+        let target = match self.ports() {
+            None => format!("{address}"),
+            Some(ports) if address.is_ipv6() => format!("[{address}]:{ports}"),
+            Some(ports) => format!("{address}:{ports}"),
+        };
+        format!("{place} {at} counter name \"{counter}\" dnat {family} to {target}")
+    }
+
+    /// The ports to translate to; none where they stay the same. Several that move are mapped one
+    /// by one: of a plain range the kernel would take any.
+    fn ports(&self) -> Option<String> {
+        let (from, to) = (self.forward.listen.ports, self.forward.target_ports());
+        match (from, to) {
+            (from, to) if from == to => None,
+            (_, Ports { first, last }) if first == last => Some(first.to_string()),
+            (from, to) => {
+                let pairs = (from.first..=from.last).zip(to.first..=to.last);
+                let pairs: Vec<String> = pairs.map(|(from, to)| format!("{from} : {to}")).collect();
+                Some(format!("th dport map {{ {} }}", pairs.join(", ")))
+            }
+        }
+    }
+}
+
+/// The forwards with what is known of their guests. A guest known only by MAC or lease is believed
+/// to make its IPv6 address of its MAC.
+#[must_use]
+pub fn open(wanted: &Wanted, guests: &[Guest]) -> Vec<Opened> {
+    wanted.network.forwards.iter().map(|forward| opened(wanted, guests, forward)).collect()
+}
+
+fn opened(wanted: &Wanted, guests: &[Guest], forward: &Forward) -> Opened {
+    let guest = guest::find(guests, &forward.to.who);
+    let (address, address6) = match forward.to.who {
+        Who::Address(address) => (Some(address), None),
+        Who::Address6(address) => (None, Some(address)),
+        Who::Name(_) | Who::Mac(_) => {
+            let address6 = guest.and_then(|guest| {
+                guest.address6.or_else(|| wanted.subnet6.map(|prefix| prefix.of_mac(guest.mac)))
+            });
+            (guest.and_then(|guest| guest.address), address6)
+        }
+    };
+    Opened {
+        forward: forward.clone(),
+        address: address.filter(|_| forward.listen.takes(false)),
+        address6: address6.filter(|_| forward.listen.takes(true) && wanted.subnet6.is_some()),
+    }
+}
+
+/// The chains; none where nothing leads anywhere.
+pub(super) fn chains(forwards: &[Opened]) -> Vec<String> {
+    let rules: Vec<String> =
+        forwards.iter().flat_map(Opened::rules).map(|(text, comment)| rule(text, &comment)).collect();
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let base = [rule("fib daddr type local goto forwards", "what is for this host")];
+    let [at_entry, at_own_exit, forwards] = CHAINS;
+    vec![
+        chain(at_entry, Some("nat hook prerouting priority dstnat"), &base),
+        // nft 1.0.6 knows no `dstnat` in this hook.
+        chain(at_own_exit, Some("nat hook output priority -100"), &base),
+        chain(forwards, None, &rules),
+    ]
+}
+
+pub(super) fn counters(forwards: &[Opened]) -> String {
+    forwards.iter().filter(|f| f.leads()).map(|f| format!("\tcounter {} {{\n\t}}\n", f.counter())).collect()
+}
+
+/// One transaction from one set of forwards to another, on a table that is loaded.
+#[must_use]
+pub fn change(table: &str, before: &[String], forwards: &[Opened]) -> String {
+    let mut text = format!("table inet {table} {{\n{}", counters(forwards));
+    for name in CHAINS {
+        let hook = match name {
+            "at_entry" => "\t\ttype nat hook prerouting priority dstnat; policy accept;\n",
+            "at_own_exit" => "\t\ttype nat hook output priority -100; policy accept;\n",
+            _ => "",
+        };
+        text.push_str(&format!("\tchain {name} {{\n{hook}\t}}\n"));
+    }
+    text.push_str("}\n");
+    for name in CHAINS {
+        text.push_str(&format!("flush chain inet {table} {name}\n"));
+    }
+    let kept: Vec<String> = forwards.iter().filter(|f| f.leads()).map(Opened::counter).collect();
+    for gone in before.iter().filter(|counter| !kept.contains(counter)) {
+        text.push_str(&format!("delete counter inet {table} {gone}\n"));
+    }
+    let chains = chains(forwards);
+    if !chains.is_empty() {
+        text.push_str(&format!("table inet {table} {{\n{}}}\n", chains.join("\n")));
+    }
+    text
+}
+
+/// What nft's listing must show of them.
+#[must_use]
+pub fn shown(forwards: &[Opened]) -> Vec<String> {
+    let mut comments: Vec<String> =
+        forwards.iter().flat_map(Opened::rules).map(|(_, comment)| comment).collect();
+    comments.sort();
+    comments
+}

@@ -1,0 +1,249 @@
+//! What must be done: the network as it should be held against the host as it is. The same
+//! comparison gives `up` its steps and `status` its rows, so that the two can never disagree, and
+//! a second `up` has nothing to do.
+//!
+//! | file | knows |
+//! |---|---|
+//! | `seen` | the host as it is |
+//! | `step` | the changes there are |
+//! | `bridge` | the bridge and its addresses |
+//! | `server` | dnsmasq and its files |
+//! | `ports` | the bridge's ports |
+
+mod bridge;
+mod ports;
+mod seen;
+mod server;
+mod step;
+
+pub use seen::{Ipv6Role, Seen, SeenBridge, SeenPort, State};
+pub use step::Step;
+
+use crate::dnsmasq::{self, Place};
+use crate::firewall;
+use crate::firewall::forwards::{self, Opened};
+use crate::guest::Guest;
+use crate::name::IfName;
+use crate::port::PortRecord;
+use crate::prefix6::PREFIX6_LENGTH;
+use crate::settle::Wanted;
+use std::fmt;
+use std::net::IpAddr;
+
+/// A network with all its texts rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goal {
+    /// The network.
+    pub wanted: Wanted,
+    /// For nft, on a host that has none of it.
+    pub ruleset: String,
+    /// Its forwards with where they lead now.
+    pub forwards: Vec<Opened>,
+    /// For dnsmasq; none where the network needs no server.
+    pub dnsmasq: Option<String>,
+    /// Its names beside those of leases.
+    pub names: String,
+    /// Its reservations.
+    pub reservations: String,
+    /// For the helper.
+    pub port: PortRecord,
+}
+
+impl Goal {
+    /// Render them, with what is known of the guests now. `bridged_nat`: the host translates frames
+    /// on their way from port to port (br_netfilter).
+    #[must_use]
+    pub fn new(wanted: Wanted, place: &Place, guests: &[Guest], bridged_nat: bool) -> Self {
+        let forwards = forwards::open(&wanted, guests);
+        let port = PortRecord {
+            network: wanted.name().clone(),
+            isolated: wanted.isolates_ports(),
+            hairpin: bridged_nat && !forwards.is_empty(),
+            group: wanted.group,
+        };
+        Self {
+            ruleset: firewall::ruleset(&wanted, &forwards, guests),
+            dnsmasq: dnsmasq::configuration(&wanted, place),
+            names: dnsmasq::names(&wanted),
+            reservations: dnsmasq::reservations(&wanted.network.hosts),
+            port,
+            forwards,
+            wanted,
+        }
+    }
+
+    /// Does the host have to forward packets for it?
+    #[must_use]
+    pub fn forwards(&self) -> bool {
+        self.wanted.forwards()
+    }
+
+    /// The bridge's addresses with their lengths; the first is the guests' gateway.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(IpAddr, u8)> {
+        let v4 = self.wanted.addresses().into_iter().map(|(address, length)| (IpAddr::V4(address), length));
+        v4.chain(self.wanted.address6().map(|address| (IpAddr::V6(address), PREFIX6_LENGTH))).collect()
+    }
+
+    /// The alias by which its bridge is known as ours.
+    #[must_use]
+    pub fn bridge_alias(&self) -> String {
+        bridge_alias(self.wanted.name().as_str())
+    }
+}
+
+/// The alias by which a network's bridge is known as ours.
+#[must_use]
+pub fn bridge_alias(network: &str) -> String {
+    format!("vmnet network {network}")
+}
+
+/// Why nothing may be touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// A link of the bridge's name is of another kind.
+    NotABridge(IfName, Option<String>),
+    /// A bridge of that name was made by somebody else.
+    Foreign(IfName),
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotABridge(name, Some(kind)) => write!(f, "'{name}' exists and is no bridge but a {kind}"),
+            Self::NotABridge(name, None) => write!(f, "'{name}' exists and is no bridge"),
+            Self::Foreign(name) => write!(f, "bridge '{name}' exists and was not made by vmnet"),
+        }
+    }
+}
+
+impl std::error::Error for Conflict {}
+
+/// One thing that should be so: what it is, how it is, and the steps that make it right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aspect {
+    /// Its name.
+    pub what: String,
+    /// As it should be.
+    pub wanted: String,
+    /// As it is.
+    pub actual: String,
+    /// The steps from one to the other; none where they agree.
+    pub cure: Vec<Step>,
+}
+
+impl Aspect {
+    pub(crate) fn new(
+        what: impl Into<String>,
+        wanted: impl Into<String>,
+        actual: impl Into<String>,
+        cure: Vec<Step>,
+    ) -> Self {
+        Self { what: what.into(), wanted: wanted.into(), actual: actual.into(), cure }
+    }
+
+    /// One that is so or otherwise.
+    pub(crate) fn yes(what: &str, wanted: &str, is: bool, otherwise: &str, cure: Vec<Step>) -> Self {
+        let (actual, cure) = if is { (wanted, Vec::new()) } else { (otherwise, cure) };
+        Self::new(what, wanted, actual, cure)
+    }
+
+    fn state(what: &str, state: State, cure: Vec<Step>) -> Self {
+        if state == State::Hidden {
+            return Self::yes(what, state.word(), true, "", Vec::new());
+        }
+        Self::yes(what, State::Right.word(), state == State::Right, state.word(), cure)
+    }
+
+    /// Is it otherwise than wanted?
+    #[must_use]
+    pub fn has_drifted(&self) -> bool {
+        self.wanted != self.actual
+    }
+}
+
+/// Hold the two against each other, in the order in which `up` goes.
+///
+/// # Errors
+/// Somebody else's link stands in the way.
+pub fn compare(goal: &Goal, seen: &Seen) -> Result<Vec<Aspect>, Conflict> {
+    let own = bridge::own(goal, seen)?;
+    let mut aspects = bridge::aspects(goal, own);
+    // First up, because a link that goes down loses its IPv6 addresses.
+    aspects.push(Aspect::yes("link", "up", own.is_some_and(|b| b.up), "down", vec![Step::Raise]));
+    let (addresses, readdressed) = bridge::addresses(goal, seen, own);
+    aspects.extend(addresses);
+    aspects.extend(forwarding(goal, seen, own));
+    aspects.push(Aspect::state("firewall", seen.ruleset, vec![Step::LoadRuleset]));
+    aspects.extend(open_ports(goal, seen));
+    aspects.extend(server::aspects(goal, seen, own.is_none() || readdressed));
+    aspects.push(Aspect::state("port record", seen.port, vec![Step::WritePort]));
+    aspects.extend(ports::aspects(goal, seen));
+    Ok(aspects)
+}
+
+/// The steps of `up`.
+///
+/// # Errors
+/// Somebody else's link stands in the way.
+pub fn up(goal: &Goal, seen: &Seen) -> Result<Vec<Step>, Conflict> {
+    Ok(compare(goal, seen)?.into_iter().flat_map(|aspect| aspect.cure).collect())
+}
+
+/// Will guests that are there hold on to something that is not so any more, until they renew
+/// their leases?
+#[must_use]
+pub fn outdates_leases(steps: &[Step], seen: &Seen) -> bool {
+    let tells = |step: &Step| matches!(step, Step::WriteDnsmasq | Step::RemoveAddress(..) | Step::WriteReservations);
+    seen.dnsmasq.is_some() && !seen.ports.is_empty() && steps.iter().any(tells)
+}
+
+fn forwarding(goal: &Goal, seen: &Seen, own: Option<&SeenBridge>) -> Vec<Aspect> {
+    if !goal.forwards() {
+        return Vec::new();
+    }
+    let mut aspects =
+        vec![Aspect::yes("forwarding", "on", seen.forwarding, "off", vec![Step::EnableForwarding])];
+    if goal.wanted.subnet6.is_some() {
+        let cure = vec![Step::EnableForwarding6];
+        aspects.push(Aspect::yes("ipv6 forwarding", "on", seen.forwarding6, "off", cure));
+    }
+    if !goal.forwards.is_empty() {
+        let is = own.is_some_and(|bridge| bridge.loopback);
+        aspects.push(Aspect::yes("forwards from loopback", "on", is, "off", vec![Step::AllowLoopback]));
+    }
+    aspects
+}
+
+/// A row for each forward. They are loaded with the table, or alone where the table is right.
+fn open_ports(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
+    let Some(shown) = &seen.forwards else { return Vec::new() };
+    let wanted = forwards::shown(&goal.forwards);
+    let loads = wanted != *shown && seen.ruleset == State::Right;
+    let mut aspects: Vec<Aspect> = goal.forwards.iter().map(|opened| forward(opened, shown)).collect();
+    let strange = shown.iter().filter(|comment| !wanted.contains(comment));
+    let strange = strange.map(|comment| Aspect::new(comment.clone(), "closed", "open", Vec::new()));
+    aspects.extend(strange.filter(|_| seen.ruleset == State::Right));
+    let cure = if loads { vec![Step::LoadForwards] } else { Vec::new() };
+    match aspects.iter_mut().find(|aspect| aspect.has_drifted()) {
+        Some(first) => first.cure = cure,
+        // Twice the same rule, for example.
+        None if loads => aspects.push(Aspect::new("forwards", "as wanted", "different", cure)),
+        None => {}
+    }
+    aspects
+}
+
+fn forward(opened: &Opened, shown: &[String]) -> Aspect {
+    let what = format!("forward {}", opened.forward);
+    if !opened.leads() {
+        let waits = format!("waits for {}", opened.forward.to.who);
+        return Aspect::new(what, waits.clone(), waits, Vec::new());
+    }
+    let comments = forwards::shown(std::slice::from_ref(opened));
+    let is = comments.iter().all(|comment| shown.contains(comment));
+    Aspect::yes(&what, "open", is, "closed", Vec::new())
+}
+
+#[cfg(test)]
+mod tests;

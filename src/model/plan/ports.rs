@@ -1,0 +1,30 @@
+//! The bridge's ports: those that are there have what the helper gives each; those that lost their
+//! bridge get it back.
+
+use super::{Aspect, Goal, Seen, SeenPort, Step};
+
+pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
+    let wanted = |port: &SeenPort| SeenPort {
+        mtu: goal.wanted.mtu,
+        group: goal.port.group,
+        isolated: goal.port.isolated,
+        hairpin: goal.port.hairpin,
+        ..port.clone()
+    };
+    let wrong = seen.ports.iter().filter(|port| wanted(port) != **port);
+    let wrong = wrong.map(|port| {
+        let cure = vec![Step::SetPort(port.index, port.name.clone())];
+        Aspect::new(format!("port {}", port.name), words(&wanted(port)), words(port), cure)
+    });
+    let strays = seen.strays.iter().map(|(index, name)| {
+        let cure = vec![Step::AttachPort(*index, name.clone())];
+        Aspect::new(format!("port {name}"), "attached", "not attached", cure)
+    });
+    wrong.chain(strays).collect()
+}
+
+fn words(port: &SeenPort) -> String {
+    let flag = |is: bool, word: &str| if is { format!(", {word}") } else { String::new() };
+    let flags = [flag(port.isolated, "isolated"), flag(port.hairpin, "hairpin")].concat();
+    format!("mtu {}, group {}{flags}", port.mtu, port.group)
+}

@@ -1,0 +1,95 @@
+//! The changes that `up` can make, and their words.
+
+use crate::mac::MacAddr;
+use crate::name::IfName;
+use std::fmt;
+use std::net::IpAddr;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Make the bridge, its MAC pinned from its first moment.
+    CreateBridge(MacAddr),
+    /// Give it MTU, MAC, alias and the group of our bridges.
+    SetBridge {
+        /// Bytes.
+        mtu: u32,
+        /// The address.
+        mac: MacAddr,
+        /// The alias.
+        alias: String,
+    },
+    /// Keep the host's IPv6 off it.
+    DisableIpv6,
+    /// Make the host a router on it: it takes no advertisements there.
+    PrepareIpv6,
+    /// Take an address that is not wanted any more from it.
+    RemoveAddress(IpAddr, u8),
+    /// Give it an address.
+    AddAddress(IpAddr, u8),
+    /// Set it up.
+    Raise,
+    /// Let the host forward packets.
+    EnableForwarding,
+    /// Let it forward IPv6 too; links that take router advertisements go on doing so.
+    EnableForwarding6,
+    /// Let what the host sends to 127.0.0.1 be translated to addresses behind the bridge.
+    AllowLoopback,
+    /// Load the tables whole, in one transaction.
+    LoadRuleset,
+    /// Load the forwards alone, in one transaction.
+    LoadForwards,
+    /// Stop the server.
+    StopDnsmasq(u32),
+    /// Write the server's file.
+    WriteDnsmasq,
+    /// Remove the server's file.
+    RemoveDnsmasq,
+    /// Write the server's names.
+    WriteNames,
+    /// Write the server's reservations.
+    WriteReservations,
+    /// Have the server read names and reservations again.
+    RereadDnsmasq(u32),
+    /// Start the server and wait until it serves.
+    StartDnsmasq,
+    /// Write the helper's record.
+    WritePort,
+    /// Give a port its MTU, group and flags.
+    SetPort(u32, IfName),
+    /// Make a TAP that lost its bridge a port again.
+    AttachPort(u32, IfName),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateBridge(mac) => write!(f, "create the bridge with MAC {mac}"),
+            Self::SetBridge { mtu, mac, .. } => {
+                write!(f, "set the bridge's MTU to {mtu} and its MAC to {mac}")
+            }
+            Self::DisableIpv6 => f.write_str("turn the host's IPv6 off on the bridge"),
+            Self::PrepareIpv6 => f.write_str("make the host an IPv6 router on the bridge"),
+            Self::RemoveAddress(address, length) => write!(f, "remove address {address}/{length}"),
+            Self::AddAddress(address, length) => write!(f, "add address {address}/{length}"),
+            Self::Raise => f.write_str("set the bridge up"),
+            Self::EnableForwarding => f.write_str("set net.ipv4.ip_forward to 1"),
+            Self::EnableForwarding6 => {
+                f.write_str("set net.ipv6.conf.all.forwarding to 1, and keep the host's own advertised routes")
+            }
+            Self::AllowLoopback => f.write_str("let forwards take in 127.0.0.1"),
+            Self::LoadRuleset => f.write_str("load the firewall table"),
+            Self::LoadForwards => f.write_str("load the forwards"),
+            Self::StopDnsmasq(pid) => write!(f, "stop dnsmasq (pid {pid})"),
+            Self::WriteDnsmasq => f.write_str("write the dnsmasq file"),
+            Self::RemoveDnsmasq => f.write_str("remove the dnsmasq file"),
+            Self::WriteNames => f.write_str("write the names"),
+            Self::WriteReservations => f.write_str("write the reservations"),
+            Self::RereadDnsmasq(pid) => write!(f, "have dnsmasq (pid {pid}) read them"),
+            Self::StartDnsmasq => f.write_str("start dnsmasq"),
+            Self::WritePort => f.write_str("write the port record"),
+            Self::SetPort(_, name) => write!(f, "set up port {name}"),
+            Self::AttachPort(_, name) => write!(f, "attach {name} again"),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A network once every choice that its file leaves open is settled: what `up` makes true.
+
+use crate::mac::MacAddr;
+use crate::name::{IfName, NetName};
+use crate::network::{DhcpRange, Mode, MtuChoice, Network, Prefix6Choice};
+use crate::port;
+use crate::prefix6::Prefix6;
+use crate::subnet::Subnet;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// What a Linux link has if nobody says otherwise (ETH_DATA_LEN in include/uapi/linux/if_ether.h).
+const MTU: u32 = 1500;
+
+/// What the file cannot say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Circumstances<'a> {
+    /// The subnet chosen or given.
+    pub subnet: Subnet,
+    /// The machine's identity.
+    pub machine: &'a [u8],
+    /// The MTU of the link that the host's default route goes by.
+    pub uplink_mtu: Option<u32>,
+    /// The host's kernel has IPv6.
+    pub has_ipv6: bool,
+}
+
+/// A network with nothing left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The file's side, with what was added live.
+    pub network: Network,
+    /// The bridge.
+    pub bridge: IfName,
+    /// The group number of its ports.
+    pub group: u32,
+    /// The subnet chosen or given.
+    pub subnet: Subnet,
+    /// The bridge's address in it.
+    pub address: Ipv4Addr,
+    /// The IPv6 prefix; none: no IPv6.
+    pub subnet6: Option<Prefix6>,
+    /// The bridge's MAC.
+    pub mac: MacAddr,
+    /// Bytes.
+    pub mtu: u32,
+    /// What DHCP hands out.
+    pub range: DhcpRange,
+}
+
+impl Network {
+    /// Settle what was left open.
+    #[must_use]
+    pub fn settle(&self, circumstances: &Circumstances<'_>) -> Wanted {
+        let Circumstances { subnet, machine, uplink_mtu, has_ipv6 } = *circumstances;
+        let address = self.address.unwrap_or_else(|| subnet.first_host());
+        let subnet6 = match self.subnet6 {
+            Prefix6Choice::Auto => Some(Prefix6::local(machine, self.name.as_str())),
+            Prefix6Choice::Fixed(prefix) => Some(prefix),
+            Prefix6Choice::None => None,
+        };
+        let bridge = self.name.bridge();
+        Wanted {
+            group: port::group_of(&bridge),
+            bridge,
+            subnet,
+            address,
+            subnet6: subnet6.filter(|_| has_ipv6),
+            mac: self.mac.unwrap_or_else(|| MacAddr::of_bridge(machine, self.name.as_str())),
+            mtu: match self.mtu {
+                MtuChoice::Fixed(mtu) => mtu,
+                MtuChoice::Auto => uplink_mtu.unwrap_or(MTU).max(if has_ipv6 { 1280 } else { 576 }),
+            },
+            range: self.dhcp.range.unwrap_or_else(|| whole_range(subnet, address)),
+            network: self.clone(),
+        }
+    }
+}
+
+impl Wanted {
+    /// The network's name.
+    #[must_use]
+    pub fn name(&self) -> &NetName {
+        &self.network.name
+    }
+
+    /// The bridge's IPv6 address.
+    #[must_use]
+    pub fn address6(&self) -> Option<Ipv6Addr> {
+        self.subnet6.map(Prefix6::gateway)
+    }
+
+    /// The bridge's addresses with their lengths: the first is the guests' gateway.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(Ipv4Addr, u8)> {
+        let more = self.network.more_subnets.iter().map(|subnet| (subnet.first_host(), subnet.length()));
+        [(self.address, self.subnet.length())].into_iter().chain(more).collect()
+    }
+
+    /// Every IPv4 subnet of its guests.
+    #[must_use]
+    pub fn subnets(&self) -> Vec<Subnet> {
+        [self.subnet].into_iter().chain(self.network.more_subnets.iter().copied()).collect()
+    }
+
+    /// Does the host have to forward packets for it? A network without a way out may still have
+    /// others that are let in.
+    #[must_use]
+    pub fn forwards(&self) -> bool {
+        self.network.mode != Mode::Isolated || !self.network.allow_from.is_empty()
+    }
+
+    /// Are its ports kept from each other by the kernel? Links need them to be kept apart by rules,
+    /// because the kernel knows no exceptions.
+    #[must_use]
+    pub fn isolates_ports(&self) -> bool {
+        self.network.isolated && self.network.links.is_empty()
+    }
+}
+
+/// The larger side of the subnet as the bridge's own address divides it.
+fn whole_range(subnet: Subnet, address: Ipv4Addr) -> DhcpRange {
+    let (first, last, own) =
+        (u32::from(subnet.first_host()), u32::from(subnet.last_host()), u32::from(address));
+    let (below, above) = (own.saturating_sub(first), last.saturating_sub(own));
+    let (first, last) =
+        if above >= below { (own.saturating_add(1).min(last), last) } else { (first, own - 1) };
+    DhcpRange { first: first.into(), last: last.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(subnet: &str, change: impl FnOnce(&mut Network)) -> Wanted {
+        let mut network = Network::with_defaults(NetName::new("lab").unwrap());
+        change(&mut network);
+        network.settle(&Circumstances {
+            subnet: subnet.parse().unwrap(),
+            machine: b"machine",
+            uplink_mtu: Some(1420),
+            has_ipv6: true,
+        })
+    }
+
+    #[test]
+    fn defaults_settle_as_the_seed_had_them() {
+        let wanted = settled("10.0.1.0/24", |_| {});
+        assert_eq!(wanted.address, Ipv4Addr::new(10, 0, 1, 1));
+        assert_eq!(wanted.range.first, Ipv4Addr::new(10, 0, 1, 2));
+        assert_eq!(wanted.range.last, Ipv4Addr::new(10, 0, 1, 254));
+        assert_eq!(wanted.range.size(), 253);
+        assert_eq!(wanted.mtu, 1500);
+    }
+
+    #[test]
+    fn the_range_never_holds_the_bridges_own_address() {
+        let wanted = settled("10.0.1.0/24", |n| n.address = Some(Ipv4Addr::new(10, 0, 1, 254)));
+        assert_eq!(
+            (wanted.range.first, wanted.range.last),
+            (Ipv4Addr::new(10, 0, 1, 1), Ipv4Addr::new(10, 0, 1, 253))
+        );
+    }
+
+    #[test]
+    fn the_mtu_follows_the_uplink_if_asked_to() {
+        assert_eq!(settled("10.0.1.0/24", |n| n.mtu = MtuChoice::Auto).mtu, 1420);
+    }
+
+    #[test]
+    fn further_subnets_have_the_bridge_as_their_first_host() {
+        let wanted = settled("10.0.1.0/24", |n| n.more_subnets = vec!["10.9.0.0/16".parse().unwrap()]);
+        assert_eq!(
+            wanted.addresses(),
+            [(Ipv4Addr::new(10, 0, 1, 1), 24), (Ipv4Addr::new(10, 9, 0, 1), 16)]
+        );
+    }
+}
