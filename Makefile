@@ -123,6 +123,7 @@ install-docs:
 
 install-config:
 	$(FILL) conf/lxc.container.conf.in | install -D -m 0644 /dev/stdin $(SHARE)/vmnet/lxc.container.conf
+	install -D -m 0644 conf/network.schema.json $(SHARE)/vmnet/network.schema.json
 	$(CONFIG) 0644 $(SYSCONFDIR)/vmnet/bridge.conf <conf/bridge.conf
 	$(CONFIG) 0644 $(SYSCONFDIR)/vmnet/networks/brmgr0.toml <conf/brmgr0.toml
 	$(CONFIG) 0644 $(SYSCONFDIR)/dnsmasq.d/vmnet.conf <conf/dnsmasq.conf
@@ -157,7 +158,8 @@ uninstall: ## remove what install put there; edited files in /etc and the group 
 	rm -f $(DESTDIR)$(VMNET_PROGRAM) $(DESTDIR)$(VMNET_HELPER)
 	rm -f $(addprefix $(SHARE)/man/man8/,$(notdir $(MAN8))) $(addprefix $(SHARE)/man/man5/,$(notdir $(MAN5)))
 	rm -f $(SHARE)/bash-completion/completions/vmnet $(SHARE)/zsh/site-functions/_vmnet
-	rm -f $(SHARE)/fish/vendor_completions.d/vmnet.fish $(SHARE)/vmnet/lxc.container.conf
+	rm -f $(SHARE)/fish/vendor_completions.d/vmnet.fish
+	rm -f $(SHARE)/vmnet/lxc.container.conf $(SHARE)/vmnet/network.schema.json
 	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/vmnet@.service
 	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/network/05-vmnet.network $(DESTDIR)$(PREFIX)/lib/sysusers.d/vmnet.conf
 	@for directory in $(SHARE)/vmnet $(DESTDIR)$(SYSCONFDIR)/vmnet/networks $(DESTDIR)$(SYSCONFDIR)/vmnet; do \

@@ -12,7 +12,7 @@ use crate::record::{Loaded, Record};
 use crate::say::Log;
 use std::thread::{self, JoinHandle};
 use vmnet_model::firewall::{self, forwards};
-use vmnet_model::plan::{Goal, Step};
+use vmnet_model::plan::{Goal, SeenPort, Step};
 use vmnet_model::port::PortRecord;
 use vmnet_sys::checksum;
 use vmnet_tools::{ToolError, dnsmasq, nft};
@@ -93,13 +93,10 @@ impl Work<'_> {
             }
             Step::AddAddress(address, length) => self.links.add_address(bridge, *address, *length).await,
             Step::Raise => self.links.raise(bridge).await,
-            Step::SetPort(index, _) | Step::AttachPort(index, _) => {
-                match self.links.set_port(*index, bridge, &port).await {
-                    // It went meanwhile, as ports do.
-                    Err(error) if error.cause.is_absent() => Ok(()),
-                    done => done,
-                }
+            Step::SetPort(SeenPort { index, mtu, .. }) => {
+                present(self.links.set_port(*index, bridge, &Port { mtu: *mtu, ..port }).await)
             }
+            Step::AttachPort(index, _) => present(self.links.set_port(*index, bridge, &port).await),
             _ => Ok(()),
         }
     }
@@ -210,6 +207,14 @@ impl Work<'_> {
 
     fn failed(&self, cause: impl std::fmt::Display) -> Failure {
         Failure::new("start", network(self.goal.wanted.name()), cause)
+    }
+}
+
+/// A port may go meanwhile, as ports do.
+fn present(done: Result<(), LinkError>) -> Result<(), LinkError> {
+    match done {
+        Err(error) if error.cause.is_absent() => Ok(()),
+        done => done,
     }
 }
 

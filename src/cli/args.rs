@@ -124,6 +124,8 @@ pub enum Verb {
         /// The account
         name: String,
     },
+    /// Print the JSON Schema of the network files, for editors
+    Schema,
     /// Print the completions for a shell
     Completions {
         /// The shell

@@ -39,6 +39,7 @@ fn port(link: &SeenLink) -> SeenPort {
     SeenPort {
         index: link.index,
         name: link.name.clone(),
+        ours: tag(link).is_some(),
         mtu: link.mtu,
         group: link.group,
         isolated: link.isolated,
@@ -49,8 +50,11 @@ fn port(link: &SeenLink) -> SeenPort {
 /// A TAP that the helper made for this bridge and that is no port of any: somebody took the
 /// bridge away under it.
 fn is_stray(link: &SeenLink, goal: &Goal) -> bool {
-    let tag = link.alias.as_deref().and_then(|alias| PortTag::parse(alias.as_bytes()));
-    link.master.is_none() && tag.is_some_and(|tag| tag.bridge == goal.wanted.bridge)
+    link.master.is_none() && tag(link).is_some_and(|tag| tag.bridge == goal.wanted.bridge)
+}
+
+fn tag(link: &SeenLink) -> Option<PortTag> {
+    PortTag::parse(link.alias.as_deref()?.as_bytes())
 }
 
 fn bridge(link: &SeenLink, host: &links::Seen) -> SeenBridge {

@@ -75,6 +75,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Check { name, json } => cmd::check::run(&places, name.as_ref(), *json),
         Verb::Access { name, user, json } => cmd::access::run(&places, name, user.as_deref(), *json),
         Verb::Account { kind, name } => cmd::account::run(*kind, name),
+        Verb::Schema => cmd::schema::run(),
         Verb::Completions { shell } => cmd::completions::run(*shell),
     }
 }

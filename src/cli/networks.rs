@@ -1,6 +1,7 @@
 //! The networks of this host: their files, and the built-in one.
 
 use crate::failure::{Failure, io, network};
+use crate::memory::Memory;
 use crate::places::Places;
 use std::path::Path;
 use vmnet_config::Mistake;
@@ -37,6 +38,16 @@ pub fn read(places: &Places, name: &NetName) -> Result<Network, Unreadable> {
     let text =
         String::from_utf8(text).map_err(|_| Unreadable::File(format!("{}: not UTF-8", path.display())))?;
     vmnet_config::read(name.clone(), &path.display().to_string(), &text).map_err(Unreadable::Mistakes)
+}
+
+/// Read one network, with what was added to it live.
+///
+/// # Errors
+/// As [`read`]; or what is remembered cannot be read.
+pub fn with_live(places: &Places, name: &NetName) -> Result<Network, Unreadable> {
+    let network = read(places, name)?;
+    let memory = Memory::of(places, name).map_err(|failure| Unreadable::File(failure.to_string()))?;
+    Ok(memory.add_to(&network))
 }
 
 impl Unreadable {

@@ -6,7 +6,11 @@ use vmnet_model::name::NetName;
 
 /// Is `key = value` taken, and if not, is that the only mistake?
 fn takes(key: &str, value: &str) -> bool {
-    let text = format!("{key} = {value}\nsubnet6 = 'none'\n");
+    // A small MTU is for a network without IPv6.
+    let text = match key {
+        "mtu" => format!("{key} = {value}\nsubnet6 = 'none'\n"),
+        _ => format!("{key} = {value}\n"),
+    };
     let result = read(NetName::new("lab").unwrap(), "f", &text);
     assert!(result.is_err() || schema::objections(&text).is_empty(), "{:?}", schema::objections(&text));
     if let Err(mistakes) = &result {
@@ -188,6 +192,117 @@ fn servers_and_sources_are_addresses_somebody_can_have() {
     );
     all_taken("nat.source", &["'203.0.113.9'", "'10.0.0.7'"]);
     none_taken("nat.source", &["'0.0.0.0'", "'127.0.0.1'", "'224.0.0.1'", "'255.255.255.255'", "'::1'"]);
+}
+
+#[test]
+fn an_idle_network_stays_for_a_second_to_a_month_or_for_ever() {
+    all_taken("idle", &["'keep'", "'down'", "'1s'", "'90m'", "'30d'", "'720h'"]);
+    none_taken("idle", &["'0s'", "'31d'", "'721h'", "'Keep'", "'10'", "''", "'10 m'", "600", "true"]);
+}
+
+#[test]
+fn a_rate_is_from_8_kbit_to_1000_gbit() {
+    for key in ["limits.from_guest", "limits.to_guest"] {
+        all_taken(key, &["'8kbit'", "'1kbyte'", "'50mbit'", "'1mbyte'", "'1000gbit'", "'125000mbyte'"]);
+        none_taken(
+            key,
+            &[
+                "'7kbit'",
+                "'0mbit'",
+                "'1001gbit'",
+                "'125001mbyte'",
+                "'99999999999999999999gbit'",
+                "'1.5gbit'",
+                "'50Mbit'",
+                "'50 mbit'",
+                "'50mbps'",
+                "'mbit'",
+                "'-1mbit'",
+                "'50'",
+                "50",
+            ],
+        );
+    }
+}
+
+#[test]
+fn an_ipv6_prefix_has_64_bits_that_are_for_hosts() {
+    all_taken("subnet6", &["'auto'", "'fd00::/64'", "'2001:db8:0:7::/64'", "'FD00:0:0:1::/64'"]);
+    none_taken(
+        "subnet6",
+        &[
+            "'fd00::/63'",
+            "'fd00::/65'",
+            "'fd00::1/64'",
+            "'fd00::'",
+            "'::/64'",
+            "'::1/64'",
+            "'::ffff:10.0.0.1/64'",
+            "'fe80::/64'",
+            "'febf::/64'",
+            "'ff02::/64'",
+            "'10.0.1.0/24'",
+            "'off'",
+            "''",
+        ],
+    );
+}
+
+#[test]
+fn further_subnets_are_fixed_and_apart() {
+    all_taken("more_subnets", &["[]", "['10.9.0.0/16', '10.8.0.0/16']", "['10.9.0.248/29']"]);
+    none_taken(
+        "more_subnets",
+        &["['auto']", "['10.9.0.1/24']", "['10.9.0.0/16', '10.9.7.0/24']", "'10.9.0.0/16'"],
+    );
+}
+
+#[test]
+fn another_network_is_named_as_it_is_called() {
+    all_taken("allow_from", &["[]", "['lab2', 'a_b.c-d']"]);
+    none_taken("allow_from", &["['lab']", "['a', 'a']", "['a/b']", "['']", "['-a']", "'lab2'"]);
+}
+
+/// Is the section taken whose one line is not given here?
+fn takes_line(section: &str, line: &str) -> bool {
+    let text = format!("isolated = true\n[[{section}]]\n{line}\n");
+    let result = read(NetName::new("lab").unwrap(), "f", &text);
+    assert!(result.is_err() || schema::objections(&text).is_empty(), "{:?}", schema::objections(&text));
+    result.is_ok()
+}
+
+#[test]
+fn a_guest_has_a_name_that_dns_knows() {
+    let longest = "a".repeat(63);
+    for good in ["web", "WEB", "a", "7a", "a-1", longest.as_str()] {
+        assert!(takes_line("host", &format!("mac = '02:00:00:00:00:01'\nname = '{good}'")), "{good}");
+    }
+    let too_long = "a".repeat(64);
+    for bad in ["", "7", "a.b", "a_b", "-a", "a-", "é", "Gateway", "localhost", too_long.as_str()] {
+        assert!(!takes_line("host", &format!("mac = '02:00:00:00:00:01'\nname = '{bad}'")), "{bad}");
+    }
+}
+
+#[test]
+fn a_forward_listens_on_ports_of_an_address() {
+    for good in ["1", "65535", "0x50", "'80'", "'80-90'", "'192.0.2.1:80'", "'0.0.0.0:80'", "'[::]:80-81'"] {
+        assert!(takes_line("forward", &format!("to = 'web'\nlisten = {good}")), "{good}");
+    }
+    for bad in
+        ["0", "'0'", "65536", "-1", "'80-79'", "'80,81'", "'::1:80'", "'eth0:80'", "'224.0.0.1:80'", "''"]
+    {
+        assert!(!takes_line("forward", &format!("to = 'web'\nlisten = {bad}")), "{bad}");
+    }
+}
+
+#[test]
+fn a_link_leads_to_ports_of_a_protocol() {
+    for good in ["80", "'80'", "'80/tcp'", "'53/udp'", "'53/tcp+udp'", "'1-65535/udp'"] {
+        assert!(takes_line("link", &format!("from = 'a'\nto = 'b'\nports = [{good}]")), "{good}");
+    }
+    for bad in ["", "0", "'0'", "65536", "'80/'", "'/tcp'", "'80/sctp'", "'9-8'", "'web:80'"] {
+        assert!(!takes_line("link", &format!("from = 'a'\nto = 'b'\nports = [{bad}]")), "{bad}");
+    }
 }
 
 /// Is a range taken in 10.0.1.0/24 with the bridge at .100?

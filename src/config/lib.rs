@@ -45,6 +45,8 @@ mod generated;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod manual;
+#[cfg(test)]
 mod properties;
 
 pub use mistake::Mistake;

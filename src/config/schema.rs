@@ -50,6 +50,7 @@ fn form(form: &Form) -> Map<String, Value> {
         }
         Form::Text(pattern) => json!({ "type": "string", "pattern": pattern() }),
         Form::Either(forms) => json!({ "anyOf": forms.iter().map(self::form).collect::<Vec<_>>() }),
+        Form::List(item, 0) => json!({ "type": "array", "items": self::form(item) }),
         Form::List(item, least) => {
             json!({ "type": "array", "items": self::form(item), "minItems": least })
         }

@@ -53,7 +53,7 @@ const TEMPLATE: &str = r#"# Network {name}, brought up by `vmnet up {name}`; vmn
 # Hold guests to their own MAC and IP addresses, and let none of them play DHCP server or router?
 # guard = false
 
-# The networks whose guests may reach this one's, such as ["lab"].
+# The networks whose guests may reach this one's, such as ["other"].
 # allow_from = []
 
 # What guests reach on this host: "none" (DHCP only), "services" (DHCP, DNS and ping) or "all".

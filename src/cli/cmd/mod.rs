@@ -13,6 +13,7 @@ pub mod leases;
 pub mod list;
 pub mod ports;
 pub mod run;
+pub mod schema;
 pub mod status;
 pub mod up;
 

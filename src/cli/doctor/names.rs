@@ -1,28 +1,35 @@
 //! The host's own resolver.
 
 use super::{Host, text};
+use crate::sockets::{Protocol, listeners, process};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use vmnet_model::doctor::names::{self, Resolver};
+use vmnet_model::doctor::ports::DNS;
 use vmnet_model::doctor::{Finding, Subject};
 
 /// The networks whose names this host cannot resolve.
 pub fn findings(host: &Host, subjects: &[Subject]) -> Vec<Finding> {
     let conf = text("/etc/resolv.conf");
-    let local = conf.lines().any(|line| {
-        let mut words = line.split_whitespace();
-        words.next() == Some("nameserver") && words.next().is_some_and(|word| word.starts_with("127."))
-    });
-    let (resolver, files) = if host.runs("systemd-resolve") {
-        (Resolver::Resolved, String::new())
-    } else if local && host.runs("unbound") {
-        (Resolver::Unbound, files("/etc/unbound/unbound.conf.d"))
-    } else if local && host.runs("dnsmasq") {
-        (Resolver::Dnsmasq, text("/etc/dnsmasq.conf") + &files("/etc/dnsmasq.d"))
-    } else {
-        (Resolver::Remote, String::new())
+    let (resolver, files) = match local_server(&conf).as_deref() {
+        _ if host.runs("systemd-resolve") => (Resolver::Resolved, String::new()),
+        Some("unbound") => (Resolver::Unbound, files("/etc/unbound/unbound.conf.d")),
+        Some("dnsmasq") => (Resolver::Dnsmasq, text("/etc/dnsmasq.conf") + &files("/etc/dnsmasq.d")),
+        _ => (Resolver::Remote, String::new()),
     };
     let finding = |subject| names::finding(subject, resolver, &conf, &files, host.services);
     subjects.iter().filter_map(finding).collect()
+}
+
+/// The program behind the first name server, if that is on this host's loopback.
+fn local_server(conf: &str) -> Option<String> {
+    let server = conf.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|word| *word == "nameserver").and(words.next())
+    })?;
+    let address = server.parse().ok().filter(Ipv4Addr::is_loopback)?;
+    let listener = listeners().into_iter().find(|listener| listener.takes(Protocol::Udp, address, DNS))?;
+    process(&listener).map(|holder| holder.program)
 }
 
 /// The texts of a directory's files.

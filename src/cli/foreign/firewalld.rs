@@ -152,9 +152,15 @@ pub async fn close(bridge: &IfName, room: &Room) -> Result<(), String> {
     std::fs::remove_file(&mark).map_err(|error| format!("cannot remove {}: {error}", mark.display()))
 }
 
-/// For `status`: has the keeper told firewalld of the bridge?
-pub fn is_open(room: &Room) -> bool {
-    mark(room).exists()
+/// For `status`: which zone the bridge should be in, and is; none where firewalld does not run.
+pub async fn zones(bridge: &IfName) -> Option<(String, String)> {
+    let zone = match Bus::connect().await?.zone(bridge).await {
+        Ok(Zone::Absent) => return None,
+        Ok(Zone::None) => "zone by default".to_owned(),
+        Ok(Zone::Some(zone)) => return Some((format!("zone {zone}"), format!("zone {zone}"))),
+        Err(error) => error,
+    };
+    Some((format!("zone {ZONE}"), zone))
 }
 
 /// The file that says so.

@@ -8,19 +8,20 @@
 //! |---|---|
 //! | `look` | [`look`]: an `Opening` for each chain that needs accepts of ours or has some |
 //! | `apply` | [`open`], last of all steps; what it answers is trouble to be told, not a failure of `up` |
-//! | `take_down` | [`close`] and [`firewalld::close`], both by what is there, not by the record |
-//! | `keeper` | [`Watch::changed`] in its `select!`; on [`Heard::concerns`] it raises the network again |
+//! | `take_down` | [`close`], which goes by what is there and not by the record |
+//! | `keeper` | [`Watch::changed`] in its `select!`, and then [`Heard::needs_repair`] |
 //! | `status` | `vmnet_model::foreign::{wanted, actual}`: one row "host's firewall" |
 
 pub mod firewalld;
 mod watch;
 
 use crate::failure::{Failure, io};
+use crate::places::Room;
 use vmnet_model::foreign::{
     Family, Guests, Opening, SeenChain, followed, legacy_removal, matters, nft_removal, nft_text,
     restore_text, survey,
 };
-use vmnet_model::name::NetName;
+use vmnet_model::name::{IfName, NetName};
 use vmnet_sys::nftables::Nftables;
 use vmnet_sys::xtables;
 use vmnet_tools::iptables::{self, Version};
@@ -97,8 +98,18 @@ fn attempt_to_open(guests: &Guests, openings: &[Opening]) -> Vec<String> {
     troubles
 }
 
-/// Take our accepts for this network away, wherever they are. Answers what could not be done.
-pub fn close(network: &NetName) -> Vec<String> {
+/// Take away what we put into other firewalls for this network, wherever it is. Answers what could
+/// not be done.
+pub async fn close(network: &str, bridge: &IfName, room: &Room) -> Vec<String> {
+    let mut troubles = match NetName::new(network) {
+        Ok(network) => close_tables(&network),
+        Err(error) => vec![error.to_string()],
+    };
+    troubles.extend(firewalld::close(bridge, room).await.err());
+    troubles
+}
+
+fn close_tables(network: &NetName) -> Vec<String> {
     let mut troubles = Vec::new();
     for _ in 0..TRIES {
         troubles = attempt_to_close(network);

@@ -102,6 +102,21 @@ impl Links {
         }
     }
 
+    /// The link of this number, if there is one.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn at(&self, index: u32) -> Result<Option<SeenLink>, LinkError> {
+        let mut question = link_question();
+        question.header.index = index;
+        match self.ask(RouteNetlinkMessage::GetLink(question)).await {
+            Ok(RouteNetlinkMessage::NewLink(message)) => Ok(SeenLink::read(&message)),
+            Ok(_) => Err(LinkError { act: "look up", object: format!("link {index}"), cause: Cause::Unexpected }),
+            Err(cause) if cause.is_absent() => Ok(None),
+            Err(cause) => Err(LinkError { act: "look up", object: format!("link {index}"), cause }),
+        }
+    }
+
     /// Which addresses were heard behind which port of a bridge, as (port, address). Static
     /// entries and the ports' own addresses are left out.
     ///

@@ -58,8 +58,9 @@ pub fn network_manager(facts: &NetworkManager, subjects: &[Subject]) -> Vec<Find
     let mut findings = Vec::new();
     if !bare.is_empty() {
         let patterns: Vec<String> = bare.iter().map(|p| format!("interface-name:{p}")).collect();
-        let lines = format!("'[device-vmnet-links]' 'match-device={}' managed=0", patterns.join(","));
-        let file = "/etc/NetworkManager/conf.d/vmnet-links.conf";
+        let lines =
+            format!("'[device-vmnet-{0}]' 'match-device={1}' managed=0", plain(&bare), patterns.join(","));
+        let file = format!("/etc/NetworkManager/conf.d/vmnet-{}.conf", plain(&bare));
         findings.push(Finding {
             id: "networkmanager-config",
             severity: Severity::Warning,
@@ -109,9 +110,7 @@ pub fn networkd(facts: &NetworkdFacts, subjects: &[Subject]) -> Vec<Finding> {
             object: bare.join(" "),
             what: format!("systemd-networkd takes {}", bare.join(" and ")),
             cause: format!("{path} matches, and no file before it says Unmanaged=yes"),
-            cure: format!(
-                "printf '%s\\n' {lines} >/etc/systemd/network/05-vmnet-links.network && networkctl reload"
-            ),
+            cure: format!("printf '%s\\n' {lines} >{} && networkctl reload", networkd_file(&bare)),
             fix: None,
         });
     }
@@ -121,13 +120,26 @@ pub fn networkd(facts: &NetworkdFacts, subjects: &[Subject]) -> Vec<Finding> {
         object: link.to_string(),
         what: format!("systemd-networkd manages {link}"),
         cause: "it may take its address away or ask for a lease on it".to_owned(),
-        cure: format!(
-            "printf '%s\\n' '[Match]' 'Name={}' '[Link]' Unmanaged=yes >/etc/systemd/network/05-vmnet-links.network && networkctl reload && networkctl reconfigure {link}",
-            pattern(&link.to_string())
-        ),
+        cure: {
+            let pattern = pattern(&link.to_string());
+            let file = networkd_file(std::slice::from_ref(&pattern));
+            format!(
+                "printf '%s\\n' '[Match]' 'Name={pattern}' '[Link]' Unmanaged=yes >{file} && networkctl reload && networkctl reconfigure {link}"
+            )
+        },
         fix: None,
     }));
     findings
+}
+
+/// Each cure has a file of its own: it must not undo an earlier one.
+fn networkd_file(patterns: &[String]) -> String {
+    format!("/etc/systemd/network/05-vmnet-{}.network", plain(patterns))
+}
+
+/// Patterns as part of a file's name.
+fn plain(patterns: &[String]) -> String {
+    patterns.join("-").replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "")
 }
 
 fn taken(links: &[Link]) -> impl Iterator<Item = &IfName> {

@@ -9,7 +9,7 @@ mod judge;
 mod text;
 
 use crate::name::{IfName, NetName};
-use crate::network::HostAccess;
+use crate::network::{HostAccess, Network, Prefix6Choice};
 use std::fmt;
 
 pub use judge::{Opening, SeenChain, actual, followed, matters, survey, wanted};
@@ -197,6 +197,18 @@ impl Purpose {
 }
 
 impl Guests {
+    /// Those of a network; `has_ipv6`: the host's kernel has it.
+    #[must_use]
+    pub fn of(network: &Network, has_ipv6: bool) -> Self {
+        Self {
+            bridge: network.name.bridge(),
+            network: network.name.clone(),
+            host_access: network.host_access,
+            dhcp: network.dhcp.enabled,
+            ipv6: has_ipv6 && network.subnet6 != Prefix6Choice::None,
+        }
+    }
+
     /// Nobody, for whom nothing is to be open: to find what is still there of a network.
     #[must_use]
     pub fn nobody(network: &NetName) -> Self {

@@ -5,7 +5,7 @@ use super::{Aspect, Goal, Seen, SeenPort, Step};
 
 pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
     let wanted = |port: &SeenPort| SeenPort {
-        mtu: goal.wanted.mtu,
+        mtu: if port.ours { goal.wanted.mtu } else { port.mtu },
         group: goal.port.group,
         isolated: goal.port.isolated,
         hairpin: goal.port.hairpin,
@@ -13,7 +13,7 @@ pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
     };
     let wrong = seen.ports.iter().filter(|port| wanted(port) != **port);
     let wrong = wrong.map(|port| {
-        let cure = vec![Step::SetPort(port.index, port.name.clone())];
+        let cure = vec![Step::SetPort(wanted(port))];
         Aspect::new(format!("port {}", port.name), words(&wanted(port)), words(port), cure)
     });
     let strays = seen.strays.iter().map(|(index, name)| {

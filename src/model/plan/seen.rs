@@ -57,6 +57,8 @@ pub struct SeenPort {
     pub index: u32,
     /// Its name.
     pub name: IfName,
+    /// Made by the helper; of another's port the MTU is his affair.
+    pub ours: bool,
     /// Its MTU.
     pub mtu: u32,
     /// Its group.

@@ -1,5 +1,6 @@
 //! The changes that `up` can make, and their words.
 
+use super::SeenPort;
 use crate::mac::MacAddr;
 use crate::name::IfName;
 use std::fmt;
@@ -55,8 +56,8 @@ pub enum Step {
     StartDnsmasq,
     /// Write the helper's record.
     WritePort,
-    /// Give a port its MTU, group and flags.
-    SetPort(u32, IfName),
+    /// Make a port as this one: its MTU, group and flags.
+    SetPort(SeenPort),
     /// Make a TAP that lost its bridge a port again.
     AttachPort(u32, IfName),
 }
@@ -88,7 +89,7 @@ impl fmt::Display for Step {
             Self::RereadDnsmasq(pid) => write!(f, "have dnsmasq (pid {pid}) read them"),
             Self::StartDnsmasq => f.write_str("start dnsmasq"),
             Self::WritePort => f.write_str("write the port record"),
-            Self::SetPort(_, name) => write!(f, "set up port {name}"),
+            Self::SetPort(port) => write!(f, "set up port {}", port.name),
             Self::AttachPort(_, name) => write!(f, "attach {name} again"),
         }
     }

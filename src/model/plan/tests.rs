@@ -85,6 +85,7 @@ fn port(goal: &Goal) -> SeenPort {
     SeenPort {
         index: 9,
         name: IfName::new(b"vmtap9").unwrap(),
+        ours: true,
         mtu: goal.wanted.mtu,
         group: goal.port.group,
         isolated: goal.port.isolated,
@@ -221,8 +222,10 @@ fn ports_get_what_the_helper_gives_them_and_lost_ones_come_back() {
     seen.ports[0].isolated = false;
     let other = IfName::new(b"vmtap7").unwrap();
     seen.strays = vec![(7, other.clone())];
-    let name = seen.ports[0].name.clone();
-    assert_eq!(up(&goal, &seen).unwrap(), [Step::SetPort(9, name), Step::AttachPort(7, other)]);
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::SetPort(port(&goal)), Step::AttachPort(7, other)]);
+    seen = all_right(&goal);
+    (seen.ports[0].mtu, seen.ports[0].ours) = (9000, false);
+    assert_eq!(up(&goal, &seen).unwrap(), [], "the MTU of another's port is his");
 }
 
 #[test]

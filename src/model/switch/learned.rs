@@ -1,55 +1,73 @@
 //! What the kernel learned of a port that is gone. A port's number is not given out again soon, but
-//! its guest may come back at once by another port, with the same MAC.
+//! its guest may come back at once by another port, with the same MAC and addresses.
 
 use crate::firewall::text::can_name;
+use crate::mac::MacAddr;
 use crate::name::IfName;
 
-/// The set of MACs with their ports, for `nft list set bridge TABLE SET`.
+/// The set of MACs with their ports.
 pub const BOUND: &str = "bound";
 
-/// One transaction that forgets the ports that are gone, from how nft lists [`BOUND`]: by name if
-/// the link is there, by number if it is not. None: nothing to forget.
+/// One transaction that forgets the ports that are gone, from how nft lists the table: a port by its
+/// name if the link is there, by its number if it is not. None: nothing to forget.
 #[must_use]
 pub fn forget(table: &str, listing: &str, ports: &[IfName]) -> Option<String> {
-    let gone: Vec<(u64, &str)> = bound(listing).filter(|(_, port)| !is_one(port, ports)).collect();
-    if gone.is_empty() {
-        return None;
+    let mut gone = Vec::new();
+    let mut macs = Vec::new();
+    for (mac, port) in pairs(listing, BOUND).filter_map(|(mac, port)| Some((mac_of(mac)?, port))) {
+        if is_port(port) && !is_one(port, ports) {
+            let [a, b, c, d, e, f] = mac.0;
+            gone.push((BOUND, format!("0x{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x} . {port}")));
+            gone.push(("spoken", mac.to_string()));
+            gone.push(("homes", port.to_owned()));
+            macs.push(mac);
+        }
     }
-    let mut text = String::new();
-    for (mac, port) in gone {
-        let elements = [
-            (BOUND, format!("{mac:#014x} . {port}")),
-            ("spoken", colons(mac)),
-            ("homes", port.to_owned()),
-        ];
-        // One that has gone by itself meanwhile would fail the transaction if it were not added first.
-        for (set, element) in elements {
-            for verb in ["add", "delete"] {
-                text.push_str(&format!("{verb} element bridge {table} {set} {{ {element} }}\n"));
+    for (held, used) in [("held4", "used4"), ("held6", "used6")] {
+        for (address, mac) in pairs(listing, held) {
+            if mac.parse().is_ok_and(|mac| macs.contains(&mac)) {
+                gone.push((held, format!("{address} . {mac}")));
+                gone.push((used, address.to_owned()));
             }
         }
     }
-    Some(text)
+    // One that has gone by itself meanwhile would fail the transaction if it were not added first.
+    let lines = gone.iter().flat_map(|(set, element)| {
+        ["add", "delete"].map(|verb| format!("{verb} element bridge {table} {set} {{ {element} }}\n"))
+    });
+    (!macs.is_empty()).then(|| lines.collect())
 }
 
-fn is_one(port: &str, ports: &[IfName]) -> bool {
-    let name = port.strip_prefix('"').and_then(|port| port.strip_suffix('"'));
-    name.is_some_and(|name| ports.iter().any(|port| port.as_bytes() == name.as_bytes()))
-}
-
-/// `0xMAC . "PORT"` or `0xMAC . NUMBER`, each followed by its time.
-fn bound(listing: &str) -> impl Iterator<Item = (u64, &str)> {
-    listing.split([',', '{', '}']).filter_map(|element| {
-        let (mac, rest) = element.trim().strip_prefix("0x")?.split_once(" . ")?;
-        let mac = u64::from_str_radix(mac, 16).ok().filter(|mac| mac >> 48 == 0)?;
-        let port = rest.split(' ').next()?;
-        let number = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-        let named = || IfName::new(port.strip_prefix('"')?.strip_suffix('"')?.as_bytes()).ok();
-        (number || named().is_some_and(|name| can_name(&name))).then_some((mac, port))
+/// The elements of one set, `A . B` each, perhaps with a time.
+fn pairs<'a>(listing: &'a str, set: &str) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    let head = format!("\tset {set} {{\n");
+    let body = listing.split_once(&head).map_or("", |(_, rest)| rest);
+    let body = body.split_once("\n\t}").map_or(body, |(body, _)| body);
+    let elements = body.split_once("elements = {").map_or("", |(_, elements)| elements);
+    elements.split([',', '}']).filter_map(|element| {
+        let (first, rest) = element.trim().split_once(" . ")?;
+        let second = rest.split(' ').next()?;
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit() || b".x:".contains(&b));
+        (plain(first) && !first.is_empty()).then_some((first, second))
     })
 }
 
-fn colons(mac: u64) -> String {
-    let [_, _, bytes @ ..] = mac.to_be_bytes();
-    crate::mac::MacAddr(bytes).to_string()
+fn mac_of(number: &str) -> Option<MacAddr> {
+    let number = u64::from_str_radix(number.strip_prefix("0x")?, 16).ok()?;
+    let [0, 0, bytes @ ..] = number.to_be_bytes() else { return None };
+    Some(MacAddr(bytes))
+}
+
+fn name_of(port: &str) -> Option<IfName> {
+    IfName::new(port.strip_prefix('"')?.strip_suffix('"')?.as_bytes()).ok()
+}
+
+/// A number, or a name that nft can be given back.
+fn is_port(port: &str) -> bool {
+    let number = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    number || name_of(port).is_some_and(|name| can_name(&name))
+}
+
+fn is_one(port: &str, ports: &[IfName]) -> bool {
+    name_of(port).is_some_and(|name| ports.contains(&name))
 }

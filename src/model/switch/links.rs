@@ -190,7 +190,7 @@ fn in_pair() -> Vec<String> {
         rule("frag frag-off != 0 accept", "later fragments: the first was judged"),
         rule("ip daddr . udp dport . ip saddr . udp sport @asked4 accept", "answers"),
         rule("ip6 daddr . udp dport . ip6 saddr . udp sport @asked6 accept", "answers"),
-        rule(format!("goto {GUESTS_CHAIN}"), "what the file links"),
+        rule(format!("jump {GUESTS_CHAIN}"), "what the file links"),
         rule("drop", "guests are kept apart"),
     ]
 }

@@ -45,12 +45,21 @@ impl House {
     pub fn start_dockerd(&self) -> Process {
         self.sh("mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup");
         let socket = "unix:///run/docker.sock";
-        let argv = ["dockerd", "--data-root=/tmp/house/docker", "--exec-root=/run/docker", "--storage-driver=vfs"];
+        let argv =
+            ["dockerd", "--data-root=/tmp/house/docker", "--exec-root=/run/docker", "--storage-driver=vfs"];
         let place = ["--pidfile=/run/docker.pid", "-H", socket];
         let dockerd = self.spawn(As::Root, &[&argv[..], &place[..]].concat());
         let answers = || self.run(&["docker", "-H", socket, "version"]).code() == 0;
         assert!(self.wait_until(PATIENCE, answers), "{}", dockerd.said());
         dockerd
+    }
+
+    /// Ends it as a service manager would, and waits for its end.
+    #[track_caller]
+    pub fn stop_dockerd(&self) {
+        self.sh("kill $(cat /run/docker.pid)");
+        let gone = || !self.outside_path("/run/docker.pid").exists();
+        assert!(self.wait_until(PATIENCE, gone), "dockerd does not end");
     }
 
     /// Starts the system's bus.
@@ -70,6 +79,37 @@ impl House {
         let runs = || self.run(&["firewall-cmd", "--state"]).code() == 0;
         assert!(self.wait_until(PATIENCE, runs), "{}", firewalld.said());
         firewalld
+    }
+
+    /// Ends it, and waits until its rules are gone.
+    #[track_caller]
+    pub fn stop_firewalld(&self) {
+        self.sh("kill $(pidof -x firewalld)");
+        let gone = || self.run(&["nft", "list", "table", "inet", "firewalld"]).code() != 0;
+        assert!(self.wait_until(PATIENCE, gone), "firewalld does not end");
+    }
+
+    /// Disturbs a network while its keeper is held: fails unless a guest is cut off by that, and served
+    /// again within a second once the keeper goes on.
+    ///
+    /// # Panics
+    /// If the guest is not cut off, or for longer.
+    #[track_caller]
+    pub fn assert_regained<T>(
+        &self,
+        station: &Station<'_>,
+        network: &str,
+        event: &str,
+        disturb: impl FnOnce() -> T,
+    ) -> T {
+        let keeper = self.keeper(network);
+        self.sh(&format!("kill -STOP {keeper}"));
+        let done = disturb();
+        assert!(!station.opens_at_once(SERVER, 80), "{event} cuts nobody off: {}", self.rules());
+        let since = Instant::now();
+        self.sh(&format!("kill -CONT {keeper}"));
+        self.assert_served_since(station, since, event);
+        done
     }
 
     /// Fails if a guest is not served within a second from `since` on: the Internet, DNS, and DHCP.
@@ -102,12 +142,10 @@ impl House {
     /// All rules of both kinds, without counters.
     #[track_caller]
     pub fn rules(&self) -> String {
-        self.sh(
-            "nft -s list ruleset
+        self.sh("nft -s list ruleset
              for name in ip ip6; do
                  ! grep -qs . /proc/net/${name}_tables_names || ${name}tables-legacy-save | grep -v '^#'
-             done | sed 's/\\[[0-9:]*\\]//'",
-        )
+             done | sed 's/\\[[0-9:]*\\]//'")
     }
 
     /// All rules but those of our own tables: what is somebody else's.

@@ -11,6 +11,7 @@
 //! - [`helper`]: the two helpers, and what each says about a request
 //! - [`difference`]: everything in which ours is meant to differ from QEMU's
 //! - [`firewalls`]: other people's firewalls, and guests that are served beside them
+//! - [`doctor`]: `vmnet doctor`, what it finds and its cures
 //! - [`guest`]: a small Linux under QEMU that reports what its network is like
 //! - [`station`]: a guest that is only a namespace, for traffic by the second instead of by the boot
 //! - [`skip`]: what a test says when it cannot run
@@ -19,6 +20,7 @@ pub mod catch;
 pub mod command;
 pub mod companion;
 pub mod difference;
+pub mod doctor;
 pub mod firewalls;
 pub mod guest;
 pub mod helper;

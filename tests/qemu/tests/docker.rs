@@ -1,7 +1,7 @@
 //! Beside a real dockerd, on both iptables, whichever comes first: guests keep DHCP, DNS and the
 //! Internet, Docker's own rules stay as Docker made them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rig::firewalls::Iptables;
 use rig::house::House;
@@ -30,14 +30,19 @@ fn docker_first(test: &str, iptables: Iptables) {
     house.assert_served(&alpha, "up beside Docker");
     let (_beta, answer) = house.leased_station("beta", "brmgr0");
     assert!(alpha.reaches(answer.get("ip")), "guests of one bridge");
-    let word = if iptables == Iptables::Nft { "ip filter DOCKER-USER" } else { "iptables-legacy filter DOCKER-USER" };
+    let word = if iptables == Iptables::Nft {
+        "ip filter DOCKER-USER"
+    } else {
+        "iptables-legacy filter DOCKER-USER"
+    };
     assert!(house.opened("brmgr0").contains(word), "{}", house.opened("brmgr0"));
     let listed = house.sh("iptables -S DOCKER-USER");
     assert!(listed.contains("-i brmgr0 -m comment --comment \"vmnet brmgr0 from\" -j ACCEPT"), "{listed}");
 
-    for disturbance in ["iptables -F DOCKER-USER; iptables -A DOCKER-USER -j RETURN", "iptables -D FORWARD -j DOCKER-USER"] {
-        house.sh(disturbance);
-        house.assert_served_since(&alpha, Instant::now(), disturbance);
+    for disturbance in
+        ["iptables -F DOCKER-USER; iptables -A DOCKER-USER -j RETURN", "iptables -D FORWARD -j DOCKER-USER"]
+    {
+        house.assert_regained(&alpha, "brmgr0", disturbance, || house.sh(disturbance));
         house.assert_up("brmgr0");
     }
     house.sh("iptables -I FORWARD -j DOCKER-USER");
@@ -52,12 +57,12 @@ fn docker_later(test: &str, iptables: Iptables) {
     house.up("brmgr0");
     let (alpha, _) = house.leased_station("alpha", "brmgr0");
     // Docker closes the way only where it has to turn forwarding on; an administrator may, too.
-    let mut dockerd = house.start_dockerd();
+    let _dockerd = house.start_dockerd();
     house.assert_served_since(&alpha, Instant::now(), "dockerd came up");
-    house.sh("iptables -P FORWARD DROP");
-    house.assert_served_since(&alpha, Instant::now(), "iptables -P FORWARD DROP");
-    dockerd.signal(nix::sys::signal::Signal::SIGTERM);
-    dockerd.wait(Duration::from_secs(30));
+    let closing = "iptables -P FORWARD DROP";
+    house.assert_regained(&alpha, "brmgr0", closing, || house.sh(closing));
+    house.stop_dockerd();
+    house.assert_served(&alpha, "dockerd ended");
     let _dockerd = house.start_dockerd();
     house.assert_served_since(&alpha, Instant::now(), "dockerd came back");
     house.assert_up("brmgr0");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rig::companion::DONE;
 use rig::firewalls::Iptables;
 use rig::house::House;
-use rig::outside::{Outside, SERVER};
+use rig::outside::{HOST, Outside, SERVER};
 use rig::skip::have;
 
 /// A firewall as administrators write it: what is not asked for is dropped, in every direction.
@@ -64,12 +64,14 @@ fn a_default_drop_firewall_is_opened_for_guests_alone_and_closed_again() {
     // Guests of one bridge, whose frames br_netfilter shows to this firewall.
     let (beta, answer) = house.leased_station("beta", "brmgr0");
     assert!(alpha.reaches(answer.get("ip")));
-    // Nothing else was opened: not the host to its guests, nor to the outside.
-    let ssh = house.run(&["busybox", "nc", "-l", "-p", "2222", "-w", "1"]);
-    drop(ssh);
-    let server = beta.serve();
-    drop(server);
-    house.sh("ip link delete port-alpha; ip link delete port-beta; ip netns delete alpha; ip netns delete beta");
+    // Nothing else was: the outside is as shut out as before.
+    assert_ne!(
+        house.run(&["ip", "netns", "exec", "outside", "busybox", "nc", "-z", "-w1", HOST, "53"]).code(),
+        0
+    );
+    house.sh(
+        "ip link delete port-alpha; ip link delete port-beta; ip netns delete alpha; ip netns delete beta",
+    );
     house.down("brmgr0");
     house.sh("rm -rf /tmp/house/lease.*");
     house.assert_as_in(&before);
@@ -84,12 +86,14 @@ fn a_firewall_that_comes_later_cuts_guests_off_for_less_than_a_second() {
     let clean = house.foreign_rules();
     load(&house, DEFAULT_DROP);
     house.assert_served_since(&alpha, Instant::now(), "a firewall was loaded");
+    let again = format!("flush ruleset\n{DEFAULT_DROP}");
+    house.assert_regained(&alpha, "brmgr0", "a firewall instead of all others", || load(&house, &again));
     // Loaded anew, as a service does when it is reloaded: everything of ours in it is gone.
-    load(&house, &format!("flush ruleset\n{DEFAULT_DROP}"));
+    load(&house, &again);
     house.assert_served_since(&alpha, Instant::now(), "a firewall was reloaded");
     let opened = house.foreign_rules();
-    house.sh("nft insert rule inet guard pass drop");
-    house.assert_served_since(&alpha, Instant::now(), "a drop was put above ours");
+    let drop = "nft insert rule inet guard pass drop";
+    house.assert_regained(&alpha, "brmgr0", drop, || house.sh(drop));
     house.sh("nft flush chain inet guard pass");
     house.assert_served(&alpha, "what refused was taken away");
     house.sh("nft delete table inet guard");
@@ -156,8 +160,7 @@ fn ufw(test: &str, iptables: Iptables) {
     house.sh("ufw --force enable; ufw disable");
     house.up("brmgr0");
     let (alpha, _) = house.leased_station("alpha", "brmgr0");
-    house.sh("ufw --force enable");
-    house.assert_served_since(&alpha, Instant::now(), "ufw enable");
+    house.assert_regained(&alpha, "brmgr0", "ufw enable", || house.sh("ufw --force enable"));
     house.assert_up("brmgr0");
     let word = if iptables == Iptables::Nft { "ip filter FORWARD" } else { "iptables-legacy filter FORWARD" };
     assert!(house.opened("brmgr0").contains(word), "{}", house.opened("brmgr0"));
@@ -199,20 +202,23 @@ fn firewalld_lets_guests_through_however_often_it_starts() {
     house.up("brmgr0");
     let (alpha, _) = house.leased_station("alpha", "brmgr0");
     let zone = || house.run(&["firewall-cmd", "--get-zone-of-interface=brmgr0"]).stdout.trim().to_owned();
-    let mut firewalld = house.start_firewalld();
-    house.assert_served_since(&alpha, Instant::now(), "firewalld came up");
+    let firewalld = house.assert_regained(&alpha, "brmgr0", "firewalld came up", || house.start_firewalld());
     assert_eq!(zone(), "trusted");
     for reload in ["--reload", "--complete-reload"] {
         house.run(&["firewall-cmd", reload]).success();
         house.assert_served_since(&alpha, Instant::now(), reload);
     }
-    firewalld.signal(nix::sys::signal::Signal::SIGTERM);
-    firewalld.wait(Duration::from_secs(20));
+    house.stop_firewalld();
+    drop(firewalld);
     house.assert_served(&alpha, "firewalld ended");
-    let mut firewalld = house.start_firewalld();
-    house.assert_served_since(&alpha, Instant::now(), "firewalld came back");
+    let _firewalld =
+        house.assert_regained(&alpha, "brmgr0", "firewalld came back", || house.start_firewalld());
     house.assert_up("brmgr0");
-    assert!(house.opened("brmgr0").contains("firewalld"), "{}", house.opened("brmgr0"));
+    let shown = house.vmnet(&["status", "brmgr0"]);
+    assert!(
+        shown.stdout.lines().any(|row| row.contains("firewalld") && row.contains("zone trusted")),
+        "{shown}"
+    );
     house.sh("ip link delete port-alpha; ip netns delete alpha");
     house.down("brmgr0");
     assert!(zone() != "trusted", "{}", zone());
@@ -226,8 +232,6 @@ fn firewalld_lets_guests_through_however_often_it_starts() {
     house.sh("ip link delete port-beta; ip netns delete beta");
     house.down("brmgr0");
     assert_eq!(house.foreign_rules(), before);
-    firewalld.signal(nix::sys::signal::Signal::SIGTERM);
-    firewalld.wait(Duration::from_secs(20));
 }
 
 #[test]

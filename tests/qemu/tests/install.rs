@@ -62,7 +62,7 @@ fn files(house: &House, folder: &str) -> Vec<String> {
     lines
 }
 
-const INSTALLED: [&str; 20] = [
+const INSTALLED: [&str; 21] = [
     "644 root:root etc/NetworkManager/conf.d/vmnet.conf",
     "644 root:root etc/dnsmasq.d/vmnet.conf",
     "644 root:root etc/vmnet/bridge.conf",
@@ -83,6 +83,7 @@ const INSTALLED: [&str; 20] = [
     "644 root:root usr/local/share/vmnet/default/etc/vmnet/bridge.conf",
     "644 root:root usr/local/share/vmnet/default/etc/vmnet/networks/brmgr0.toml",
     "644 root:root usr/local/share/vmnet/lxc.container.conf",
+    "644 root:root usr/local/share/vmnet/network.schema.json",
 ];
 
 #[test]
