@@ -23,7 +23,8 @@ RELEASE    := $(TARGET_DIR)/release
 # where no static libc is at hand.
 HELPER_LINK ?= static
 STATIC     := $(if $(filter static,$(HELPER_LINK)),--config 'build.rustflags="-C target-feature=+crt-static"')
-GUEST      := tests/qemu/guest/build-guest.sh
+# What the tests need of Debian that must not be installed: a kernel for guests, systemd-resolved.
+FETCH      := tests/qemu/guest/build-guest.sh && tests/qemu/guest/fetch-resolved.sh
 
 export VMNET_PROGRAM    := $(PREFIX)/sbin/vmnet
 export VMNET_HELPER     := $(PREFIX)/libexec/vmnet-bridge-helper
@@ -38,8 +39,9 @@ RUST_NEEDED := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 # What the programs need on a host, what building and testing needs, what lint needs.
 DEBIAN_RUN   := dnsmasq-base iproute2 nftables
-DEBIAN_TEST  := busybox-static cpio gcc iputils-ping kmod libc6-dev libcap2-bin make procps \
-                qemu-system-common qemu-system-x86 strace tcpdump util-linux
+DEBIAN_TEST  := busybox-static cpio dbus dbus-daemon dbus-system-bus-common docker.io firewalld \
+                gcc iptables iputils-ping kmod libc6-dev libcap2-bin make procps python3-dbus \
+                qemu-system-common qemu-system-x86 strace tcpdump ufw util-linux
 DEBIAN_LINT  := mandoc shellcheck systemd
 # Only bench and its comparisons; lxc and libvirt may start services of their own.
 DEBIAN_BENCH := lxc
@@ -54,8 +56,8 @@ help: ## this list
 .PHONY: deps deps-bench deps-libvirt rust-check
 deps: rust-check ## install the Debian packages that build, demo, test and lint need
 	@lint/debian-packages $(DEBIAN_RUN) $(DEBIAN_TEST) $(DEBIAN_LINT)
-	@# It fetches a kernel for the test guests; a fresh machine may have no list of packages yet.
-	@$(GUEST) || { apt-get update --quiet && $(GUEST); }
+	@# A fresh machine may have no list of packages yet.
+	@{ $(FETCH); } || { apt-get update --quiet && $(FETCH); }
 
 deps-bench: deps ## and those that bench compares with; lxc may bring up a bridge of its own
 	@lint/debian-packages $(DEBIAN_BENCH)

@@ -93,7 +93,7 @@ fn serve(
     }
     let bridge = seat.bridge(&mut netlink, privilege)?;
     let grant =
-        Grant { caller: who, pid: caller::parent(), bridge: &bridge, vnet_header: ask.vnet_header, quota };
+        Grant { caller: who, pid: caller::parent(), bridge: &bridge.link, vnet_header: ask.vnet_header, quota };
     let tap = grant.carry_out(&mut netlink, privilege)?;
     Ok((tap, name, verdict))
 }

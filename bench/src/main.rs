@@ -7,6 +7,7 @@ mod call;
 mod caller;
 mod chance;
 mod dhcp;
+mod forwards;
 mod helpers;
 mod host;
 mod leases;
@@ -44,11 +45,12 @@ fn main() -> ExitCode {
 /// One part: its name, and what runs it.
 type Part = (&'static str, fn() -> io::Result<Section>);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("helper, bridge there", || helpers::race(400)),
     ("helper, bridge filling up", || helpers::crowd(40)),
     ("cold start", || helpers::cold(15)),
     ("network up and down", || verbs::compare(30)),
+    ("forward added and removed", || forwards::compare(60)),
     ("first lease", || leases::measure(20)),
     ("memory", memory::measure),
 ];

@@ -1,6 +1,7 @@
 //! Doing: one call per step of a plan. It decides nothing.
 
 use crate::failure::{Failure, io, network};
+use crate::foreign;
 use crate::forwarding;
 use crate::host;
 use crate::ipv6::{self, Forwarding6};
@@ -67,7 +68,13 @@ impl Work<'_> {
             Step::AllowLoopback => host::allow_loopback(bridge)?,
             Step::LoadRuleset => self.load_ruleset()?,
             Step::LoadForwards => self.load_forwards()?,
-            Step::WritePort => write_file(&self.room.port(), &self.goal.port.render(), 0o644)?,
+            Step::LoadGuests => self.load_guests()?,
+            Step::OpenFirewalls => self.open_firewalls()?,
+            Step::WritePort => {
+                // It lets the helper in, so the firewall must be there.
+                self.finish()?;
+                write_file(&self.room.port(), &self.goal.port.render(), 0o644)?;
+            }
             Step::StopDnsmasq(_)
             | Step::WriteDnsmasq
             | Step::RemoveDnsmasq
@@ -133,6 +140,7 @@ impl Work<'_> {
         // From here on there is something to remove.
         self.record.ruleset = Some(Loaded::new(self.goal, ""));
         self.record.count(&self.goal.forwards);
+        self.record.learn(self.goal);
         let thread = thread::Builder::new().name("nft".to_owned()).spawn(move || order.load());
         self.loading = Some(thread.map_err(|error| self.failed(io(&error)))?);
         Ok(())
@@ -144,6 +152,14 @@ impl Work<'_> {
         let text = forwards::change(&table, &self.record.counters, &self.goal.forwards);
         nft::load(&text).map_err(|error| self.failed(error))?;
         self.record.count(&self.goal.forwards);
+        Ok(())
+    }
+
+    /// What rules know of guests alone: what they learned themselves lives on.
+    fn load_guests(&mut self) -> Result<(), Failure> {
+        let text = self.goal.known.as_deref().unwrap_or_default();
+        nft::load(text).map_err(|error| self.failed(error))?;
+        self.record.learn(self.goal);
         Ok(())
     }
 
@@ -181,6 +197,16 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// A network is worth having even where somebody else's firewall cannot be opened; `status`
+    /// shows it.
+    fn open_firewalls(&self) -> Result<(), Failure> {
+        let guests = self.goal.guests();
+        for trouble in foreign::open(&guests, foreign::look(&guests)?) {
+            Log::Background.trouble(&trouble);
+        }
+        Ok(())
+    }
+
     /// Only guests that look at raw packets miss it, so a kernel that refuses is no reason to have
     /// no server.
     fn leave_checksums_out(&self) {
@@ -200,7 +226,7 @@ impl Work<'_> {
         let failure = self.failed(error);
         if error.to_string().contains("Address already in use") {
             return failure
-                .hint("another DNS or DHCP server listens on every address of this host; see vmnet(8)");
+                .hint("another DNS or DHCP server listens on every address of this host; 'vmnet doctor' says which");
         }
         failure
     }

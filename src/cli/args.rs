@@ -1,7 +1,11 @@
 //! What may be typed. Help, completions and the check of the man pages come from here.
 
 use clap::{Parser, Subcommand};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use vmnet_model::forward::{Listen, Protocol, Target};
+use vmnet_model::guest::{Who, is_host_name};
+use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::paths;
 
@@ -85,10 +89,19 @@ pub enum Verb {
         /// The network
         #[arg(value_parser = NetName::new)]
         name: NetName,
+        /// Go on, and print each lease that is got, renewed or lost
+        #[arg(long)]
+        watch: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
+    /// Lead ports of this host to guests
+    #[command(subcommand)]
+    Forward(ForwardVerb),
+    /// Reserve names and addresses for guests
+    #[command(subcommand)]
+    Host(HostVerb),
     /// Write a commented file for a new network
     Init {
         /// The network
@@ -116,6 +129,18 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Find what on this host breaks guests' networking, and say what cures it
+    Doctor {
+        /// The network; all of them if none is named
+        #[arg(value_parser = NetName::new)]
+        name: Option<NetName>,
+        /// Do the cures that take nothing from anybody
+        #[arg(long)]
+        fix: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// The helper, which has no NSS, asks for an account's number
     #[command(hide = true)]
     Account {
@@ -131,6 +156,97 @@ pub enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// What to do about forwards.
+#[derive(Debug, Subcommand)]
+pub enum ForwardVerb {
+    /// Lead a port of this host to a guest, at once and after each restart
+    Add {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// [ADDRESS:]PORT[-PORT] of this host; port 0 chooses a free one
+        listen: Listen,
+        /// GUEST[:PORT[-PORT]], by name, MAC or address
+        to: Target,
+        /// tcp, udp or tcp+udp
+        #[arg(long, default_value = "tcp")]
+        protocol: Protocol,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close a forward that was added so
+    Rm {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// [ADDRESS:]PORT[-PORT] of this host
+        listen: Listen,
+        /// Only the one of this protocol
+        #[arg(long)]
+        protocol: Option<Protocol>,
+    },
+    /// List forwards: where they lead and how often they were used
+    List {
+        /// The network; all of them if none is named
+        #[arg(value_parser = NetName::new)]
+        name: Option<NetName>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `vmnet host`
+#[derive(Debug, Subcommand)]
+pub enum HostVerb {
+    /// Reserve a name and an address for the guest with this MAC
+    Add {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// The guest's name
+        #[arg(value_parser = host_name)]
+        host: String,
+        /// The guest's MAC
+        mac: MacAddr,
+        /// The guest's address; a free one is chosen if none is given
+        address: Option<Ipv4Addr>,
+        /// The guest's IPv6 address
+        #[arg(long, value_name = "ADDRESS")]
+        address6: Option<Ipv6Addr>,
+        /// A further name; may be given several times
+        #[arg(long, value_name = "NAME", value_parser = host_name)]
+        alias: Vec<String>,
+    },
+    /// Take a reservation back
+    Rm {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// The guest's name, MAC or address
+        host: Who,
+    },
+    /// List the reservations, those of the network's file too
+    List {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Names are the same in upper and lower case.
+fn host_name(text: &str) -> Result<String, &'static str> {
+    if is_host_name(text) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("not a host's name: up to 63 letters, digits and inner hyphens, no dots")
+    }
 }
 
 /// Users or groups.

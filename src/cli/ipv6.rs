@@ -14,6 +14,9 @@ use vmnet_model::plan::Ipv6Role;
 
 const LINKS: &str = "/proc/sys/net/ipv6/conf";
 const SWITCH: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
+const ROUTES: &str = "/proc/net/ipv6_route";
+/// The flag of a route that a router advertised (include/uapi/linux/ipv6_route.h).
+const RTF_ADDRCONF: u32 = 0x0004_0000;
 
 /// Has the kernel IPv6 at all?
 pub fn is_there() -> bool {
@@ -73,17 +76,18 @@ pub fn forwards() -> bool {
 impl Forwarding6 {
     /// As it is now.
     pub fn now() -> Result<Self, Failure> {
-        let mut was = Self {
-            all: read(Path::new(SWITCH))?,
-            forwarding: BTreeMap::new(),
-            accept_ra: BTreeMap::new(),
-        };
+        let mut was =
+            Self { all: read(Path::new(SWITCH))?, forwarding: BTreeMap::new(), accept_ra: BTreeMap::new() };
         let entries = std::fs::read_dir(LINKS).map_err(|e| Failure::new("list", LINKS, io(&e)))?;
         for entry in entries.flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
             // A link may go while we look.
-            let (true, Ok(forwards)) = (name != "all", read(&entry.path().join("forwarding"))) else { continue };
-            let takes = |ra: &String| ra == "1" && forwards == "0" && !matches!(name.as_str(), "default" | "lo");
+            let (true, Ok(forwards)) = (name != "all", read(&entry.path().join("forwarding"))) else {
+                continue;
+            };
+            let is_off = read(&entry.path().join("disable_ipv6")).is_ok_and(|off| off == "1");
+            let counts = forwards == "0" && !is_off && !matches!(name.as_str(), "default" | "lo");
+            let takes = |ra: &String| ra == "1" && counts;
             if let Some(ra) = read(&entry.path().join("accept_ra")).ok().filter(takes) {
                 was.accept_ra.insert(name.clone(), ra);
             }
@@ -92,9 +96,11 @@ impl Forwarding6 {
         Ok(was)
     }
 
-    /// The links that go on taking router advertisements because we say so.
+    /// The links that have routes from router advertisements and keep them because we say so.
     pub fn advertised(&self) -> impl Iterator<Item = &str> {
-        self.accept_ra.keys().map(String::as_str)
+        let routes = std::fs::read_to_string(ROUTES).unwrap_or_default();
+        let has_route = move |name: &&str| routes.lines().any(|line| is_advertised(line, name));
+        self.accept_ra.keys().map(String::as_str).filter(has_route)
     }
 
     /// Turn it on, and keep the host's own routes.
@@ -120,5 +126,29 @@ impl Forwarding6 {
             }
         }
         Ok(())
+    }
+}
+
+/// Is this line of [`ROUTES`] a route by this link that a router advertised? Its last two words are
+/// flags and link (rt6_info_route in net/ipv6/route.c).
+fn is_advertised(line: &str, link: &str) -> bool {
+    let mut words = line.split_whitespace().rev();
+    let (name, flags) = (words.next(), words.next().and_then(|word| u32::from_str_radix(word, 16).ok()));
+    name == Some(link) && flags.is_some_and(|flags| flags & RTF_ADDRCONF != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_advertised_route_is_known_by_its_flag() {
+        let zero = "00000000000000000000000000000000";
+        let line =
+            |flags, link| format!("{zero} 00 {zero} 00 {zero} 00000400 00000001 00000000 {flags} {link:>8}");
+        assert!(is_advertised(&line("00450003", "eth0"), "eth0"));
+        assert!(!is_advertised(&line("00450003", "eth0"), "eth1"));
+        assert!(!is_advertised(&line("00000003", "eth0"), "eth0"), "an administrator's");
+        assert!(!is_advertised("", ""));
     }
 }

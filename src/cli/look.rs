@@ -1,6 +1,7 @@
 //! The host as it is, as far as one network is concerned.
 
 use crate::failure::Failure;
+use crate::foreign;
 use crate::forwarding;
 use crate::host;
 use crate::ipv6;
@@ -10,6 +11,7 @@ use crate::process;
 use crate::record::{Loaded, Record};
 use std::path::Path;
 use vmnet_model::firewall;
+use vmnet_model::foreign::Opening;
 use vmnet_model::plan::{Goal, Seen, SeenBridge, SeenPort, State};
 use vmnet_model::port::PortTag;
 use vmnet_tools::{ToolError, nft};
@@ -24,6 +26,7 @@ pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::
         forwarding: forwarding::is_on()?,
         forwarding6: ipv6::forwards(),
         ruleset: tables.state,
+        known: known(goal, record),
         forwards: tables.forwards,
         dnsmasq_file: file(&room.dnsmasq(), goal.dnsmasq.as_deref().unwrap_or_default())?,
         dnsmasq: process::server(room).map(|server| server.pid().as_raw().unsigned_abs()),
@@ -31,8 +34,14 @@ pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::
         reservations: file(&room.reservations(), &goal.reservations)?,
         port: file(&room.port(), &goal.port.render())?,
         ports: host.links.iter().filter(|l| l.master.is_some() && l.master == link.map(|l| l.index)).map(port).collect(),
+        foreign: others(goal)?,
         strays: host.links.iter().filter(|link| is_stray(link, goal)).map(|l| (l.index, l.name.clone())).collect(),
     })
+}
+
+/// Other firewalls, for root.
+fn others(goal: &Goal) -> Result<Option<Vec<Opening>>, Failure> {
+    nix::unistd::geteuid().is_root().then(|| foreign::look(&goal.guests())).transpose()
 }
 
 fn port(link: &SeenLink) -> SeenPort {
@@ -50,7 +59,9 @@ fn port(link: &SeenLink) -> SeenPort {
 /// A TAP that the helper made for this bridge and that is no port of any: somebody took the
 /// bridge away under it.
 fn is_stray(link: &SeenLink, goal: &Goal) -> bool {
-    link.master.is_none() && tag(link).is_some_and(|tag| tag.bridge == goal.wanted.bridge)
+    // Without a carrier nobody holds it: one that was made persistent and left.
+    let held = link.carrier;
+    held && link.master.is_none() && tag(link).is_some_and(|tag| tag.bridge == goal.wanted.bridge)
 }
 
 fn tag(link: &SeenLink) -> Option<PortTag> {
@@ -71,6 +82,16 @@ fn bridge(link: &SeenLink, host: &links::Seen) -> SeenBridge {
         loopback: host::has_loopback(&link.name),
         addresses: own.map(|address| (address.address, address.length)).collect(),
         addresses6: own6.map(|address| (address.address, address.length)).collect(),
+    }
+}
+
+/// nft would have to print every guest; the record says what it was told.
+fn known(goal: &Goal, record: Option<&Record>) -> State {
+    match record {
+        _ if !nix::unistd::geteuid().is_root() => State::Hidden,
+        None => State::Absent,
+        Some(record) if record.knows(goal) => State::Right,
+        Some(_) => State::Other,
     }
 }
 

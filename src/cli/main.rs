@@ -7,12 +7,16 @@ mod apply;
 mod args;
 mod background;
 mod cmd;
+mod doctor;
 mod failure;
 mod foreign;
 mod forwarding;
+mod forwards;
 mod host;
+mod hosts;
 mod ipv6;
 mod keeper;
+mod lease_watch;
 mod links;
 mod look;
 mod memory;
@@ -20,6 +24,7 @@ mod networks;
 mod places;
 mod process;
 mod record;
+mod resolved;
 mod say;
 mod settle;
 mod sockets;
@@ -70,10 +75,13 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Status { name, json } => cmd::status::run(&places, name.as_ref(), *json),
         Verb::List { json } => cmd::list::run(&places, *json),
         Verb::Ports { name, json } => cmd::ports::run(&places, name, *json),
-        Verb::Leases { name, json } => cmd::leases::run(&places, name, *json),
+        Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json),
+        Verb::Host(verb) => cmd::host::run(&places, verb),
+        Verb::Forward(verb) => cmd::forward::run(&places, verb),
         Verb::Init { name } => cmd::init::run(&places, name),
         Verb::Check { name, json } => cmd::check::run(&places, name.as_ref(), *json),
         Verb::Access { name, user, json } => cmd::access::run(&places, name, user.as_deref(), *json),
+        Verb::Doctor { name, fix, json } => cmd::doctor::run(&places, name.as_ref(), *fix, *json),
         Verb::Account { kind, name } => cmd::account::run(*kind, name),
         Verb::Schema => cmd::schema::run(),
         Verb::Completions { shell } => cmd::completions::run(*shell),

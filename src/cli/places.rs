@@ -98,7 +98,7 @@ impl Room {
 
     /// The record of what `up` did.
     pub fn record(&self) -> PathBuf {
-        self.0.join("record.json")
+        self.0.join(paths::RECORD_FILE)
     }
 
     /// The helper's record.
@@ -143,7 +143,7 @@ impl Room {
 
     /// Held by the keeper, its number in it.
     pub fn keeper(&self) -> PathBuf {
-        self.0.join("keeper")
+        self.0.join(paths::KEEPER_FILE)
     }
 
     /// Make it.

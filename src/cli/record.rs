@@ -49,10 +49,13 @@ pub struct Record {
     pub forwarding6_was: Option<Forwarding6>,
     /// What was loaded, and how nft then listed it.
     pub ruleset: Option<Loaded>,
+    /// A hash of what the tables know of guests.
+    #[serde(default)]
+    pub known: Option<String>,
     /// There may be a table for frames too.
     #[serde(default)]
     pub filtered: bool,
-    /// The forwards' counters that are loaded.
+    /// The forwards' counters: of those that are loaded, and of those that wait.
     #[serde(default)]
     pub counters: Vec<String>,
 }
@@ -90,6 +93,7 @@ impl Record {
             forwarding_was: earlier.and_then(|record| record.forwarding_was.clone()),
             forwarding6_was: earlier.and_then(|record| record.forwarding6_was.clone()),
             ruleset: earlier.and_then(|record| record.ruleset.clone()),
+            known: earlier.and_then(|record| record.known.clone()),
             filtered: wanted.network.is_filtered() || earlier.is_some_and(|record| record.filtered),
             counters: earlier.map(|record| record.counters.clone()).unwrap_or_default(),
         }
@@ -103,9 +107,24 @@ impl Record {
         }
     }
 
-    /// The forwards that are loaded now.
+    /// The forwards that are loaded now, and those that wait for their guests.
     pub fn count(&mut self, forwards: &[Opened]) {
-        self.counters = forwards.iter().filter(|f| f.leads()).map(Opened::counter).collect();
+        self.counters = forwards.iter().map(Opened::counter).collect();
+    }
+
+    /// Does it know of them all?
+    pub fn counts(&self, forwards: &[Opened]) -> bool {
+        self.counters.iter().eq(&forwards.iter().map(Opened::counter).collect::<Vec<_>>())
+    }
+
+    /// The tables know of the guests what they should.
+    pub fn learn(&mut self, goal: &Goal) {
+        self.known = goal.known.as_deref().map(mark);
+    }
+
+    /// Do they?
+    pub fn knows(&self, goal: &Goal) -> bool {
+        self.known == goal.known.as_deref().map(mark)
     }
 
     /// The subnet it holds.

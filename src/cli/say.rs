@@ -17,6 +17,12 @@ pub fn text(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// One more line on standard output for whoever follows; false if nobody does any more.
+pub fn followed(line: &str) -> bool {
+    let mut out = stdout().lock();
+    out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
 /// One line on standard output.
 pub fn line(line: &str) {
     text(&format!("{line}\n"));

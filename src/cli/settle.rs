@@ -48,7 +48,9 @@ pub fn settle(
 }
 
 fn chosen(places: &Places, wanted: &Network, seen: &Seen, rehearsal: bool) -> Result<Subnet, Failure> {
-    let taken = taken(places, wanted, seen);
+    let mut taken = taken(places, wanted, seen);
+    let own = wanted.more_subnets.iter();
+    taken.extend(own.map(|subnet| Taken { subnet: *subnet, reason: "its own file".to_owned() }));
     let remembered = Memory::subnet_of(places, &wanted.name)?;
     if let Some(subnet) = remembered {
         match search::conflict(subnet, &taken) {

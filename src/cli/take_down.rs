@@ -2,6 +2,7 @@
 //! It goes on after an error and tells them all.
 
 use crate::failure::{Failure, io, network};
+use crate::foreign;
 use crate::links::Links;
 use crate::places::{Places, Room};
 use crate::process;
@@ -11,6 +12,7 @@ use std::thread;
 use vmnet_model::firewall;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::plan::bridge_alias;
+use vmnet_sys::lock::Lock;
 use vmnet_tools::nft;
 
 /// How much a record tells.
@@ -41,6 +43,9 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
         // No thread to be had: then one after the other.
         Some(Err(_)) => remove_table(record),
     });
+    for trouble in foreign::close(&record.network, bridge, &room).await {
+        note(Err(trouble));
+    }
     note(restore_forwarding(places, bridge, record).map_err(|failure| failure.to_string()));
     note(restore_forwarding6(places, bridge, record).map_err(|failure| failure.to_string()));
     if left.is_empty() {
@@ -147,8 +152,13 @@ pub fn sweep(places: &Places, room: &Room) -> Result<(), Failure> {
 
 /// Take it down under the lock, whoever asks.
 pub async fn take_down(places: &Places, name: &NetName) -> Result<(), Failure> {
-    let bridge = name.bridge();
     let lock = places.lock()?;
+    take_down_under(lock, places, name).await
+}
+
+/// Take it down under a lock that is held already.
+pub async fn take_down_under(lock: Lock, places: &Places, name: &NetName) -> Result<(), Failure> {
+    let bridge = name.bridge();
     let Some(record) = Record::read(&places.room(&bridge))? else {
         places.tidy(lock);
         return Ok(());

@@ -3,6 +3,7 @@
 use crate::apply::Work;
 use crate::failure::{Failure, io, network};
 use crate::forwarding::Forwarding;
+use crate::forwards;
 use crate::host;
 use crate::ipv6::Forwarding6;
 use crate::links::{Links, Seen};
@@ -95,12 +96,14 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
     let links = Links::open().map_err(|error| Failure::new("start", network(&wanted.name), error))?;
     let outlook = look(places, &links, wanted, false).await?;
     let steps = plan(&outlook)?;
+    forwards::refuse_new(places, &outlook.goal, outlook.record.as_ref())?;
     finish_what_is_begun();
     let outdated = plan::outdates_leases(&steps, &outlook.seen);
     let Outlook { goal, room, record: earlier, host, .. } = outlook;
     let settled = earlier.as_ref().is_some_and(|record| record.phase == Phase::Up);
     let mut record = Record::begin(&goal, earlier.as_ref());
-    if steps.is_empty() && settled && earlier.as_ref() == Some(&record) {
+    let counted = record.counts(&goal.forwards);
+    if steps.is_empty() && settled && counted && earlier.as_ref() == Some(&record) {
         return Ok(Raised { wanted: goal.wanted, steps, was_down: false, outdated, advertised: Vec::new() });
     }
     if steps.contains(&Step::EnableForwarding) && record.forwarding_was.is_none() {
@@ -128,6 +131,7 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
     };
     let finished = done.and_then(|()| {
         record.phase = Phase::Up;
+        record.count(&goal.forwards);
         record.write(&room)
     });
     match finished {

@@ -114,17 +114,21 @@ pub fn lease_json(lease: &Lease) -> Value {
 
 /// How long a lease still lasts, in words.
 pub fn time_left(lease: &Lease) -> String {
-    let Some(end) = lease.expires else { return "for ever".to_owned() };
-    let left = end.saturating_sub(now());
-    match left {
-        0..60 => format!("{left}s"),
-        60..3600 => format!("{}m", left / 60),
-        3600..86_400 => format!("{}h{:02}m", left / 3600, left % 3600 / 60),
-        _ => format!("{}d{:02}h", left / 86_400, left % 86_400 / 3600),
+    lease.expires.map_or_else(|| "for ever".to_owned(), |end| duration(end.saturating_sub(now())))
+}
+
+/// Seconds in words.
+pub fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
     }
 }
 
-fn now() -> u64 {
+/// Seconds since 1970.
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 

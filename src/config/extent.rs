@@ -109,9 +109,9 @@ impl Extent {
         }
     }
 
-    /// Is it certain that there is no IPv6?
-    pub(crate) fn lacks_ipv6(&self) -> bool {
-        self.subnet6 == Some(Prefix6Choice::None)
+    /// Does the network have IPv6? None where a mistake leaves that open.
+    pub(crate) fn has_ipv6(&self) -> Option<bool> {
+        self.subnet6.map(|choice| choice != Prefix6Choice::None)
     }
 }
 

@@ -30,7 +30,11 @@ pub(crate) fn parse<T>(word: &str, read: impl Fn(&str) -> Result<T, ForwardError
             ForwardError::Protocol | ForwardError::Ports | ForwardError::Address | ForwardError::Guest => {
                 format!("'{word}' is {error}")
             }
-            ForwardError::Backwards | ForwardError::Zero | ForwardError::Sizes | ForwardError::Families => {
+            ForwardError::Backwards
+            | ForwardError::Loopback6
+            | ForwardError::Zero
+            | ForwardError::Sizes
+            | ForwardError::Families => {
                 format!("'{word}' cannot be: {error}")
             }
         })
@@ -96,8 +100,9 @@ impl Forwards {
                 let fault = Fault::new("a forward means nothing in mode 'isolated'");
                 found.push((entry.at, fault.hint("leave it out, or set mode = \"nat\"")));
             }
-            if let (Some((listen, at)), true) = (entry.listen.given(), extent.lacks_ipv6())
+            if let Some((listen, at)) = entry.listen.given()
                 && !listen.takes(false)
+                && extent.has_ipv6() == Some(false)
             {
                 let fault = Fault::new(format!("'{listen}' needs IPv6, and 'subnet6' is \"none\""));
                 found.push((at, fault.hint("leave it out, or set subnet6 = \"auto\"")));

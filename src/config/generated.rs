@@ -139,6 +139,7 @@ fn links() -> impl Strategy<Value = Vec<GuestLink>> {
     let link = (who(), who(), vec((protocol(), ports), 0..3), of("[a-z0-9]{1,9}"));
     let number = |(index, (from, to, ports, alias)): (u8, (Who, Who, _, Option<String>))| {
         let to = if from == to { Who::Name("another".to_owned()) } else { to };
+        let alias = alias.filter(|_| matches!(to, Who::Name(_)));
         GuestLink { from, to, ports, alias: alias.map(|alias| format!("l{index}-{alias}")) }
     };
     vec(link, 0..4).prop_map(move |links| (0..).zip(links).map(number).collect())

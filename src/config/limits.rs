@@ -40,3 +40,24 @@ pub(crate) fn rate(key: &str, value: &DeValue<'_>) -> Result<u64, Fault> {
             .hint("leave it out for no limit")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::generated::lab;
+    use crate::read;
+
+    #[test]
+    fn a_rate_is_counted_in_bytes_and_its_prefix_in_thousands() {
+        for (word, bytes) in [
+            ("8kbit", 1000),
+            ("1mbit", 125_000),
+            ("1gbit", 125_000_000),
+            ("3kbyte", 3000),
+            ("2mbyte", 2_000_000),
+        ] {
+            let network = read(lab(), "f", &format!("limits.from_guest = '{word}'")).unwrap();
+            assert_eq!(network.limits.from_guest, Some(bytes), "{word}");
+            assert_eq!(network.limits.to_guest, None);
+        }
+    }
+}

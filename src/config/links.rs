@@ -73,27 +73,12 @@ impl Links {
         for link in &self.0 {
             if !isolated.is_wrong() && !isolated.given().is_some_and(|(is, _)| *is) {
                 let fault = Fault::new("a link means nothing where all guests reach each other");
-                found.push((
-                    link.at,
-                    fault.hint("set isolated = true at the top of the file, or leave it out"),
-                ));
+                let hint = "set isolated = true at the top of the file, or leave it out";
+                found.push((link.at, fault.hint(hint)));
             }
-            for (who, at) in link.from.given().into_iter().chain(link.to.given()) {
-                found.extend(extent.has(who).err().map(|fault| (at, fault)));
-            }
-            let to = link.to.given().map(|(who, _)| hosts.known(who));
-            if let (Some((from, _)), Some((who, at))) = (link.from.given(), link.to.given())
-                && to.as_ref() == Some(&hosts.known(from))
-            {
-                found.push((at, Fault::new(format!("a link from '{from}' to '{who}' leads back to itself"))));
-            }
-            if let Some((list, at)) = link.ports.given()
-                && list.is_empty()
-            {
-                let fault = Fault::new("'link.ports' is empty: the link would lead nowhere");
-                found.push((at, fault.hint("leave it out to link all ports")));
-            }
+            link.alone(hosts, extent, found);
             let Some((alias, at)) = link.alias.given() else { continue };
+            let to = link.to.given().map(|(who, _)| hosts.known(who));
             let linked = aliases.get(alias.as_str());
             let other = linked.filter(|(guest, _)| *guest != to || to.is_none()).map(|(_, there)| there);
             match names.get(alias.as_str()).or(other) {
@@ -110,6 +95,30 @@ impl Links {
 }
 
 impl LinkEntry {
+    /// Note what makes it meaningless whatever the other links are.
+    fn alone(&self, hosts: &Hosts, extent: &Extent, found: &mut Vec<Found>) {
+        for (who, at) in self.from.given().into_iter().chain(self.to.given()) {
+            found.extend(extent.has(who).err().map(|fault| (at, fault)));
+        }
+        if let (Some((from, _)), Some((to, at))) = (self.from.given(), self.to.given())
+            && hosts.known(to) == hosts.known(from)
+        {
+            found.push((at, Fault::new(format!("a link from '{from}' to '{to}' leads back to itself"))));
+        }
+        if let (Some((_, at)), Some((to, _))) = (self.alias.given(), self.to.given())
+            && !matches!(to, Who::Name(_))
+        {
+            let fault = Fault::new(format!("an alias is for a name, and 'to' is '{to}'"));
+            found.push((at, fault.hint("say the guest's name in 'to', or leave 'alias' out")));
+        }
+        if let Some((ports, at)) = self.ports.given()
+            && ports.is_empty()
+        {
+            let fault = Fault::new("'link.ports' is empty: the link would lead nowhere");
+            found.push((at, fault.hint("leave it out to link all ports")));
+        }
+    }
+
     fn into_link(self) -> Option<GuestLink> {
         Some(GuestLink {
             from: self.from.value()?,

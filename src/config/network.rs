@@ -98,18 +98,15 @@ impl Entries {
             Entry::Given(SubnetChoice::Fixed(subnet), _) => self.within(*subnet, found),
         }
         self.beyond(name, found);
-        if let (
-            Some((MtuChoice::Fixed(mtu @ ..MTU6_MIN), at)),
-            None | Some((Prefix6Choice::Auto | Prefix6Choice::Fixed(_), _)),
-            false,
-        ) = (self.mtu.given(), self.subnet6.given(), self.subnet6.is_wrong())
+        let extent = Extent::new(&self.subnet, &self.address, &self.more_subnets, &self.subnet6, found);
+        if let Some((MtuChoice::Fixed(mtu @ ..MTU6_MIN), at)) = self.mtu.given()
+            && extent.has_ipv6() == Some(true)
         {
             let fault = Fault::new(format!(
                 "an MTU of {mtu} is too small for IPv6, which needs {MTU6_MIN} (RFC 8200)"
             ));
             found.push((at, fault.hint("set subnet6 = \"none\", or a larger 'mtu'")));
         }
-        let extent = Extent::new(&self.subnet, &self.address, &self.more_subnets, &self.subnet6, found);
         let names = self.hosts.contradictions(&extent, &self.mac, found);
         self.forwards.contradictions(&self.mode, &extent, found);
         self.links.contradictions(&self.isolated, (&self.hosts, &names), &extent, found);

@@ -2,9 +2,10 @@
 //! dnsmasq and listens on nothing but the bridge.
 
 use crate::guest::{Host, Who};
-use crate::network::{HostAccess, LeaseTime, Mode};
+use crate::network::{GuestLink, HostAccess, LeaseTime, Mode};
 use crate::prefix6::PREFIX6_LENGTH;
 use crate::settle::Wanted;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The generated file, in a network's run directory.
@@ -14,11 +15,21 @@ pub const PID_FILE: &str = "dnsmasq.pid";
 /// The leases, in a network's run directory: dnsmasq rewrites and syncs the whole file at each
 /// change, which takes three times as long on a disk as in memory.
 pub const LEASE_FILE: &str = "leases";
-/// Files of names and addresses beside those of leases, in a network's run directory. dnsmasq
-/// hears (by inotify) of a file that comes; it forgets one that went at SIGHUP.
+/// Files of names and addresses beside those of leases, in a network's run directory. dnsmasq reads
+/// them at its start and at SIGHUP, and then forgets what is not in them any more.
 pub const NAMES_DIR: &str = "names";
-/// Files of reservations, in a network's run directory; the same holds for them.
+/// Files of reservations, in a network's run directory; the same holds for them. With
+/// `dhcp-hostsdir` it would hear of a changed file by itself, but read it on top of what it knows:
+/// each old line becomes an error in the log, and what went stays until SIGHUP all the same.
 pub const RESERVATIONS_DIR: &str = "reservations";
+
+/// The host's own name in each network's domain.
+pub const GATEWAY: &str = "gateway";
+/// Names that no guest may have: localhost is everybody himself (RFC 6761, 6.3).
+pub const NOT_FOR_GUESTS: [&str; 2] = [GATEWAY, "localhost"];
+/// Only an administrator gives this name: whoever has it is the proxy of every guest that looks for
+/// one (CERT VU#598349).
+const PROXY: &str = "wpad";
 
 /// What of the host the file names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +82,6 @@ fn process(wanted: &Wanted, place: &Place) -> Vec<String> {
 }
 
 /// The names of the network's own domain, and who is asked about all others.
-
 fn dns(wanted: &Wanted, place: &Place) -> Vec<String> {
     let domain = wanted.network.domain();
     let mut lines: Vec<String> = ["domain-needed", "bogus-priv", "dns-loop-detect", "no-negcache"]
@@ -82,12 +92,12 @@ fn dns(wanted: &Wanted, place: &Place) -> Vec<String> {
     lines.push(format!("local=/{domain}/"));
     lines.extend(wanted.subnets().iter().map(|subnet| format!("rev-server={subnet}")));
     lines.extend(wanted.subnet6.map(|prefix| format!("rev-server={prefix}")));
-    lines.push(format!("interface-name=gateway.{domain},{}", wanted.bridge));
-    lines.push(format!("hostsdir={}/{NAMES_DIR}", place.run_dir));
-    lines.extend(wanted.network.links.iter().filter_map(|link| {
-        let (alias, Who::Name(name)) = (link.alias.as_ref()?, &link.to) else { return None };
-        Some(format!("cname={alias}.{domain},{name}.{domain}"))
-    }));
+    // The first is what its addresses are called. Of several it is the one of the guest's subnet.
+    let gateway = [format!("{GATEWAY}.{domain}"), GATEWAY.to_owned()];
+    lines.extend(gateway.map(|name| format!("interface-name={name},{}", wanted.bridge)));
+    lines.push("localise-queries".to_owned());
+    lines.push(format!("addn-hosts={}/{NAMES_DIR}", place.run_dir));
+    lines.extend(aliases(wanted, &domain));
     let upstream = &wanted.network.dns.upstream;
     match (&place.resolver, wanted.network.mode) {
         (Some(file), Mode::Nat | Mode::Routed) if upstream.is_empty() => {
@@ -114,19 +124,18 @@ fn dhcp(wanted: &Wanted, place: &Place) -> Vec<String> {
         format!("dhcp-range={},{},{},{lease}", range.first, range.last, wanted.subnet.netmask()),
         format!("dhcp-lease-max={}", range.size()),
         format!("dhcp-leasefile={}/{LEASE_FILE}", place.run_dir),
-        format!("dhcp-hostsdir={}/{RESERVATIONS_DIR}", place.run_dir),
+        format!("dhcp-hostsfile={}/{RESERVATIONS_DIR}", place.run_dir),
         // A name that stands without its domain is looked for in it.
         format!("dhcp-option=option:domain-search,{}", wanted.network.domain()),
     ];
     // Only for reservations: an address outside every range is not believed.
     let more = wanted.network.more_subnets.iter();
-    lines.extend(more.map(|subnet| {
-        format!("dhcp-range={},static,{},{lease}", subnet.base(), subnet.netmask())
-    }));
+    lines.extend(
+        more.map(|subnet| format!("dhcp-range={},static,{},{lease}", subnet.base(), subnet.netmask())),
+    );
     lines.extend(DHCP_MANNERS.into_iter().map(str::to_owned));
-    // A guest named wpad would be the proxy of every guest that looks for one (CERT VU#598349).
-    lines.push("dhcp-name-match=set:wpad,wpad".to_owned());
-    lines.push("dhcp-ignore-names=tag:wpad".to_owned());
+    lines.extend(denied_names(wanted).map(|name| format!("dhcp-name-match=set:denied,{name}")));
+    lines.push("dhcp-ignore-names=tag:denied".to_owned());
     if wanted.network.mode == Mode::Isolated {
         lines.push("dhcp-option=option:router".to_owned());
     }
@@ -137,6 +146,15 @@ fn dhcp(wanted: &Wanted, place: &Place) -> Vec<String> {
     lines.extend(router(wanted, &lease));
     lines.extend(wanted.network.dhcp.options.iter().map(|option| format!("dhcp-option={option}")));
     lines
+}
+
+/// The names that links give, each once: two links may give one guest the same.
+fn aliases(wanted: &Wanted, domain: &str) -> BTreeSet<String> {
+    let line = |link: &GuestLink| {
+        let (alias, Who::Name(name)) = (link.alias.as_ref()?, &link.to) else { return None };
+        Some(format!("cname={alias}.{domain},{alias},{name}.{domain}"))
+    };
+    wanted.network.links.iter().filter_map(line).collect()
 }
 
 /// Router advertisements: guests make their own addresses (SLAAC) and ask for the rest by
@@ -152,36 +170,58 @@ fn router(wanted: &Wanted, lease: &str) -> Vec<String> {
         // A router that leads nowhere: lifetime 0 (RFC 4861, 4.2).
         lines.push(format!("ra-param={},600,0", wanted.bridge));
     }
-    if wanted.network.host_access == HostAccess::None {
-        let upstream = wanted.network.dns.upstream.iter().filter(|server| server.is_ipv6());
-        let servers: Vec<String> = upstream.map(|server| format!(",[{server}]")).collect();
-        lines.push(format!("dhcp-option=option6:dns-server{}", servers.concat()));
-    }
+    // Left to itself dnsmasq advertises its link-local address, which means nothing to a resolver that
+    // is not told the link.
+    let own = vec![prefix.gateway().into()];
+    let servers =
+        if wanted.network.host_access == HostAccess::None { &wanted.network.dns.upstream } else { &own };
+    let servers = servers.iter().filter(|server| server.is_ipv6()).map(|server| format!(",[{server}]"));
+    lines.push(format!("dhcp-option=option6:dns-server{}", servers.collect::<String>()));
     lines
 }
 
-/// One file for [`RESERVATIONS_DIR`]: `MAC,[NAME],ADDRESS`, one guest a line.
-#[must_use]
-pub fn reservations(hosts: &[Host]) -> String {
-    let line = |host: &Host| {
-        let address = host.address.map_or_else(String::new, |address| format!(",{address}"));
-        format!("{}{address},{}\n", host.mac, host.name)
-    };
-    hosts.iter().map(line).collect()
+/// Names that a guest asks for in vain. A reserved name that has an address in [`NAMES_DIR`] needs
+/// no line here: dnsmasq gives nobody a name that is in such a file.
+fn denied_names(wanted: &Wanted) -> impl Iterator<Item = &str> {
+    let network = &wanted.network;
+    let unaddressed = network.hosts.iter().filter(|host| wanted.address_of(host).is_none());
+    let reserved = unaddressed.flat_map(|host| [&host.name].into_iter().chain(&host.aliases));
+    let aliases = network.links.iter().filter_map(|link| link.alias.as_ref());
+    NOT_FOR_GUESTS.into_iter().chain([PROXY]).chain(reserved.chain(aliases).map(String::as_str))
 }
 
-/// One file for [`NAMES_DIR`], as hosts(5) has it: reserved addresses with their names, whole and
-/// short, whether the guest is there or not.
+/// One file for [`RESERVATIONS_DIR`]: `MAC[,ADDRESS],NAME.DOMAIN`, one guest a line. A name without
+/// its domain could be read as another word of the line: `ignore`, `infinite`, or `1h`. Never with a
+/// tag: at SIGHUP 2.90 frees tags that it has linked to others meanwhile, and crashes.
+#[must_use]
+pub fn reservations(wanted: &Wanted) -> String {
+    let domain = wanted.network.domain();
+    let line = |host: &Host| {
+        let address = wanted.address_of(host).map_or_else(String::new, |address| format!(",{address}"));
+        format!("{}{address},{}.{domain}\n", host.mac, host.name)
+    };
+    wanted.network.hosts.iter().map(line).collect()
+}
+
+/// One file for [`NAMES_DIR`], as hosts(5) has it: reserved addresses with their names, whether the
+/// guest is there or not.
 #[must_use]
 pub fn names(wanted: &Wanted) -> String {
     let domain = wanted.network.domain();
     let mut text = String::new();
     for host in &wanted.network.hosts {
-        let names = [&host.name].into_iter().chain(&host.aliases);
-        let names: Vec<String> = names.map(|name| format!("{name}.{domain} {name}")).collect();
+        let names: Vec<&String> = [&host.name].into_iter().chain(&host.aliases).collect();
+        let address = wanted.address_of(host);
         let address6 = host.address6.filter(|_| wanted.subnet6.is_some());
-        let addresses = host.address.map(IpAddr::V4).into_iter().chain(address6.map(IpAddr::V6));
-        text.extend(addresses.map(|address| format!("{address} {}\n", names.join(" "))));
+        let addresses = address.map(IpAddr::V4).into_iter().chain(address6.map(IpAddr::V6));
+        // dnsmasq looks a reservation's short name up here, and takes a guest with an IPv6 address
+        // alone for none of DHCPv4's.
+        let short = address.is_some();
+        let name = |name: &&String| {
+            if short { format!(" {name}.{domain} {name}") } else { format!(" {name}.{domain}") }
+        };
+        let names: String = names.iter().map(name).collect();
+        text.extend(addresses.map(|address| format!("{address}{names}\n")));
     }
     text
 }

@@ -3,7 +3,7 @@
 
 use crate::guest::Who;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Which protocols a forward or a link is for.
@@ -59,6 +59,8 @@ pub enum ForwardError {
     Backwards,
     /// Not an address of this host.
     Address,
+    /// `::1`, which the kernel leads nowhere.
+    Loopback6,
     /// Not a guest's name, MAC or address.
     Guest,
     /// Port 0 (choose one) is for `listen` alone.
@@ -76,6 +78,7 @@ impl fmt::Display for ForwardError {
             Self::Ports => "not a port from 1 to 65535 or a range such as 8000-8010",
             Self::Backwards => "the range ends before it begins",
             Self::Address => "not an address and a port such as 192.0.2.1:8080 or [2001:db8::1]:8080",
+            Self::Loopback6 => "the kernel takes no answer for ::1 from another link: forward 127.0.0.1",
             Self::Guest => "not a guest's name, MAC or address",
             Self::Zero => "port 0 has no meaning here",
             Self::Sizes => "the two ranges of ports are not of one size",
@@ -209,6 +212,9 @@ impl FromStr for Listen {
         if address.is_multicast() {
             return Err(ForwardError::Address);
         }
+        if address == IpAddr::V6(Ipv6Addr::LOCALHOST) {
+            return Err(ForwardError::Loopback6);
+        }
         Ok(Self { address: Some(address), ports: ports.parse()? })
     }
 }
@@ -333,6 +339,7 @@ mod tests {
             ("+80", "web", ForwardError::Ports),
             ("eth0:80", "web", ForwardError::Address),
             ("::1:80", "web", ForwardError::Address),
+            ("[::1]:80", "web", ForwardError::Loopback6),
             ("80", "web:0", ForwardError::Zero),
             ("80", "", ForwardError::Guest),
             ("80", "[10.0.1.1]:80", ForwardError::Guest),
@@ -354,7 +361,7 @@ mod tests {
         assert!(fight(("80", "tcp"), ("192.0.2.1:80", "tcp+udp")));
         assert!(fight(("80-90", "tcp"), ("90-99", "tcp")));
         assert!(fight(("0.0.0.0:80", "tcp"), ("192.0.2.1:80", "tcp")));
-        assert!(!fight(("0.0.0.0:80", "tcp"), ("[::1]:80", "tcp")));
+        assert!(!fight(("0.0.0.0:80", "tcp"), ("[2001:db8::1]:80", "tcp")));
         assert!(!fight(("192.0.2.1:80", "tcp"), ("192.0.2.2:80", "tcp")));
         assert!(!fight(("80", "tcp"), ("80", "udp")));
         assert!(!fight(("80", "tcp"), ("81", "tcp")));

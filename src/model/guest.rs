@@ -85,11 +85,26 @@ pub struct Host {
     pub aliases: Vec<String>,
 }
 
+impl Host {
+    /// Is this the one that is meant?
+    #[must_use]
+    pub fn is(&self, who: &Who) -> bool {
+        match who {
+            Who::Name(name) => self.name == *name || self.aliases.contains(name),
+            Who::Mac(mac) => self.mac == *mac,
+            Who::Address(address) => self.address == Some(*address),
+            Who::Address6(address) => self.address6 == Some(*address),
+        }
+    }
+}
+
 /// One guest as it is known now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guest {
     /// Its name.
     pub name: Option<String>,
+    /// Its further names.
+    pub aliases: Vec<String>,
     /// Its MAC.
     pub mac: MacAddr,
     /// Its address: reserved or leased.
@@ -105,6 +120,7 @@ pub fn known(hosts: &[Host], leases: &[Lease]) -> Vec<Guest> {
     let lease_of = |mac: MacAddr| leases.iter().find(|lease| lease.mac == mac);
     let reserved = hosts.iter().map(|host| Guest {
         name: Some(host.name.clone()),
+        aliases: host.aliases.clone(),
         mac: host.mac,
         address: host.address.or_else(|| lease_of(host.mac).map(|lease| lease.address)),
         address6: host.address6,
@@ -113,6 +129,7 @@ pub fn known(hosts: &[Host], leases: &[Lease]) -> Vec<Guest> {
     let is_taken = |name: &String| hosts.iter().any(|host| host.name == *name || host.aliases.contains(name));
     let others = leases.iter().filter(|lease| !is_reserved(lease)).map(|lease| Guest {
         name: lease.name.as_ref().map(|name| name.to_ascii_lowercase()).filter(|name| !is_taken(name)),
+        aliases: Vec::new(),
         mac: lease.mac,
         address: Some(lease.address),
         address6: None,
@@ -124,7 +141,7 @@ pub fn known(hosts: &[Host], leases: &[Lease]) -> Vec<Guest> {
 #[must_use]
 pub fn find<'a>(guests: &'a [Guest], who: &Who) -> Option<&'a Guest> {
     guests.iter().find(|guest| match who {
-        Who::Name(name) => guest.name.as_ref() == Some(name),
+        Who::Name(name) => guest.name.as_ref() == Some(name) || guest.aliases.contains(name),
         Who::Mac(mac) => guest.mac == *mac,
         Who::Address(address) => guest.address == Some(*address),
         Who::Address6(address) => guest.address6 == Some(*address),
@@ -169,12 +186,13 @@ mod tests {
             aliases: vec!["db".to_owned()],
         };
         let hosts = [host(1, "web", Some(Ipv4Addr::new(10, 0, 1, 99))), host(2, "mail", None)];
-        let leases = [lease(1, "other"), lease(2, "thing"), lease(3, "web"), lease(4, "db"), lease(5, "Free")];
+        let leases =
+            [lease(1, "other"), lease(2, "thing"), lease(3, "web"), lease(4, "db"), lease(5, "Free")];
         let guests = known(&hosts, &leases);
         let address = |who: &str| find(&guests, &who.parse().unwrap()).and_then(|guest| guest.address);
         assert_eq!(address("web"), Some(Ipv4Addr::new(10, 0, 1, 99)));
         assert_eq!(address("mail"), Some(Ipv4Addr::new(10, 0, 1, 2)));
-        assert_eq!(address("db"), None);
+        assert_eq!(address("db"), address("web"), "an alias is as good as a name");
         assert_eq!(address("free"), Some(Ipv4Addr::new(10, 0, 1, 5)));
         assert_eq!(address("02:00:00:00:00:03"), Some(Ipv4Addr::new(10, 0, 1, 3)));
     }

@@ -28,6 +28,54 @@ pub fn leases(file: &[u8]) -> Vec<Lease> {
     String::from_utf8_lossy(file).lines().filter_map(lease).collect()
 }
 
+/// What became of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is new.
+    Got,
+    /// It lasts longer now, or has another name.
+    Renewed,
+    /// It is over.
+    Lost,
+}
+
+impl Fate {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Got => "got",
+            Self::Renewed => "renewed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What changed from one reading to the next: first what went, so that an address that changes hands is
+/// lost before it is got.
+#[must_use]
+pub fn changes<'a>(before: &'a [Lease], after: &'a [Lease]) -> Vec<(Fate, &'a Lease)> {
+    let of = |lease: &Lease, others: &'a [Lease]| {
+        others.iter().find(|other| other.mac == lease.mac && other.address == lease.address)
+    };
+    let lost = before.iter().filter(|lease| of(lease, after).is_none()).map(|lease| (Fate::Lost, lease));
+    let there = after.iter().filter_map(|lease| match of(lease, before) {
+        None => Some((Fate::Got, lease)),
+        Some(old) if old != lease => Some((Fate::Renewed, lease)),
+        Some(_) => None,
+    });
+    lost.chain(there).collect()
+}
+
+impl Lease {
+    /// Seconds since it was granted or last renewed, where each lasts `time` seconds. None for one
+    /// without an end, or that was granted when leases lasted longer.
+    #[must_use]
+    pub fn age(&self, time: u32, now: u64) -> Option<u64> {
+        u64::from(time).checked_sub(self.expires?.saturating_sub(now))
+    }
+}
+
 /// `EXPIRY MAC ADDRESS NAME CLIENT-ID`, with `*` for no name.
 fn lease(line: &str) -> Option<Lease> {
     let mut words = line.split(' ');
@@ -70,6 +118,28 @@ mod tests {
             1763723456 02:00:00:12:34:56 10.0.1.17 kept *\n";
         let names: Vec<_> = leases(file).into_iter().filter_map(|l| l.name).collect();
         assert_eq!(names, ["kept"]);
+    }
+
+    fn lease_of(last: u8, expires: u64) -> Lease {
+        let (mac, address) = (MacAddr([2, 0, 0, 0, 0, last]), Ipv4Addr::new(10, 0, 1, last));
+        Lease { expires: Some(expires), mac, address, name: None }
+    }
+
+    #[test]
+    fn what_went_is_told_before_what_came() {
+        let before = [lease_of(1, 100), lease_of(2, 100), lease_of(3, 100)];
+        let moved = Lease { address: Ipv4Addr::new(10, 0, 1, 1), ..lease_of(9, 100) };
+        let after = [moved.clone(), lease_of(2, 200), lease_of(3, 100)];
+        let wanted = [(Fate::Lost, &before[0]), (Fate::Got, &moved), (Fate::Renewed, &after[1])];
+        assert_eq!(changes(&before, &after), wanted);
+        assert_eq!(changes(&after, &after), []);
+    }
+
+    #[test]
+    fn a_lease_is_as_old_as_it_is_short_of_its_whole_time() {
+        assert_eq!(lease_of(1, 4000).age(3600, 1000), Some(600));
+        assert_eq!(lease_of(1, 4000).age(600, 1000), None);
+        assert_eq!(Lease { expires: None, ..lease_of(1, 0) }.age(600, 1000), None);
     }
 
     proptest! {

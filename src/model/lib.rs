@@ -11,6 +11,8 @@
 //! | [`mac`] | MAC addresses and the stable one of a bridge |
 //! | [`subnet`] | an IPv4 network and its arithmetic |
 //! | [`paths`] | where things live, fixed when the program is built |
+//! | [`calendar`] | a moment as people write it |
+//! | [`reservation`] | what a guest may be promised |
 //! | [`rules`] | the access rules: grammar, and one verdict |
 //! | [`port`] | what a port on a bridge must look like, and the record the helper reads |
 //! | [`network`] | one network as its file describes it |
@@ -18,11 +20,14 @@
 //! | [`prefix6`] | an IPv6 prefix and the addresses in it |
 //! | [`guest`] | guests as they are named and known |
 //! | [`forward`] | port forwards as they are written |
+//! | [`holder`] | who holds a port that a forward asks for, and which is free |
 //! | [`search`] | which subnet is free |
 //! | [`managers`] | which subnets other managers' files claim |
+//! | [`doctor`] | what on a host breaks guests' networking, and its cure |
 //! | [`firewall`] | a network's nftables text |
 //! | [`foreign`] | the host's other firewalls, and what opens them for guests |
 //! | [`switch`] | the nftables text for frames between ports |
+//! | [`delegation`] | what the host's own resolver asks a network's server about |
 //! | [`dnsmasq`] | a network's dnsmasq file |
 //! | [`lease`] | dnsmasq's lease file, read back |
 //! | [`plan`] | the steps from the host as it is to the network as it should be |
@@ -30,13 +35,17 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod calendar;
+pub mod delegation;
 pub mod dnsmasq;
+pub mod doctor;
 pub mod firewall;
 pub mod foreign;
 pub mod forward;
 #[cfg(test)]
 mod golden;
 pub mod guest;
+pub mod holder;
 pub mod lease;
 pub mod mac;
 pub mod managers;
@@ -46,6 +55,7 @@ pub mod paths;
 pub mod plan;
 pub mod port;
 pub mod prefix6;
+pub mod reservation;
 pub mod rules;
 pub mod search;
 pub mod settle;

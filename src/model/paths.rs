@@ -32,5 +32,9 @@ pub const NETWORKS_DIR: &str = "networks";
 pub const NETWORK_ENDING: &str = ".toml";
 /// The record for the helper, in a network's run directory.
 pub const PORT_FILE: &str = "port";
+/// What `up` did, in a network's run directory.
+pub const RECORD_FILE: &str = "record.json";
+/// The keeper's claim, in a network's run directory.
+pub const KEEPER_FILE: &str = "keeper";
 /// The network that exists without a file.
 pub const BUILT_IN: &str = "brmgr0";

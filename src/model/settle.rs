@@ -1,5 +1,6 @@
 //! A network once every choice that its file leaves open is settled: what `up` makes true.
 
+use crate::guest::Host;
 use crate::mac::MacAddr;
 use crate::name::{IfName, NetName};
 use crate::network::{DhcpRange, Mode, MtuChoice, Network, Prefix6Choice};
@@ -100,6 +101,13 @@ impl Wanted {
     #[must_use]
     pub fn subnets(&self) -> Vec<Subnet> {
         [self.subnet].into_iter().chain(self.network.more_subnets.iter().copied()).collect()
+    }
+
+    /// The address reserved for a host. One that was added live has none any more where the network
+    /// had to move to another subnet.
+    #[must_use]
+    pub fn address_of(&self, host: &Host) -> Option<Ipv4Addr> {
+        host.address.filter(|address| self.subnets().iter().any(|subnet| subnet.contains(*address)))
     }
 
     /// Does the host have to forward packets for it? A network without a way out may still have

@@ -1,20 +1,26 @@
 //! The bridge that was asked for: looked up by the kernel's own name, started on demand when it
-//! is a network of ours and down.
+//! is a network of ours and down, and kept from going down until there is a port on it.
 
 use crate::refusal::Refusal;
-use std::path::Path;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::paths;
 use vmnet_model::port::PortRecord;
 use vmnet_sys::child::{self, Outcome};
 use vmnet_sys::link::{self, Link};
+use vmnet_sys::lock;
 use vmnet_sys::netlink::Netlink;
 use vmnet_sys::privilege::Privilege;
 use vmnet_sys::trust::{self, Untrusted};
 
 /// How long a network may take to come up while QEMU waits.
 const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// A network that goes down just as we come is started again; not for ever.
+const STARTS: usize = 3;
 
 /// Most characters of a reason that another program gave.
 const REASON_MAX: usize = 400;
@@ -41,27 +47,57 @@ pub fn look_up(netlink: &mut Netlink, asked: &IfName) -> Result<Seat, Refusal> {
     Ok(Seat { name, link })
 }
 
+/// A bridge that is up. As long as this lives its keeper does not take it down for want of ports.
+#[derive(Debug)]
+pub struct Held {
+    /// The bridge.
+    pub link: Link,
+    _door: Option<File>,
+}
+
 impl Seat {
     /// The bridge, up. Call this only for a caller whom the rules let in: it may start a network.
     ///
     /// # Errors
     /// There is no such bridge and none could be started.
-    pub fn bridge(self, netlink: &mut Netlink, privilege: Privilege) -> Result<Link, Refusal> {
-        let link = match self.link {
-            Some(link) => link,
-            None => {
-                let network = network_of(&self.name).ok_or_else(|| Refusal::NoBridge(self.name.clone()))?;
-                start(network, privilege)?;
-                let found = link::find(netlink, &self.name).map_err(Refusal::Links)?;
-                let link = found.ok_or_else(|| Refusal::NoBridge(self.name.clone()))?;
-                if link.name != self.name.as_bytes() {
-                    return Err(Refusal::OtherName(self.name));
-                }
-                link
+    pub fn bridge(self, netlink: &mut Netlink, privilege: Privilege) -> Result<Held, Refusal> {
+        let Self { name, mut link } = self;
+        for _ in 0..STARTS {
+            let was_down = link.is_none() || is_coming_up(&name);
+            if was_down {
+                start(network_of(&name).ok_or_else(|| Refusal::NoBridge(name.clone()))?, privilege)?;
             }
-        };
-        if link.is_bridge() { Ok(link) } else { Err(Refusal::NotABridge(self.name)) }
+            let door = match privilege {
+                Privilege::Root => {
+                    lock::stand_in_door(&room(&name).join(paths::KEEPER_FILE)).map_err(Refusal::Turn)?
+                }
+                _ => None,
+            };
+            // It may have gone while we came in.
+            if was_down || door.is_some() {
+                link = link::find(netlink, &name).map_err(Refusal::Links)?;
+            }
+            match link.take() {
+                Some(link) if link.name != name.as_bytes() => return Err(Refusal::OtherName(name)),
+                Some(link) if link.is_bridge() => return Ok(Held { link, _door: door }),
+                Some(_) => return Err(Refusal::NotABridge(name)),
+                None => {}
+            }
+        }
+        Err(Refusal::NoBridge(name))
     }
+}
+
+/// Is there a network that is not ready for ports? The record comes before the bridge, and what
+/// ports must have is told last, when the firewall is in place.
+fn is_coming_up(bridge: &IfName) -> bool {
+    let room = room(bridge);
+    room.join(paths::RECORD_FILE).exists() && !room.join(paths::PORT_FILE).exists()
+}
+
+/// The run directory of the network whose bridge this is.
+fn room(bridge: &IfName) -> PathBuf {
+    Path::new(paths::RUN_DIR).join(std::ffi::OsStr::from_bytes(bridge.as_bytes()))
 }
 
 /// The network of ours whose bridge has this name: by its file, or the built-in one.
@@ -107,10 +143,7 @@ fn reason(said: &str) -> String {
 /// # Errors
 /// There is a record, and it cannot be believed or read.
 pub fn record(bridge: &IfName) -> Result<Option<PortRecord>, Refusal> {
-    use std::os::unix::ffi::OsStrExt;
-    let name = std::ffi::OsStr::from_bytes(bridge.as_bytes());
-    let path = Path::new(paths::RUN_DIR).join(name).join(paths::PORT_FILE);
-    match trust::read(&path) {
+    match trust::read(&room(bridge).join(paths::PORT_FILE)) {
         Ok(text) => match PortRecord::parse(&text.bytes) {
             Ok(record) => Ok(Some(record)),
             Err(bad) => Err(Refusal::Record(bridge.clone(), bad.to_string())),

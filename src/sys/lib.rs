@@ -18,6 +18,7 @@
 //! | [`checksum`] | a server's socket sends without checksums |
 //! | [`process`] | watch and signal a process without racing its number |
 //! | [`random`] | random bytes |
+//! | [`rights`] | what a program's file gives whoever starts it |
 //! | [`sockets`] | which sockets wait for others to speak |
 //! | [`syslog`] | one line to the system log |
 
@@ -33,6 +34,7 @@ pub mod nftables;
 pub mod privilege;
 pub mod process;
 pub mod random;
+pub mod rights;
 pub mod sockets;
 pub mod syslog;
 pub mod trust;

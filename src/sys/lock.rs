@@ -68,8 +68,16 @@ fn still_there(file: &File, path: &Path) -> bool {
 
 /// A file that says by its lock that somebody is at work, and in its text who. Unlike [`Lock`] it
 /// can be asked about without being taken.
+///
+/// It also has a door: who is on the way in stands in it ([`stand_in_door`]), and the holder can
+/// close it only while nobody does.
 #[derive(Debug)]
 pub struct Claim(File);
+
+/// The byte whose lock is the claim.
+const CLAIM: libc::off_t = 0;
+/// The byte whose lock is the door.
+const DOOR: libc::off_t = 1;
 
 impl Claim {
     /// Claim the file at `path`, made 0600 if absent; none if somebody has it.
@@ -78,11 +86,7 @@ impl Claim {
     /// It cannot be opened or locked.
     pub fn try_now(path: &Path) -> io::Result<Option<Self>> {
         let file = lock_file(path)?;
-        match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file())) {
-            Ok(_) => Ok(Some(Self(file))),
-            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(None),
-            Err(errno) => Err(errno.into()),
-        }
+        Ok(lock_now(&file, CLAIM)?.then_some(Self(file)))
     }
 
     /// Has somebody claimed the file at `path`?
@@ -95,7 +99,7 @@ impl Claim {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        let mut asked = whole_file();
+        let mut asked = span(CLAIM, 1);
         fcntl(&file, FcntlArg::F_OFD_GETLK(&mut asked))?;
         Ok(asked.l_type != short(libc::F_UNLCK))
     }
@@ -105,17 +109,63 @@ impl Claim {
     pub fn file(&self) -> &File {
         &self.0
     }
+
+    /// Close the door, so that newcomers wait; answers whether nobody stood in it.
+    ///
+    /// # Errors
+    /// The kernel gives no lock.
+    pub fn close_door(&self) -> io::Result<bool> {
+        lock_now(&self.0, DOOR)
+    }
+
+    /// Open it again.
+    ///
+    /// # Errors
+    /// The kernel's answer.
+    pub fn open_door(&self) -> io::Result<()> {
+        let free = libc::flock { l_type: short(libc::F_UNLCK), ..span(DOOR, 1) };
+        fcntl(&self.0, FcntlArg::F_OFD_SETLK(&free))?;
+        Ok(())
+    }
+}
+
+/// Stand in the door of the [`Claim`] on the file at `path`: until the answer is dropped nobody can
+/// close it. Waits while it is closed. None where there is no such file, or none any more.
+///
+/// # Errors
+/// It cannot be opened or locked.
+pub fn stand_in_door(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+    let standing = libc::flock { l_type: short(libc::F_RDLCK), ..span(DOOR, 1) };
+    for _ in 0..TRIES {
+        let file = match options.open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        fcntl(&file, FcntlArg::F_OFD_SETLKW(&standing))?;
+        if still_there(&file, path) {
+            return Ok(Some(file));
+        }
+    }
+    Err(io::Error::other("the keeper's file keeps vanishing"))
+}
+
+/// Lock one byte unless somebody has it.
+fn lock_now(file: &File, byte: libc::off_t) -> io::Result<bool> {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&span(byte, 1))) {
+        Ok(_) => Ok(true),
+        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 fn short(number: libc::c_int) -> libc::c_short {
     libc::c_short::try_from(number).unwrap_or_default()
 }
 
-fn whole_file() -> libc::flock {
-    span(0, 0)
-}
-
-/// A write lock on `length` bytes from `start`; 0 bytes means to the end.
+/// A write lock on `length` bytes from `start`.
 fn span(start: libc::off_t, length: libc::off_t) -> libc::flock {
     libc::flock {
         l_type: short(libc::F_WRLCK),
@@ -139,4 +189,40 @@ pub fn turn_of(uid: u32, directory: &Path) -> io::Result<File> {
     let file = lock_file(&directory.join("turns"))?;
     fcntl(&file, FcntlArg::F_OFD_SETLKW(&span(libc::off_t::from(uid), 1)))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_closes_only_while_nobody_stands_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keeper");
+        assert!(stand_in_door(&path).unwrap().is_none());
+        let claim = Claim::try_now(&path).unwrap().unwrap();
+        let (one, two) = (stand_in_door(&path).unwrap(), stand_in_door(&path).unwrap());
+        assert!(one.is_some() && two.is_some() && !claim.close_door().unwrap());
+        drop((one, two));
+        assert!(claim.close_door().unwrap());
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || stand_in_door(&path).unwrap().is_some()
+        });
+        std::fs::remove_file(&path).unwrap();
+        drop(claim);
+        assert!(!waiting.join().unwrap(), "the file that was waited for is gone");
+    }
+
+    #[test]
+    fn a_door_is_no_claim() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keeper");
+        drop(Claim::try_now(&path).unwrap());
+        let standing = stand_in_door(&path).unwrap();
+        assert!(standing.is_some() && !Claim::is_held(&path).unwrap());
+        let claim = Claim::try_now(&path).unwrap();
+        assert!(claim.is_some_and(|claim| !claim.close_door().unwrap()));
+        assert!(Claim::is_held(&path).is_ok_and(|held| !held));
+    }
 }

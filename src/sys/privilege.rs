@@ -1,10 +1,12 @@
 //! What this process may do, and how it gives that up: the caller's ids, one capability, and
 //! afterwards none. Every step is read back, because a drop that silently failed is the worst hole.
 
+use crate::rights;
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::unistd::{Uid, getgid, getresgid, getresuid, getuid, setresgid, setresuid};
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 /// Where this process's rights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,26 +58,16 @@ pub fn look() -> Privilege {
 }
 
 fn why_not() -> WhyNot {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     if nix::sys::prctl::get_no_new_privs().unwrap_or(false) {
         return WhyNot::NoNewPrivileges;
     }
-    let Ok(meta) = std::fs::metadata("/proc/self/exe") else { return WhyNot::NotInstalled };
-    let setuid_root = meta.uid() == 0 && meta.permissions().mode() & 0o4000 != 0;
-    if !setuid_root && !has_file_capability() {
-        return WhyNot::NotInstalled;
+    let Ok(rights) = rights::of(Path::new("/proc/self/exe")) else { return WhyNot::NotInstalled };
+    let setuid_root = rights.owner == 0 && rights.mode & 0o4000 != 0;
+    match (setuid_root || rights.capability, rights.nosuid) {
+        (false, _) => WhyNot::NotInstalled,
+        (true, true) => WhyNot::NoSuid,
+        (true, false) => WhyNot::NotHonoured,
     }
-    let nosuid = nix::sys::statvfs::statvfs("/proc/self/exe")
-        .is_ok_and(|fs| fs.flags().contains(nix::sys::statvfs::FsFlags::ST_NOSUID));
-    if nosuid { WhyNot::NoSuid } else { WhyNot::NotHonoured }
-}
-
-fn has_file_capability() -> bool {
-    // SAFETY: both names are NUL-terminated; a null buffer of length 0 only asks for the size.
-    let size = unsafe {
-        libc::getxattr(c"/proc/self/exe".as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0)
-    };
-    size > 0
 }
 
 /// Proof that root is gone and only CAP_NET_ADMIN is left. Making a TAP asks for it.

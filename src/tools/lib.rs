@@ -23,4 +23,4 @@ pub mod nft;
 pub mod run;
 
 pub use error::ToolError;
-pub use run::{Output, Tool, prepare_each_by};
+pub use run::{Output, Started, Tool, prepare_each_by};

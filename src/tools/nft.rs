@@ -1,7 +1,7 @@
 //! nftables by its own program: one process for each call, whatever the size of the text, since
 //! nearly all of its time is the kernel's for one transaction.
 
-use crate::{Output, Tool, ToolError};
+use crate::{Output, Started, Tool, ToolError};
 
 const NFT: &str = "nft";
 const ABSENT: &str = "Error: No such file or directory";
@@ -12,6 +12,27 @@ const ABSENT: &str = "Error: No such file or directory";
 /// nft's own first error line, among others of [`ToolError`].
 pub fn load(text: &str) -> Result<(), ToolError> {
     Tool::find(NFT)?.run(&["-f", "-"], text).map(drop)
+}
+
+/// nft, loaded and waiting for a text.
+#[derive(Debug)]
+pub struct Ready(Started);
+
+/// Starts nft, so that it is ready when the text is: it takes longer to start than to add a rule.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn ready() -> Result<Ready, ToolError> {
+    Tool::find(NFT)?.start(&["-f", "-"]).map(Ready)
+}
+
+impl Ready {
+    /// Has it load a text while something else is done; answers as [`load`] does, and what came of that.
+    pub fn load_beside<T>(mut self, text: &str, work: impl FnOnce() -> T) -> (Result<(), ToolError>, T) {
+        let fed = self.0.feed(text);
+        let done = work();
+        (fed.and_then(|()| self.0.finish().map(drop)), done)
+    }
 }
 
 /// Checks a text against nft's grammar and the kernel's rules without changing anything.
@@ -30,6 +51,22 @@ pub fn check(text: &str) -> Result<(), ToolError> {
 /// When nft fails for any other reason.
 pub fn list_table(family: &str, table: &str) -> Result<Option<String>, ToolError> {
     list(&["--stateless", "--terse", "list", "table", family, table], family, table)
+}
+
+/// The text of one table with the elements of its sets; `None` when there is no such table.
+///
+/// # Errors
+/// When nft fails for any other reason.
+pub fn list_elements(family: &str, table: &str) -> Result<Option<String>, ToolError> {
+    list(&["--stateless", "list", "table", family, table], family, table)
+}
+
+/// The text of one table with what its counters count; `None` when there is no such table.
+///
+/// # Errors
+/// When nft fails for any other reason.
+pub fn list_counted(family: &str, table: &str) -> Result<Option<String>, ToolError> {
+    list(&["--terse", "list", "table", family, table], family, table)
 }
 
 /// Is there such a table? Cheaper than [`list_table`]: the contents of sets are left out.

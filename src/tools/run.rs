@@ -24,6 +24,9 @@ pub const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// only a daemon that kept its standard error makes this pass.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// What every pipe holds: one page (pipe(7)).
+const PIPE_LEAST: usize = 4096;
+
 /// A program that may be started.
 #[derive(Clone, Debug)]
 pub struct Tool {
@@ -75,9 +78,30 @@ impl Tool {
     /// When it cannot be started, ends with another status than 0, takes too long, or writes
     /// more than [`SPEECH_LIMIT`] on its standard output.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Result<Output, ToolError> {
+        let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        let mut child = self.command(arguments, stdin).spawn().map_err(|e| self.cannot_start(e))?;
+        let fed = self.feed(&mut child, input);
+        self.finish(child, fed)
+    }
+
+    /// Starts it as [`Tool::run`] does, but with its input still to come: much of a small task's time is
+    /// the loading of the program, which can go on beside other things.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start<A: AsRef<OsStr>>(self, arguments: &[A]) -> Result<Started, ToolError> {
+        let child = self.command(arguments, Stdio::piped()).spawn().map_err(|e| self.cannot_start(e))?;
+        Ok(Started { tool: self, child: Some(child) })
+    }
+
+    fn feed(&self, child: &mut Child, input: &str) -> Result<(), ToolError> {
+        let pipe = child.stdin.take();
+        pipe.map_or(Ok(()), |pipe| feed(pipe, input.to_owned())).map_err(|e| self.cannot_start(e))
+    }
+
+    fn finish(&self, mut child: Child, fed: Result<(), ToolError>) -> Result<Output, ToolError> {
         let deadline = Instant::now() + self.limit;
-        let mut child = self.command(arguments, input).spawn().map_err(|e| self.cannot_start(e))?;
-        let finished = self.hear_out(&mut child, input, deadline);
+        let finished = fed.and_then(|()| self.hear_out(&mut child, deadline));
         if finished.is_err() {
             // Nothing to add when it is gone already; without the wait it would stay a zombie.
             let _ = child.kill();
@@ -93,7 +117,7 @@ impl Tool {
         Ok(Output { stdout: stdout.into_text(), stderr: stderr.into_text() })
     }
 
-    fn command<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Command {
+    fn command<A: AsRef<OsStr>>(&self, arguments: &[A], stdin: Stdio) -> Command {
         let mut command = Command::new(&self.path);
         command
             .args(arguments)
@@ -102,7 +126,7 @@ impl Tool {
             .env("LC_ALL", "C")
             .current_dir("/")
             .process_group(0)
-            .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if let Some(prepare) = PREPARE.get() {
@@ -114,16 +138,10 @@ impl Tool {
     fn hear_out(
         &self,
         child: &mut Child,
-        input: &str,
         deadline: Instant,
     ) -> Result<(ExitStatus, Speech, Speech), ToolError> {
-        let talk = (|| {
-            if let Some(pipe) = child.stdin.take() {
-                feed(pipe, input.to_owned())?;
-            }
-            Ok((Listener::new(child.stdout.take())?, Listener::new(child.stderr.take())?))
-        })();
-        let (stdout, stderr) = talk.map_err(|e| self.cannot_start(e))?;
+        let (stdout, stderr) = (Listener::new(child.stdout.take()), Listener::new(child.stderr.take()));
+        let (stdout, stderr) = (stdout.map_err(|e| self.cannot_start(e))?, stderr.map_err(|e| self.cannot_start(e))?);
         stdout.wait(deadline.saturating_duration_since(Instant::now()));
         let status = self.reap(child, deadline)?;
         stderr.wait(LAST_WORDS);
@@ -152,6 +170,43 @@ impl Tool {
     }
 }
 
+/// A program that waits for its input. One that never gets any is ended.
+#[derive(Debug)]
+pub struct Started {
+    tool: Tool,
+    child: Option<Child>,
+}
+
+impl Started {
+    /// Gives it all its input. It works on it while we do something else.
+    ///
+    /// # Errors
+    /// When no thread can be had for a large one.
+    pub fn feed(&mut self, input: &str) -> Result<(), ToolError> {
+        self.child.as_mut().map_or(Ok(()), |child| self.tool.feed(child, input))
+    }
+
+    /// Hears it out; its time begins now.
+    ///
+    /// # Errors
+    /// As [`Tool::run`].
+    pub fn finish(mut self) -> Result<Output, ToolError> {
+        match self.child.take() {
+            Some(child) => self.tool.finish(child, Ok(())),
+            None => Err(self.tool.cannot_start(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 /// What came out of one stream.
 #[derive(Default)]
 struct Speech {
@@ -165,12 +220,18 @@ impl Speech {
     }
 }
 
-/// Writes `input` from a thread of its own and closes the pipe. A program that stops reading is
-/// no failure here (the standard library ignores SIGPIPE): its status tells.
+/// Writes `input` and closes the pipe; what may be more than the pipe holds, from a thread of its own.
+/// A program that stops reading is no failure here (the standard library ignores SIGPIPE): its
+/// status tells.
 fn feed(mut pipe: impl Write + Send + 'static, input: String) -> io::Result<()> {
-    let feeding = move || {
+    let small = input.len() <= PIPE_LEAST;
+    let mut feeding = move || {
         let _ = pipe.write_all(input.as_bytes());
     };
+    if small {
+        feeding();
+        return Ok(());
+    }
     thread::Builder::new().name("feed".into()).spawn(feeding).map(drop)
 }
 
@@ -252,6 +313,17 @@ mod tests {
     #[test]
     fn a_program_that_does_not_read_its_input_is_no_failure() {
         assert_eq!(shell("echo done", &"x".repeat(4 << 20)).unwrap().stdout, "done\n");
+    }
+
+    #[test]
+    fn a_program_that_was_started_early_works_when_its_input_comes_and_else_ends() {
+        let mut started = Tool::find("cat").unwrap().start::<&str>(&[]).unwrap();
+        started.feed("late").unwrap();
+        assert_eq!(started.finish().unwrap().stdout, "late");
+        let unused = Tool::find("cat").unwrap().start::<&str>(&[]).unwrap();
+        let pid = unused.child.as_ref().unwrap().id().to_string();
+        drop(unused);
+        assert!(!Path::new("/proc").join(&pid).exists(), "{pid} lives");
     }
 
     #[test]

@@ -96,7 +96,8 @@ fn remarks(set: &RuleSet) -> Vec<Finding> {
     findings
 }
 
-fn unknown(kind: &str, name: &str) -> Option<String> {
+/// Why an account of a rule is nobody, if it is. `kind` is `user` or `group`.
+pub fn unknown(kind: &str, name: &str) -> Option<String> {
     use vmnet_model::rules::Accounts;
     let found = if kind == "user" { Database.user(name) } else { Database.group(name) };
     match found {

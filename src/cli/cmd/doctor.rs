@@ -69,6 +69,7 @@ fn print(finding: &Finding, outcome: &Outcome) {
     say::line(&format!("{}: {what} [{id}]", severity.as_str()));
     say::line(&format!("  because: {cause}"));
     match outcome {
+        Outcome::Told if cure.is_empty() => {}
         Outcome::Told => say::line(&format!("  cure: {cure}")),
         Outcome::Fixed => say::line(&format!("  fixed: {cure}")),
         Outcome::Failed(failure) => {
@@ -85,7 +86,7 @@ fn row(finding: &Finding, outcome: &Outcome) -> Value {
         "object": finding.object,
         "what": finding.what,
         "cause": finding.cause,
-        "cure": finding.cure,
+        "cure": Some(&finding.cure).filter(|cure| !cure.is_empty()),
         "safe": finding.fix.is_some(),
         "fixed": matches!(outcome, Outcome::Fixed),
         "failure": match outcome {

@@ -1,28 +1,158 @@
-//! `vmnet leases NAME`
+//! `vmnet leases NAME [--watch]`
 
-use crate::failure::{Exit, Failure};
-use crate::places::Places;
+use super::in_runtime;
+use crate::failure::{Exit, Failure, io, network};
+use crate::lease_watch::{Event, LeaseWatch};
+use crate::networks;
+use crate::places::{Places, Room};
 use crate::record::Record;
 use crate::say;
-use crate::view::{self, lease_json, not_up, time_left};
-use serde_json::json;
+use crate::view::{self, duration, lease_json, not_up, time_left};
+use serde_json::{Map, Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use vmnet_model::calendar::utc;
+use vmnet_model::guest::{self, Host};
+use vmnet_model::lease::{Fate, Lease, changes};
 use vmnet_model::name::NetName;
+use vmnet_model::network::{LeaseTime, Network};
 
-/// The leases that run.
-pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Failure> {
+/// dnsmasq makes shorter ones as long as this (MIN_LEASETIME in 2.90's option.c).
+const SHORTEST: u32 = 120;
+
+/// The leases that run; with `watch`, what becomes of them from now on.
+pub fn run(places: &Places, name: &NetName, watch: bool, json: bool) -> Result<Exit, Failure> {
     let room = places.room(&name.bridge());
     if Record::read(&room)?.is_none() {
         return Err(not_up("show the leases of", name));
     }
+    if watch {
+        return in_runtime(follow(places, name, &room, json));
+    }
+    let knowledge = Knowledge::of(places, name);
     let leases = view::leases(&room)?;
     if json {
-        say::json(&json!({ "leases": leases.iter().map(lease_json).collect::<Vec<_>>() }));
+        let leases: Vec<Value> = leases.iter().map(|lease| knowledge.json(lease)).collect();
+        say::json(&json!({ "leases": leases }));
     } else {
-        let row = |lease: &vmnet_model::lease::Lease| {
-            let name = lease.name.clone().unwrap_or_else(|| "-".to_owned());
-            vec![lease.address.to_string(), lease.mac.to_string(), name, time_left(lease)]
-        };
-        say::table(&["ADDRESS", "MAC", "NAME", "LEFT"], leases.iter().map(row));
+        say::table(&Knowledge::HEAD, leases.iter().map(|lease| knowledge.row(lease)));
     }
     Ok(Exit::Done)
+}
+
+/// A line for each change, until a signal comes, the network goes down, or nobody reads any more.
+async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Result<Exit, Failure> {
+    let failed = |error: std::io::Error| Failure::new("watch the leases of", network(name), io(&error));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let watch = LeaseWatch::open(room).map_err(failed)?;
+    let mut before = view::leases(room)?;
+    loop {
+        let event = tokio::select! {
+            event = watch.next() => event.map_err(failed)?,
+            _ = interrupt.recv() => return Ok(Exit::Done),
+            _ = terminate.recv() => return Ok(Exit::Done),
+        };
+        if event == Event::Down {
+            return Ok(Exit::Done);
+        }
+        let after = view::leases(room)?;
+        // Reservations come and go too.
+        let knowledge = Knowledge::of(places, name);
+        for (fate, lease) in changes(&before, &after) {
+            if !say::followed(&knowledge.line(fate, lease, json)) {
+                return Ok(Exit::Done);
+            }
+        }
+        before = after;
+    }
+}
+
+/// What is known of guests besides their leases.
+struct Knowledge(Option<Network>);
+
+impl Knowledge {
+    const HEAD: [&'static str; 7] = ["ADDRESS", "MAC", "NAME", "AGE", "LEFT", "RESERVED", "IPV6"];
+
+    /// A file with mistakes makes leases no secret.
+    fn of(places: &Places, name: &NetName) -> Self {
+        Self(networks::with_live(places, name).ok())
+    }
+
+    fn hosts(&self) -> &[Host] {
+        self.0.as_ref().map_or(&[], |network| &network.hosts)
+    }
+
+    fn host(&self, lease: &Lease) -> Option<&Host> {
+        self.hosts().iter().find(|host| host.mac == lease.mac)
+    }
+
+    /// A reserved name is its owner's, whatever a guest calls itself.
+    fn name(&self, lease: &Lease) -> Option<String> {
+        match &self.0 {
+            None => lease.name.clone(),
+            Some(network) => {
+                let guests = guest::known(&network.hosts, std::slice::from_ref(lease));
+                guests.into_iter().find(|guest| guest.mac == lease.mac)?.name
+            }
+        }
+    }
+
+    fn age(&self, lease: &Lease) -> Option<u64> {
+        match self.0.as_ref()?.dhcp.lease_time {
+            LeaseTime::Seconds(time) => lease.age(time.max(SHORTEST), view::now()),
+            LeaseTime::Infinite => None,
+        }
+    }
+
+    fn row(&self, lease: &Lease) -> Vec<String> {
+        let dash = || "-".to_owned();
+        let host = self.host(lease);
+        let reserved = match host.map(|host| host.address == Some(lease.address)) {
+            None => "no",
+            Some(true) => "yes",
+            // Until it renews its lease.
+            Some(false) if host.is_some_and(|host| host.address.is_some()) => "other",
+            Some(false) => "name",
+        };
+        vec![
+            lease.address.to_string(),
+            lease.mac.to_string(),
+            self.name(lease).unwrap_or_else(dash),
+            self.age(lease).map_or_else(dash, duration),
+            time_left(lease),
+            reserved.to_owned(),
+            host.and_then(|host| host.address6).map_or_else(dash, |address| address.to_string()),
+        ]
+    }
+
+    fn json(&self, lease: &Lease) -> Value {
+        Value::Object(self.pairs(lease))
+    }
+
+    /// `expires` and `time` are in seconds since 1970, `age` and `left` in seconds; null where unknown.
+    fn pairs(&self, lease: &Lease) -> Map<String, Value> {
+        let host = self.host(lease);
+        let mut pairs = match lease_json(lease) {
+            Value::Object(pairs) => pairs,
+            _ => Map::new(),
+        };
+        pairs.insert("name".to_owned(), self.name(lease).into());
+        pairs.insert("age".to_owned(), self.age(lease).into());
+        let reserved = host.is_some_and(|host| host.address == Some(lease.address));
+        pairs.insert("reserved".to_owned(), reserved.into());
+        pairs.insert("address6".to_owned(), json!(host.and_then(|host| host.address6)));
+        pairs
+    }
+
+    fn line(&self, fate: Fate, lease: &Lease, json: bool) -> String {
+        let now = view::now();
+        if json {
+            let mut pairs = self.pairs(lease);
+            pairs.insert("event".to_owned(), fate.as_str().into());
+            pairs.insert("time".to_owned(), now.into());
+            return Value::Object(pairs).to_string();
+        }
+        let name = self.name(lease).unwrap_or_else(|| "-".to_owned());
+        format!("{} {:<7} {:<15} {} {name}", utc(now), fate.as_str(), lease.address.to_string(), lease.mac)
+    }
 }

@@ -56,8 +56,11 @@ fn detach(name: &NetName) -> Result<(), Failure> {
         // Fails for a group leader, which a freshly started process never is.
         nix::unistd::setsid()?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        stdout().write_all(READY)?;
-        stdout().flush()?;
+        match stdout().write_all(READY).and_then(|()| stdout().flush()) {
+            // Nobody waits any more. If `up` gave up, it takes the network down and we hear of it.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            written => written?,
+        }
         nix::unistd::dup2_stdin(&null)?;
         nix::unistd::dup2_stdout(&null)?;
         nix::unistd::dup2_stderr(&null)?;

@@ -2,6 +2,7 @@
 
 use super::in_runtime;
 use crate::failure::{Exit, Failure, network};
+use crate::foreign::firewalld;
 use crate::links::Links;
 use crate::networks;
 use crate::places::Places;
@@ -51,6 +52,13 @@ fn running(places: &Places) -> Result<Vec<NetName>, Failure> {
     Ok(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()).collect())
 }
 
+/// The aspects in which a network differs from its file; none if it is not up.
+pub async fn drift(places: &Places, name: &NetName) -> Result<Vec<String>, Failure> {
+    let status = status(places, name).await?;
+    let drifted = status.aspects.into_iter().filter(|aspect| aspect.wanted != aspect.actual);
+    Ok(drifted.map(|aspect| aspect.what).collect())
+}
+
 async fn status(places: &Places, name: &NetName) -> Result<Status, Failure> {
     let room = places.room(&name.bridge());
     let file = networks::read(places, name);
@@ -70,6 +78,12 @@ async fn status(places: &Places, name: &NetName) -> Result<Status, Failure> {
     let compared = compare(&outlook.goal, &outlook.seen);
     let mut aspects =
         compared.map_err(|conflict| Failure::new("look at", network(name), conflict).exit(Exit::Drifted))?;
+    // Nobody else is told by firewalld.
+    if nix::unistd::geteuid().is_root()
+        && let Some((wanted, actual)) = firewalld::zones(&name.bridge()).await
+    {
+        aspects.push(Aspect { what: "firewalld".to_owned(), wanted, actual, cure: Vec::new() });
+    }
     // Only root can see who holds the keeper's file.
     if nix::unistd::geteuid().is_root() {
         aspects.push(plain("keeper", "running", process::keeper(&room).is_some(), "not running"));

@@ -3,10 +3,10 @@
 use super::{Host, text};
 use crate::links::Links;
 use crate::links::ask::Cause;
-use std::path::Path;
+use nix::errno::Errno;
 use vmnet_model::doctor::Finding;
 use vmnet_model::doctor::kernel::{
-    BRIDGES, FEATURES, Feature, PROGRAMS, TAPS, missing_feature, missing_program,
+    self, BRIDGES, FEATURES, Feature, PROGRAMS, TunDevice, missing_feature, missing_program,
 };
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
@@ -19,11 +19,9 @@ pub async fn findings(host: &Host, links: &Links, unseen: &mut Vec<String>) -> V
     let missing = PROGRAMS.iter().filter(|program| find::program(program).is_err());
     let mut findings: Vec<Finding> =
         missing.map(|program| missing_program(program, &PLACES, &os_release)).collect();
-    if !Path::new("/dev/net/tun").exists() {
-        findings.push(missing_feature(&TAPS));
-    }
+    findings.extend(kernel::tun(tun()));
     if !host.root {
-        unseen.push("what the kernel's nftables can do: only root can try it".to_owned());
+        unseen.push("what the kernel's nftables can do: only root can try".to_owned());
         return findings;
     }
     if no_bridges(links).await {
@@ -36,14 +34,25 @@ pub async fn findings(host: &Host, links: &Links, unseen: &mut Vec<String>) -> V
     findings
 }
 
+/// A node may be there before its module is loaded, and opening it loads that. The misc devices
+/// that have a driver are listed in /proc/misc.
+fn tun() -> TunDevice {
+    let driver = || text("/proc/misc").lines().any(|line| line.trim_end().ends_with(" tun"));
+    match std::fs::File::open("/dev/net/tun").map_err(|error| error.raw_os_error().map(Errno::from_raw)) {
+        Err(Some(Errno::ENOENT)) if driver() => TunDevice::NoNode,
+        Err(Some(Errno::ENOENT | Errno::ENXIO | Errno::ENODEV)) => TunDevice::NoDriver,
+        // That a plain user may not open it is another matter.
+        _ => TunDevice::There,
+    }
+}
+
 /// The kernel looks for the kind of a new link (and loads its module) before it looks at the
 /// address, and no bridge can have the address of a group (`br_validate` in
 /// net/bridge/br_netlink.c). So nothing is ever made.
 async fn no_bridges(links: &Links) -> bool {
     let Ok(name) = IfName::new(b"vmnet-probe") else { return false };
-    const EOPNOTSUPP: i32 = 95;
     let group = MacAddr([1, 0, 0, 0, 0, 1]);
-    matches!(links.create_bridge(&name, group).await, Err(error) if error.cause == Cause::Kernel(EOPNOTSUPP))
+    matches!(links.create_bridge(&name, group).await, Err(error) if error.cause == Cause::Kernel(Errno::EOPNOTSUPP as i32))
 }
 
 /// All in one text; one by one only where that is refused.

@@ -3,6 +3,7 @@
 //!
 //! | file | looks at |
 //! |---|---|
+//! | [`firewall`] | the host's other firewalls |
 //! | [`helper`] | the helper's file |
 //! | [`kernel`] | features and programs |
 //! | [`managers`] | NetworkManager and networkd |
@@ -13,6 +14,7 @@
 //! | [`subnets`] | routes and addresses |
 //! | [`taps`] | TAPs and bridges |
 
+mod firewall;
 mod helper;
 mod kernel;
 mod managers;
@@ -23,11 +25,13 @@ mod subjects;
 mod subnets;
 mod taps;
 
+use crate::background;
 use crate::failure::Failure;
 use crate::links::Links;
 use crate::places::{Places, read_file};
 use crate::sockets;
 use crate::up;
+use std::collections::BTreeSet;
 use std::path::Path;
 use vmnet_model::doctor::remedy::Services;
 use vmnet_model::doctor::{Finding, Fix};
@@ -46,8 +50,8 @@ pub struct Report {
 /// What every group may need of the host.
 struct Host {
     services: Services,
-    /// The short names of all processes with their numbers.
-    processes: Vec<(u32, String)>,
+    /// The short names of all processes.
+    programs: BTreeSet<String>,
     root: bool,
 }
 
@@ -63,13 +67,13 @@ impl Host {
         } else {
             Services::Other
         };
-        let processes = sockets::pids().filter_map(|pid| Some((pid, program(pid)?))).collect();
-        Self { services, processes, root: nix::unistd::geteuid().is_root() }
+        let programs = sockets::pids().filter_map(program).collect();
+        Self { services, programs, root: nix::unistd::geteuid().is_root() }
     }
 
     /// Does a program of this short name run? The kernel keeps 15 bytes of it.
     fn runs(&self, program: &str) -> bool {
-        self.processes.iter().any(|(_, name)| name == program)
+        self.programs.contains(program)
     }
 }
 
@@ -91,6 +95,7 @@ pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, 
     let mut unseen = Vec::new();
     findings.extend(kernel::findings(&host, &links, &mut unseen).await);
     findings.extend(helper::findings());
+    findings.extend(firewall::findings(places, &host, &subjects, &mut unseen).await);
     findings.extend(ports53::findings(places, &host, &subjects, &mut unseen));
     findings.extend(managers::findings(&host, &subjects, &seen));
     findings.extend(subnets::findings(places, &subjects, &seen));
@@ -109,6 +114,9 @@ pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, 
 pub async fn cure(places: &Places, fix: &Fix) -> Result<(), Failure> {
     match fix {
         Fix::DeleteLink(name, index) => taps::delete(name, *index).await,
-        Fix::Raise(network) => up::raise(places, network).await.map(drop),
+        Fix::Raise(network) => {
+            up::raise(places, network).await?;
+            background::ensure_keeper(places, network)
+        }
     }
 }

@@ -43,10 +43,11 @@ pub fn findings(
             }),
         }
     }
-    if !host.root && foreign.iter().any(|other| other.program.is_none()) {
-        unseen.push("who holds port 53 or 67: only root can".to_owned());
+    let findings = ports::findings(&foreign, subjects, host.services);
+    if !host.root && !findings.is_empty() {
+        unseen.push("who holds port 53 or 67: only root can look it up".to_owned());
     }
-    ports::findings(&foreign, subjects, host.services)
+    findings
 }
 
 /// A socket where our own server has its, while it runs. Its process is not asked, because only root

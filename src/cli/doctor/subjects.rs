@@ -10,7 +10,7 @@ use crate::process;
 use crate::record::{self, Phase, Record};
 use vmnet_model::doctor::{Finding, Severity, Subject, bridges, quoted};
 use vmnet_model::name::NetName;
-use vmnet_model::network::SubnetChoice;
+use vmnet_model::network::{HostAccess, Network, SubnetChoice};
 
 /// Every network, or the named one, and what is wrong with their files.
 ///
@@ -50,12 +50,17 @@ pub fn look(
             address: record.map(|record| record.address),
             subnet: record.and_then(Record::subnet).or(fixed),
             fixed: fixed.is_some(),
-            domain: file.as_ref().map(|network| network.domain()).unwrap_or_default(),
+            domain: file.as_ref().ok().filter(|network| is_to_be_known(network)).map(Network::domain),
             bridge,
             network,
         });
     }
     Ok((subjects, findings))
+}
+
+/// The host is to resolve its names, and may ask its server.
+fn is_to_be_known(network: &Network) -> bool {
+    network.dns.register && network.host_access != HostAccess::None
 }
 
 fn all_names(

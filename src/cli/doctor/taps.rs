@@ -35,7 +35,7 @@ pub fn findings(
     };
     let taps: Vec<Tap> = seen.links.iter().filter_map(|link| tap(link, seen)).filter(concerned).collect();
     if !host.root && taps.iter().any(|tap| tap.persistent) {
-        unseen.push("who holds a TAP: only root can".to_owned());
+        unseen.push("who holds a TAP: only root can look it up".to_owned());
     }
     findings.extend(taps.iter().flat_map(|tap| taps::findings(tap, subjects)));
     findings

@@ -18,7 +18,7 @@ const PATH: &str = "/org/fedoraproject/FirewallD1";
 /// A zone that lets everything in (firewalld.zones(5)).
 const ZONE: &str = "trusted";
 /// How long one answer may take: firewalld is slow while it loads its rules.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Where the bus listens (dbus-daemon(1)); where nothing does, there is no firewalld.
 const SOCKETS: [&str; 2] = ["/run/dbus/system_bus_socket", "/var/run/dbus/system_bus_socket"];
 
@@ -35,6 +35,17 @@ pub enum Zone {
     None,
     /// It is in this one.
     Some(String),
+}
+
+/// What came of telling it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It does not run.
+    Absent,
+    /// The bridge was in a zone already.
+    Before,
+    /// Now it is in ours.
+    Now,
 }
 
 /// A connection to the system's bus.
@@ -62,14 +73,17 @@ impl Bus {
         })
     }
 
-    /// Put a bridge into our zone, unless it is in one. True if it was put there now.
-    pub async fn open(&self, bridge: &IfName, room: &Room) -> Result<bool, String> {
-        if self.zone(bridge).await? != Zone::None {
-            return Ok(false);
+    /// Put a bridge into our zone, unless it is in one.
+    pub async fn open(&self, bridge: &IfName, room: &Room) -> Result<Told, String> {
+        match self.zone(bridge).await? {
+            Zone::Absent => return Ok(Told::Absent),
+            Zone::Some(_) => return Ok(Told::Before),
+            Zone::None => {}
         }
         // First the mark: killed in between, `down` takes out what is not in.
         std::fs::write(mark(room), "").map_err(|error| error.to_string())?;
-        Ok(self.ask("addInterface", &(ZONE, text(bridge))).await?.is_some())
+        let answer = self.ask("addInterface", &(ZONE, text(bridge))).await?;
+        Ok(if answer.is_some() { Told::Now } else { Told::Absent })
     }
 
     /// Take it out again.

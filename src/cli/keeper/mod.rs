@@ -2,29 +2,35 @@
 //! something took away, until it is told to stop. When it is killed, all it made goes on; the
 //! next keeper takes over.
 
+mod firewalls;
+mod gone;
+mod idle;
 mod wake;
 
 use crate::failure::{Failure, io, network};
+use crate::foreign;
+use crate::lease_watch::LeaseWatch;
 use crate::links::{Links, Port, Watch};
 use crate::look;
 use crate::networks;
 use crate::places::{Places, Room, read_file};
 use crate::process;
 use crate::record::Record;
+use crate::resolved::{Registrar, Registration};
 use crate::say::Log;
-use crate::take_down::take_down;
 use crate::up::raise;
 use crate::view;
 use std::io::{Seek, Write};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+use vmnet_model::delegation::Delegation;
 use vmnet_model::guest::{self, Guest};
 use vmnet_model::name::NetName;
-use vmnet_model::network::{Idle, Network};
+use vmnet_model::network::Network;
 use vmnet_model::port::PortRecord;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::{Process, adopt_orphans, reap_all};
-use wake::{LeaseWatch, Signals, Turn, ended, listen_to, next_event};
+use wake::{Signals, Turn, ended, listen_to, next_event};
 
 /// So many repairs in a row, one after the other at once; then one each [`PAUSE`], so that a
 /// fight with another program costs little.
@@ -42,13 +48,17 @@ pub struct Keeper<'a> {
     watch: Watch,
     leases: LeaseWatch,
     signals: Signals,
+    firewalls: foreign::Watch,
+    registrar: Registrar,
     /// The network with what was added live, as it was last brought up.
     network: Network,
     /// Its guests as they were then.
     guests: Vec<Guest>,
+    /// It has had a port since we keep it.
+    used: bool,
     /// When a network without ports is to go down.
     idle: Option<Instant>,
-    _claim: Claim,
+    claim: Claim,
 }
 
 /// Repairs one after the other.
@@ -94,46 +104,63 @@ impl<'a> Keeper<'a> {
             links: Links::open().map_err(|error| failed(&error))?,
             watch: Watch::open().map_err(|error| failed(&error))?,
             leases: LeaseWatch::open(&room).map_err(|error| failed(&io(&error)))?,
+            firewalls: foreign::Watch::open(name, places.room(&name.bridge()), log)?,
             signals: Signals::heed().map_err(|error| failed(&io(&error)))?,
+            registrar: Registrar::start(log),
             network: Network::with_defaults(name.clone()),
             guests: Vec::new(),
+            used: false,
             idle: None,
             room,
-            _claim: claim,
+            claim,
         };
-        if let Ok(network) = networks::with_live(places, name) {
-            keeper.guests = keeper.guests_of(&network);
-            keeper.network = network;
-        }
+        keeper.read_again();
         Ok(keeper)
     }
 
     /// Keep the network until told otherwise.
     pub async fn keep(mut self) -> Result<(), Failure> {
-        let mut repairs = Repairs::default();
+        let (mut repairs, mut next) = (Repairs::default(), None);
+        self.see_to_ports().await;
+        // Those that went while nobody kept it.
+        self.forget_ports().await;
+        self.see_to_leases().await;
         loop {
             // Nobody waits for a child of ours here: what we start is waited for while it runs.
             reap_all();
-            let turn = match self.turn().await {
-                Ok(turn) => turn,
-                // The network goes on, and so do we: a kernel that is too busy now will answer later.
-                Err(failure) => {
-                    self.log.trouble(&failure.to_string());
-                    self.rest(Instant::now() + PAUSE).await
-                }
+            let turn = match next.take() {
+                Some(turn) => turn,
+                None => self.turn_or_rest().await,
             };
             match turn {
                 Turn::Leave => return Ok(()),
                 Turn::Stop => return self.stop().await,
-                Turn::Idle if self.ports().await? == 0 => {
-                    self.log.info(&format!("{} has no port any more", network(self.name)));
-                    return take_down(self.places, self.name).await;
+                Turn::Idle => {
+                    if self.leave_idle().await? {
+                        return Ok(());
+                    }
                 }
-                Turn::Reload => self.repair("its file is read again").await,
-                Turn::Port(port) => self.see_to_port(port).await,
-                Turn::PortGone => self.see_to_idleness().await,
+                Turn::Reload => {
+                    self.repair("its file is read again").await;
+                    self.see_to_idleness().await;
+                }
+                Turn::Port { bridge, port } => self.see_to_port(bridge, port).await,
+                Turn::PortGone => {
+                    self.forget_ports().await;
+                    // It may have come and gone before we could look.
+                    self.used = true;
+                    self.see_to_idleness().await;
+                }
                 Turn::Leases => self.see_to_leases().await,
-                Turn::Nothing | Turn::Idle => self.idle = None,
+                Turn::Firewalls(heard) => {
+                    // Counted afterwards: most of what is heard is no trouble.
+                    if self.see_to_firewalls(&heard).await
+                        && let Some(until) = repairs.next()
+                    {
+                        next = Some(self.rest(until).await);
+                    }
+                }
+                Turn::Nothing => {}
                 Turn::Lost(what) => {
                     if let Some(until) = repairs.next() {
                         let again = "it is lost again and again";
@@ -145,12 +172,24 @@ impl<'a> Keeper<'a> {
                         }
                     }
                     self.repair(&format!("{what} is gone")).await;
+                    self.see_to_idleness().await;
                 }
             }
         }
     }
 
-    /// What is next to be done.
+    /// What is next to be done. The network goes on where we cannot tell, and so do we: a kernel that
+    /// is too busy now will answer later.
+    async fn turn_or_rest(&mut self) -> Turn {
+        match self.turn().await {
+            Ok(turn) => turn,
+            Err(failure) => {
+                self.log.trouble(&failure.to_string());
+                self.rest(Instant::now() + PAUSE).await
+            }
+        }
+    }
+
     async fn turn(&mut self) -> Result<Turn, Failure> {
         match (process::server(&self.room), self.wants_server()) {
             (None, true) => Ok(Turn::Lost("dnsmasq")),
@@ -167,11 +206,16 @@ impl<'a> Keeper<'a> {
         let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(self.name), cause);
         let bridge = self.name.bridge();
         let found = self.links.find(&bridge).await.map_err(|error| failed(&error))?;
-        let Some(index) = found.map(|link| link.index) else {
+        let record = Record::read(&self.room).ok().flatten();
+        let Some(link) = found else {
             // Without a record the network is down on purpose.
-            let up = matches!(Record::read(&self.room), Ok(Some(_)));
-            return if up { Ok(Turn::Lost("the bridge")) } else { Ok(Turn::Leave) };
+            return Ok(if record.is_some() { Turn::Lost("the bridge") } else { Turn::Leave });
         };
+        let index = link.index;
+        self.registrar.want(record.filter(|_| link.running).and_then(|record| {
+            let delegation = Delegation::of(&self.network, record.address, &record.given())?;
+            Some(Registration { index, delegation })
+        }));
         let server = server.map(listen_to).transpose().map_err(|error| failed(&io(&error)))?;
         tokio::select! {
             turn = self.signals.next() => Ok(turn),
@@ -179,6 +223,7 @@ impl<'a> Keeper<'a> {
             changed = self.leases.changed() => {
                 changed.map(|()| Turn::Leases).map_err(|error| failed(&io(&error)))
             }
+            heard = self.firewalls.changed() => Ok(Turn::Firewalls(heard)),
             () = ended(server.as_ref()) => Ok(Turn::Nothing),
             () = reached(self.idle) => Ok(Turn::Idle),
         }
@@ -192,46 +237,54 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    async fn repair(&mut self, why: &str) {
+    /// True if there was something to do.
+    async fn repair(&mut self, why: &str) -> bool {
         // Somebody may have taken the network down, or up again, while we waited for our turn.
         if !self.room.record().exists() {
-            return;
+            return false;
         }
+        // Those before it: a lease that is given meanwhile is another reason.
+        let leases = view::leases(&self.room).unwrap_or_default();
         match raise(self.places, self.name).await {
             Ok(raised) => {
                 self.network = raised.wanted.network;
-                self.guests = self.guests_of(&self.network);
-                if !raised.steps.is_empty() {
-                    let steps: Vec<String> = raised.steps.iter().map(ToString::to_string).collect();
-                    self.log.info(&format!("{}: {why}: {}", network(self.name), steps.join(", ")));
+                self.guests = guest::known(&self.network.hosts, &leases);
+                if raised.steps.is_empty() {
+                    return false;
                 }
+                let steps: Vec<String> = raised.steps.iter().map(ToString::to_string).collect();
+                self.log.info(&format!("{}: {why}: {}", network(self.name), steps.join(", ")));
             }
             Err(failure) => self.log.trouble(&failure.to_string()),
+        }
+        true
+    }
+
+    /// Those that came before we listened.
+    async fn see_to_ports(&mut self) {
+        let ports = look::ports(&self.links, &self.name.bridge()).await.unwrap_or_default();
+        for port in ports {
+            if let Some(bridge) = port.master {
+                self.see_to_port(bridge, port.index).await;
+            }
         }
     }
 
     /// A port that the helper did not make (a container's, say) gets what the helper gives.
-    async fn see_to_port(&mut self, index: u32) {
-        self.idle = None;
+    async fn see_to_port(&mut self, bridge: u32, index: u32) {
         let record = read_file(&self.room.port()).ok().flatten();
         let Some(record) = record.and_then(|text| PortRecord::parse(&text).ok()) else { return };
         let done = match self.links.at(index).await {
-            Ok(Some(link)) => match link.master {
-                Some(bridge) => {
-                    let PortRecord { group, isolated, hairpin, .. } = record;
-                    // Its MTU is its owner's affair, until the network's changes.
-                    let port = Port { mtu: link.mtu, group, isolated, hairpin };
-                    let has = Port {
-                        mtu: link.mtu,
-                        group: link.group,
-                        isolated: link.isolated,
-                        hairpin: link.hairpin,
-                    };
-                    if has == port { Ok(()) } else { self.links.set_port(index, bridge, &port).await }
-                }
-                None => Ok(()),
-            },
-            Ok(None) => Ok(()),
+            // Not one that went on to another bridge meanwhile.
+            Ok(Some(link)) if link.master == Some(bridge) => {
+                (self.used, self.idle) = (true, None);
+                let PortRecord { group, isolated, hairpin, .. } = record;
+                // Its MTU is its owner's affair, until the network's changes.
+                let port = Port { mtu: link.mtu, group, isolated, hairpin };
+                let has = Port { group: link.group, isolated: link.isolated, hairpin: link.hairpin, ..port };
+                if has == port { Ok(()) } else { self.links.set_port(index, bridge, &port).await }
+            }
+            Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
         match done {
@@ -240,19 +293,23 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// After the last port went.
-    async fn see_to_idleness(&mut self) {
-        let Idle::After(seconds) = self.network.idle else { return };
-        if self.ports().await.is_ok_and(|ports| ports == 0) {
-            self.idle = Some(Instant::now() + Duration::from_secs(seconds.into()));
+    /// The file may say something else than when the network was brought up.
+    fn read_again(&mut self) {
+        if let Ok(network) = networks::with_live(self.places, self.name) {
+            self.network = network;
         }
     }
 
     /// Forwards and rules that name guests follow their leases.
     async fn see_to_leases(&mut self) {
+        self.read_again();
         let follows = !self.network.forwards.is_empty() || self.network.is_filtered();
-        if follows && self.guests_of(&self.network) != self.guests {
+        let guests = self.guests_of(&self.network);
+        if follows && guests != self.guests {
             self.repair("a lease changed").await;
+        } else {
+            // What is added live later starts from here.
+            self.guests = guests;
         }
     }
 
@@ -262,17 +319,6 @@ impl<'a> Keeper<'a> {
 
     async fn ports(&self) -> Result<usize, Failure> {
         Ok(look::ports(&self.links, &self.name.bridge()).await?.len())
-    }
-
-    /// Told to stop: as `down` does, and like it not under attached guests.
-    async fn stop(&mut self) -> Result<(), Failure> {
-        let ports = look::ports(&self.links, &self.name.bridge()).await?;
-        if !ports.is_empty() {
-            let names: Vec<String> = ports.iter().map(|port| port.name.to_string()).collect();
-            self.log.info(&format!("{} goes on: {} attached", network(self.name), names.join(" ")));
-            return Ok(());
-        }
-        take_down(self.places, self.name).await
     }
 
     fn failed(&self, cause: impl std::fmt::Display) -> Failure {

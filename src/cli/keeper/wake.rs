@@ -1,15 +1,12 @@
 //! What wakes the keeper: signals, the kernel's announcements about links and addresses, the
-//! server's end, and the server's lease file.
+//! server's end.
 
+use crate::foreign::Heard;
 use crate::links::{Event, LinkError, Watch};
-use crate::places::Room;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use vmnet_model::dnsmasq::LEASE_FILE;
 use vmnet_sys::process::Process;
 
 /// What happened.
@@ -23,12 +20,19 @@ pub enum Turn {
     Reload,
     /// The server, the bridge or an address of it went.
     Lost(&'static str),
-    /// A link became a port, or something about it changed.
-    Port(u32),
+    /// A link became a port of this bridge, or something about it changed.
+    Port {
+        /// The bridge.
+        bridge: u32,
+        /// The link.
+        port: u32,
+    },
     /// A port went.
     PortGone,
     /// A guest got a lease, or lost one.
     Leases,
+    /// Somebody changed a firewall of the host.
+    Firewalls(Heard),
     /// It has had no port for as long as its file says.
     Idle,
     /// Something else; look again.
@@ -72,12 +76,14 @@ impl Signals {
 pub async fn next_event(watch: &mut Watch, bridge: u32) -> Result<Turn, LinkError> {
     Ok(match watch.next().await {
         Some(Event::LinkGone { index }) if index == bridge => Turn::Lost("the bridge"),
-        Some(Event::LinkChanged(link)) if link.index == bridge && !link.up => Turn::Lost("the bridge's up state"),
+        Some(Event::LinkChanged(link)) if link.index == bridge && !link.up => {
+            Turn::Lost("the bridge's up state")
+        }
         Some(Event::AddressGone(address)) if address.index == bridge => Turn::Lost("the bridge's address"),
         Some(Event::Address6Gone(address)) if address.index == bridge => {
             Turn::Lost("the bridge's IPv6 address")
         }
-        Some(Event::PortChanged { bridge: of, port }) if of == bridge => Turn::Port(port),
+        Some(Event::PortChanged { bridge: of, port }) if of == bridge => Turn::Port { bridge, port },
         Some(Event::PortGone { bridge: of, .. }) if of == bridge => Turn::PortGone,
         Some(Event::Missed) => Turn::Lost("an announcement of the kernel"),
         Some(_) => Turn::Nothing,
@@ -100,49 +106,5 @@ pub async fn ended(server: Option<&AsyncFd<Process>>) {
     match server {
         Some(server) => drop(server.readable().await),
         None => std::future::pending().await,
-    }
-}
-
-/// The lease file, listened to: dnsmasq writes it anew in place at each change.
-pub struct LeaseWatch(AsyncFd<Source>);
-
-impl LeaseWatch {
-    /// Begin to listen. The file need not be there yet.
-    pub fn open(room: &Room) -> io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ONLYDIR;
-        inotify.add_watch(room.path(), flags)?;
-        Ok(Self(watched(inotify)?))
-    }
-
-    /// Pending until the leases change.
-    pub async fn changed(&self) -> io::Result<()> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            match ready.get_inner().0.read_events() {
-                Ok(events) => {
-                    if events.iter().any(|event| event.name.as_deref() == Some(LEASE_FILE.as_ref())) {
-                        return Ok(());
-                    }
-                }
-                Err(nix::errno::Errno::EAGAIN) => ready.clear_ready(),
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-    }
-}
-
-/// As for [`listen_to`].
-#[expect(deprecated)]
-fn watched(inotify: Inotify) -> io::Result<AsyncFd<Source>> {
-    AsyncFd::with_interest(Source(inotify), Interest::READABLE)
-}
-
-/// Tokio asks for the descriptor's number.
-struct Source(Inotify);
-
-impl AsRawFd for Source {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
     }
 }

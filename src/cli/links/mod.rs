@@ -23,5 +23,5 @@ pub mod watch;
 
 pub use ask::{Cause, LinkError, Links};
 pub use change::Port;
-pub use seen::{Seen, SeenAddress, SeenAddress6, SeenLink, SeenRoute};
+pub use seen::{Seen, SeenLink, SeenRoute};
 pub use watch::{Event, Watch};

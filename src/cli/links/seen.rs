@@ -44,6 +44,8 @@ pub struct SeenLink {
     pub up: bool,
     /// Up, and with a carrier: a bridge runs when one of its ports does.
     pub running: bool,
+    /// It has a carrier, up or not; a TAP has one while somebody holds it.
+    pub carrier: bool,
     /// The link it is a port of.
     pub master: Option<u32>,
     /// Its group; 0 is everybody's.
@@ -124,6 +126,7 @@ impl SeenLink {
             mtu: 0,
             up: header.flags.contains(LinkFlags::Up),
             running: header.flags.contains(LinkFlags::Running),
+            carrier: false,
             master: master(message),
             group: 0,
             isolated: false,
@@ -145,6 +148,7 @@ impl SeenLink {
                 LinkAttribute::Group(group) => link.group = *group,
                 LinkAttribute::Address(bytes) => link.mac = mac(bytes),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::Carrier(carrier) => link.carrier = *carrier != 0,
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias.clone()),
                 LinkAttribute::PropList(properties) => {
                     link.altnames = properties.iter().filter_map(altname).collect();

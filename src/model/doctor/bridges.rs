@@ -7,6 +7,9 @@ use crate::port::BRIDGE_PORTS_MAX;
 /// From so many ports on a bridge is nearly full: nine tenths.
 const NEARLY: usize = BRIDGE_PORTS_MAX * 9 / 10;
 
+/// So many of a network's differences are named.
+const ASPECTS_MAX: usize = 5;
+
 /// A bridge of ours that has no room, or soon has none.
 #[must_use]
 pub fn full(bridge: &IfName, ports: usize) -> Option<Finding> {
@@ -28,11 +31,15 @@ pub fn full(bridge: &IfName, ports: usize) -> Option<Finding> {
 /// A network that differs from its file in these aspects.
 #[must_use]
 pub fn drifted(network: &NetName, aspects: &[String]) -> Option<Finding> {
+    let mut shown: Vec<String> = aspects.iter().take(ASPECTS_MAX).cloned().collect();
+    if aspects.len() > shown.len() {
+        shown.push(format!("and {} more", aspects.len() - shown.len()));
+    }
     (!aspects.is_empty()).then(|| Finding {
         id: "network-drifted",
         severity: Severity::Fault,
         object: network.to_string(),
-        what: format!("network '{network}' is not what its file says: {}", aspects.join(", ")),
+        what: format!("network '{network}' is not what its file says: {}", shown.join(", ")),
         cause: "its file changed, or somebody else did".to_owned(),
         cure: format!("vmnet up {network}"),
         fix: Some(Fix::Raise(network.clone())),
@@ -51,5 +58,14 @@ mod tests {
         assert_eq!(severity(920), Some(Severity::Warning));
         assert_eq!(severity(1022), Some(Severity::Warning));
         assert_eq!(severity(1023), Some(Severity::Fault));
+    }
+
+    #[test]
+    fn of_many_differences_a_few_are_named() {
+        let aspects: Vec<String> = (1..=7).map(|n| format!("port p{n}")).collect();
+        let lab = NetName::new("lab").unwrap();
+        assert_eq!(drifted(&lab, &[]), None);
+        let what = drifted(&lab, &aspects).unwrap().what;
+        assert!(what.ends_with("port p5, and 2 more"), "{what}");
     }
 }

@@ -16,7 +16,7 @@ pub struct Feature {
 }
 
 /// What our tables need, the ground first: what stands on a missing one is missing too.
-pub const FEATURES: [Feature; 7] = [
+pub const FEATURES: [Feature; 10] = [
     Feature { name: "nftables", module: "nf_tables", probe: "table inet vmnet_probe { }" },
     Feature {
         name: "connection tracking in nftables",
@@ -32,6 +32,21 @@ pub const FEATURES: [Feature; 7] = [
         name: "masquerading in nftables",
         module: "nft_masq",
         probe: "table inet vmnet_probe { chain one { type nat hook postrouting priority srcnat; masquerade; }; }",
+    },
+    Feature {
+        name: "forwards in nftables",
+        module: "nft_nat",
+        probe: "table inet vmnet_probe { chain one { type nat hook prerouting priority dstnat; dnat ip to 127.0.0.1; }; }",
+    },
+    Feature {
+        name: "redirecting in nftables",
+        module: "nft_redir",
+        probe: "table inet vmnet_probe { chain one { type nat hook prerouting priority dstnat; redirect; }; }",
+    },
+    Feature {
+        name: "limits in nftables",
+        module: "nft_limit",
+        probe: "table inet vmnet_probe { chain one { limit rate over 1000 bytes/second drop; }; }",
     },
     Feature {
         name: "route lookups in nftables",
@@ -52,8 +67,38 @@ pub const FEATURES: [Feature; 7] = [
 
 /// The feature behind bridges; it has no text, it is tried by asking for a bridge that cannot be.
 pub const BRIDGES: Feature = Feature { name: "bridges", module: "bridge", probe: "" };
-/// The feature behind TAPs: its device node tells.
-pub const TAPS: Feature = Feature { name: "TAPs (no /dev/net/tun)", module: "tun", probe: "" };
+/// The feature behind TAPs; its device tells.
+pub const TAPS: Feature = Feature { name: "TAPs", module: "tun", probe: "" };
+
+/// `/dev/net/tun`, through which TAPs are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TunDevice {
+    /// There.
+    There,
+    /// There is no such node, though the kernel has the driver.
+    NoNode,
+    /// The kernel has no driver.
+    NoDriver,
+}
+
+/// What is wrong with it.
+#[must_use]
+pub fn tun(device: TunDevice) -> Option<Finding> {
+    match device {
+        TunDevice::There => None,
+        TunDevice::NoDriver => Some(missing_feature(&TAPS)),
+        TunDevice::NoNode => Some(Finding {
+            id: "tun-missing",
+            severity: Severity::Fault,
+            object: "/dev/net/tun".to_owned(),
+            what: "/dev/net/tun does not exist".to_owned(),
+            cause: "the kernel can make TAPs, but nobody made its device node".to_owned(),
+            // The number is the kernel's (Documentation/admin-guide/devices.txt).
+            cure: "mkdir -p /dev/net && mknod -m 0666 /dev/net/tun c 10 200".to_owned(),
+            fix: None,
+        }),
+    }
+}
 
 /// The programs that a network needs.
 pub const PROGRAMS: [&str; 2] = ["nft", "dnsmasq"];

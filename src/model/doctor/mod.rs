@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`bridges`] | bridges near their last port, networks that drifted |
 //! | [`files`] | what the files of dnsmasq, NetworkManager and networkd say of our links |
+//! | [`firewall`] | other firewalls that are closed to guests |
 //! | [`helper`] | a helper without rights |
 //! | [`kernel`] | what the kernel or the host lacks |
 //! | [`managers`] | NetworkManager and networkd taking our links |
@@ -18,6 +19,7 @@
 
 pub mod bridges;
 pub mod files;
+pub mod firewall;
 pub mod helper;
 pub mod kernel;
 pub mod managers;
@@ -68,7 +70,7 @@ pub struct Finding {
     pub what: String,
     /// Why that matters, or where it comes from, in one line.
     pub cause: String,
-    /// What to do, as one command for root's shell.
+    /// What to do, as one command for root's shell; empty where nothing is to be done.
     pub cure: String,
     /// The same as an act, where it can be done without asking anybody.
     pub fix: Option<Fix>,
@@ -102,8 +104,8 @@ pub struct Subject {
     pub subnet: Option<Subnet>,
     /// Its file fixes the subnet.
     pub fixed: bool,
-    /// The domain of its guests.
-    pub domain: String,
+    /// The domain of its guests, where the host is to know it.
+    pub domain: Option<String>,
 }
 
 impl Subject {
@@ -140,7 +142,7 @@ mod tests {
             address: Some(Ipv4Addr::new(10, 0, 1, 1)),
             subnet: Some("10.0.1.0/24".parse().unwrap()),
             fixed: false,
-            domain: format!("{name}.vm"),
+            domain: Some(format!("{name}.vm")),
         }
     }
 

@@ -29,24 +29,28 @@ pub fn finding(
     services: Services,
 ) -> Option<Finding> {
     let address = subject.address.filter(|_| subject.up && subject.serves)?;
-    if resolver == Resolver::Resolved
-        || asks(resolv_conf, address)
-        || names(configured, &subject.domain, address)
-    {
+    let domain = subject.domain.as_deref()?;
+    if resolver == Resolver::Resolved || asks(resolv_conf, address) || names(configured, domain, address) {
         return None;
     }
-    let domain = &subject.domain;
     let cure = match resolver {
         Resolver::Dnsmasq => {
             let line = quoted(&format!("server=/{domain}/{address}"));
             format!("echo {line} >>/etc/dnsmasq.d/vmnet.conf && {}", services.restart("dnsmasq"))
         }
         Resolver::Unbound => format!(
-            "printf '%s\\n' forward-zone: '  name: \"{domain}\"' '  forward-addr: {address}' >/etc/unbound/unbound.conf.d/vmnet-{}.conf && {}",
+            "printf '%s\\n' server: '  domain-insecure: \"{domain}\"' forward-zone: '  name: \"{domain}\"' '  forward-addr: {address}' >/etc/unbound/unbound.conf.d/vmnet-{}.conf && {}",
             subject.network,
             services.restart("unbound")
         ),
-        Resolver::Remote | Resolver::Resolved => format!("sed -i '1i nameserver {address}' /etc/resolv.conf"),
+        // Not a `nameserver` line: every name would be asked of the guests' server, and each question
+        // wait for its end while the network is down.
+        Resolver::Remote | Resolver::Resolved => match services {
+            Services::Systemd => "systemctl enable --now systemd-resolved".to_owned(),
+            _ => format!(
+                "run a dnsmasq for the host itself, with the line 'server=/{domain}/{address}'"
+            ),
+        },
     };
     Some(Finding {
         id: "host-names",
@@ -87,7 +91,8 @@ mod tests {
         let line = "echo server=/lab.vm/10.0.1.1 >>/etc/dnsmasq.d/vmnet.conf && rc-service dnsmasq restart";
         assert_eq!((told.severity, told.cure.as_str()), (Severity::Note, line));
         assert!(note(Resolver::Unbound, other, "").unwrap().cure.contains("forward-addr: 10.0.1.1"));
-        assert!(note(Resolver::Remote, other, "").unwrap().cure.contains("1i nameserver 10.0.1.1"));
+        assert!(note(Resolver::Unbound, other, "").unwrap().cure.contains("domain-insecure: \"lab.vm\""));
+        assert!(note(Resolver::Remote, other, "").unwrap().cure.contains("server=/lab.vm/10.0.1.1"));
     }
 
     #[test]

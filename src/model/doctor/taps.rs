@@ -42,7 +42,10 @@ pub fn findings(tap: &Tap, subjects: &[Subject]) -> Vec<Finding> {
     if let Some(tag) = tap.tag() {
         let own = subjects.iter().find(|subject| subject.bridge == tag.bridge);
         match tap.held {
-            true if !at_home => findings.push(cut_off(tap, &tag, own)),
+            // The port of a network that is up and lost its bridge is a drift of that network.
+            true if !at_home && !own.is_some_and(Subject::is_there) => {
+                findings.push(cut_off(tap, &tag, own));
+            }
             false if tap.persistent => findings.push(leaked(tap, &tag, !at_home)),
             _ => {}
         }
@@ -70,16 +73,15 @@ fn leaked(tap: &Tap, tag: &PortTag, alone: bool) -> Finding {
 fn cut_off(tap: &Tap, tag: &PortTag, own: Option<&Subject>) -> Finding {
     let (name, bridge) = (&tap.name, &tag.bridge);
     let holder = tap.holder.clone().unwrap_or_else(|| format!("pid {}", tag.pid));
-    let back = format!("ip link set {name} master {bridge} up");
     Finding {
         id: "tap-cut-off",
         severity: Severity::Warning,
         object: name.to_string(),
         what: format!("{name}, held by {holder}, is a port of no network that is up"),
-        cause: format!("bridge {bridge} was taken away, or the port was taken off it"),
+        cause: format!("bridge {bridge} was taken away under it"),
         cure: match own {
-            Some(own) if !own.is_there() => format!("vmnet up {} && {back}", own.network),
-            _ => back,
+            Some(own) => format!("vmnet up {}", own.network),
+            None => format!("ip link set {name} master {bridge} up"),
         },
         fix: None,
     }
@@ -120,7 +122,7 @@ mod tests {
 
     /// The network `lab` is up; what is found, and whether `--fix` may do it.
     fn found(tap: &Tap) -> Vec<(&'static str, bool)> {
-        findings(tap, &[subject("lab", 3)])
+        findings(tap, &[subject("lab", 3), Subject { up: false, ..subject("old", 4) }])
             .iter()
             .map(|finding| (finding.id, finding.fix.is_some()))
             .collect()
@@ -131,7 +133,9 @@ mod tests {
         assert_eq!(found(&tap()), []);
         for persistent in [false, true] {
             let away = Tap { persistent, master: None, ..tap() };
-            assert_eq!(found(&away), [("tap-cut-off", false)]);
+            assert_eq!(found(&away), []);
+            let alias = Some("vmnet old uid=1000 pid=7".to_owned());
+            assert_eq!(found(&Tap { alias, ..away }), [("tap-cut-off", false)]);
         }
     }
 

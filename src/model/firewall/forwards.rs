@@ -9,7 +9,9 @@ use crate::settle::Wanted;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The chains that [`essence`](super::essence) leaves to this file.
-pub const CHAINS: [&str; 3] = ["at_entry", "at_own_exit", "forwards"];
+pub const CHAINS: [&str; 3] = ["at_entry", "at_own_exit", LEADING];
+/// The one with a rule for each forward.
+const LEADING: &str = "forwards";
 
 /// A forward with the addresses it leads to now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,20 +113,22 @@ fn opened(wanted: &Wanted, guests: &[Guest], forward: &Forward) -> Opened {
     }
 }
 
-/// The chains; none where nothing leads anywhere.
+fn rules(forwards: &[Opened]) -> Vec<String> {
+    forwards.iter().flat_map(Opened::rules).map(|(text, comment)| rule(text, &comment)).collect()
+}
+
+/// The chains, also where nothing leads anywhere yet: then a forward is one rule more.
 pub(super) fn chains(forwards: &[Opened]) -> Vec<String> {
-    let rules: Vec<String> =
-        forwards.iter().flat_map(Opened::rules).map(|(text, comment)| rule(text, &comment)).collect();
-    if rules.is_empty() {
-        return Vec::new();
-    }
-    let base = [rule("fib daddr type local goto forwards", "what is for this host")];
-    let [at_entry, at_own_exit, forwards] = CHAINS;
+    let base = rule("fib daddr type local goto forwards", "what is for this host");
+    // The kernel looks for ::1 on no link but lo (rt6_need_strict in include/net/ip6_route.h), so an
+    // answer would never arrive. Left alone, a client is refused at once and tries 127.0.0.1.
+    let refused = rule("ip6 daddr ::1 return", "what cannot be answered");
+    let [at_entry, at_own_exit, leading] = CHAINS;
     vec![
-        chain(at_entry, Some("nat hook prerouting priority dstnat"), &base),
+        chain(at_entry, Some("nat hook prerouting priority dstnat"), std::slice::from_ref(&base)),
         // nft 1.0.6 knows no `dstnat` in this hook.
-        chain(at_own_exit, Some("nat hook output priority -100"), &base),
-        chain(forwards, None, &rules),
+        chain(at_own_exit, Some("nat hook output priority -100"), &[refused, base]),
+        chain(leading, None, &rules(forwards)),
     ]
 }
 
@@ -135,7 +139,13 @@ pub(super) fn counters(forwards: &[Opened]) -> String {
 /// One transaction from one set of forwards to another, on a table that is loaded.
 #[must_use]
 pub fn change(table: &str, before: &[String], forwards: &[Opened]) -> String {
+    let kept: Vec<String> = forwards.iter().filter(|f| f.leads()).map(Opened::counter).collect();
+    let gone: Vec<&String> = before.iter().filter(|counter| !kept.contains(counter)).collect();
     let mut text = format!("table inet {table} {{\n{}", counters(forwards));
+    // A run that was killed may have deleted it already, and what is not there cannot be deleted.
+    for counter in &gone {
+        text.push_str(&format!("\tcounter {counter} {{\n\t}}\n"));
+    }
     for name in CHAINS {
         let hook = match name {
             "at_entry" => "\t\ttype nat hook prerouting priority dstnat; policy accept;\n",
@@ -148,13 +158,32 @@ pub fn change(table: &str, before: &[String], forwards: &[Opened]) -> String {
     for name in CHAINS {
         text.push_str(&format!("flush chain inet {table} {name}\n"));
     }
-    let kept: Vec<String> = forwards.iter().filter(|f| f.leads()).map(Opened::counter).collect();
-    for gone in before.iter().filter(|counter| !kept.contains(counter)) {
-        text.push_str(&format!("delete counter inet {table} {gone}\n"));
+    for counter in gone {
+        text.push_str(&format!("delete counter inet {table} {counter}\n"));
     }
-    let chains = chains(forwards);
-    if !chains.is_empty() {
-        text.push_str(&format!("table inet {table} {{\n{}}}\n", chains.join("\n")));
+    text + &format!("table inet {table} {{\n{}}}\n", chains(forwards).join("\n"))
+}
+
+/// The transaction that opens one more, on a table that has the chains. Nothing in it is there yet:
+/// whoever changes or deletes waits for every processor to have seen it (synchronize_rcu), which takes
+/// longer than all the rest.
+#[must_use]
+pub fn opening(table: &str, forward: &Opened) -> String {
+    let rules = rules(std::slice::from_ref(forward));
+    let rules: String =
+        rules.iter().map(|rule| format!("add rule inet {table} {LEADING} {rule}\n")).collect();
+    if rules.is_empty() { rules } else { format!("add counter inet {table} {}\n{rules}", forward.counter()) }
+}
+
+/// The transaction that closes those of these counters and leaves the others.
+#[must_use]
+pub fn closing(table: &str, counters: &[String], left: &[Opened]) -> String {
+    let mut text = format!("flush chain inet {table} {LEADING}\n");
+    for rule in rules(left) {
+        text.push_str(&format!("add rule inet {table} {LEADING} {rule}\n"));
+    }
+    for counter in counters {
+        text.push_str(&format!("delete counter inet {table} {counter}\n"));
     }
     text
 }

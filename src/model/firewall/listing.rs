@@ -2,6 +2,7 @@
 //! come and go.
 
 use super::forwards::CHAINS;
+use crate::switch::GUESTS_CHAIN;
 
 /// A listing without forwards, counters and what data paths learn, so that it is the same text as
 /// long as nobody changed the table.
@@ -15,7 +16,7 @@ pub fn essence(listing: &str) -> String {
             let mut words = head.split(' ');
             skipping = match (words.next(), words.next()) {
                 (Some("counter"), _) => true,
-                (Some("chain"), Some(name)) => CHAINS.contains(&name),
+                (Some("chain"), Some(name)) => CHAINS.contains(&name) || name == GUESTS_CHAIN,
                 _ => false,
             };
         }
@@ -41,4 +42,17 @@ pub fn forwards_shown(listing: &str) -> Vec<String> {
     let mut comments: Vec<String> = listing.lines().filter_map(comment).collect();
     comments.sort();
     comments
+}
+
+/// How often each named counter was hit, from a listing with state.
+#[must_use]
+pub fn hits(listing: &str) -> Vec<(String, u64)> {
+    let mut lines = listing.lines().map(str::trim);
+    let mut counters = Vec::new();
+    while let Some(line) = lines.next() {
+        let name = line.strip_prefix("counter ").and_then(|rest| rest.strip_suffix(" {"));
+        let packets = |text: &str| text.strip_prefix("packets ")?.split(' ').next()?.parse().ok();
+        counters.extend(name.and_then(|name| Some((name.to_owned(), packets(lines.next()?)?))));
+    }
+    counters
 }

@@ -20,7 +20,7 @@ mod nat;
 mod pass;
 pub mod text;
 
-pub use listing::{essence, forwards_shown};
+pub use listing::{essence, forwards_shown, hits};
 pub use text::can_name;
 
 use crate::settle::Wanted;
@@ -31,7 +31,9 @@ use forwards::Opened;
 #[must_use]
 pub fn ruleset(wanted: &Wanted, forwards: &[Opened], guests: &[crate::guest::Guest]) -> String {
     let table = wanted.name().table();
-    let chains = [host::chains(wanted), pass::chains(wanted), nat::chains(wanted), forwards::chains(forwards)];
+    let isolated = wanted.network.mode == crate::network::Mode::Isolated;
+    let leading = if isolated { Vec::new() } else { forwards::chains(forwards) };
+    let chains = [host::chains(wanted), pass::chains(wanted), nat::chains(wanted), leading];
     let counters = forwards::counters(forwards);
     let chains = chains.concat().join("\n");
     let frames = switch::table(wanted, guests).unwrap_or_default();

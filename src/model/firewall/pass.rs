@@ -59,6 +59,10 @@ fn from_guests(wanted: &Wanted) -> Vec<String> {
             for from in guests(wanted, "saddr") {
                 if !uplink.is_empty() {
                     rules.push(rule(
+                        format!("{from} ct direction reply ct status dnat accept"),
+                        "allow answers of forwards",
+                    ));
+                    rules.push(rule(
                         format!("{from} oifgroup {BRIDGES_GROUP} accept"),
                         "other networks decide themselves",
                     ));

@@ -38,7 +38,7 @@ pub struct Opening {
 /// Must this chain's rules be looked at?
 #[must_use]
 pub fn matters(chain: &Chain) -> bool {
-    let own = chain.place.table.starts_with("vmnet_") || chain.place.table == "firewalld";
+    let own = chain.place.table.starts_with("vmnet_");
     // Ports, not bridges, are the interfaces of a bridge table: nothing there can name a network.
     let known = chain.place.family != Family::Bridge;
     let sayable = is_word(&chain.place.table) && is_word(&chain.place.chain);
@@ -74,7 +74,7 @@ pub fn survey(guests: &Guests, chains: &[SeenChain]) -> Vec<Opening> {
     let mut openings = Vec::new();
     for chain in chains {
         let hook = closed.iter().find(|(door, _)| door.place == chain.place).map(|(_, hook)| *hook);
-        let needs = hook.map(|hook| guests.needs(hook, chain.place.family)).unwrap_or_default();
+        let needs = hook.map(|hook| guests.needs(hook, &chain.place)).unwrap_or_default();
         let ours = |rule: &&Rule| rule.comment.as_ref().is_some_and(|c| is_ours(&guests.network, c));
         let has: Vec<u64> = chain.rules.iter().filter(ours).map(|rule| rule.handle).collect();
         if needs.is_empty() && has.is_empty() {
@@ -110,7 +110,7 @@ fn stands(guests: &Guests, need: Purpose, chain: &SeenChain, chains: &[SeenChain
 
 /// Does it refuse what no rule of others lets through?
 fn refuses(chain: &SeenChain, base: Base, chains: &[SeenChain], guests: &Guests) -> bool {
-    let needed = !guests.needs(base.hook, chain.place.family).is_empty();
+    let needed = !guests.needs(base.hook, &chain.place).is_empty();
     needed && walk(chain, chains, DEPTH).unwrap_or(base.drops)
 }
 

@@ -2,14 +2,14 @@
 //! it again. An accept ends only the chain that it stands in, so each chain that would refuse gets
 //! accepts of its own, marked with a comment; what a guest may really do, our own table decides.
 //!
-//! nft's and iptables' chains are described alike. firewalld's table is left alone: it is told by
-//! D-Bus.
+//! nft's and iptables' chains are described alike. firewalld is told by D-Bus; only of what comes in
+//! to guests does no zone of its know, and that takes an accept in its table.
 
 mod judge;
 mod text;
 
 use crate::name::{IfName, NetName};
-use crate::network::{HostAccess, Network, Prefix6Choice};
+use crate::network::{HostAccess, Mode, Network, Prefix6Choice};
 use std::fmt;
 
 pub use judge::{Opening, SeenChain, actual, followed, matters, survey, wanted};
@@ -60,6 +60,9 @@ pub enum Hook {
     /// From this host.
     Output,
 }
+
+/// firewalld's table of nf_tables.
+pub const FIREWALLD: &str = "firewalld";
 
 /// One chain of one table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +156,8 @@ pub struct Guests {
     pub dhcp: bool,
     /// The network has IPv6.
     pub ipv6: bool,
+    /// Others may open connections to them.
+    pub inward: bool,
 }
 
 /// What an accept of ours is for; the last word of its comment.
@@ -206,6 +211,7 @@ impl Guests {
             host_access: network.host_access,
             dhcp: network.dhcp.enabled,
             ipv6: has_ipv6 && network.subnet6 != Prefix6Choice::None,
+            inward: network.mode == Mode::Routed || !network.allow_from.is_empty(),
         }
     }
 
@@ -218,12 +224,18 @@ impl Guests {
             host_access: HostAccess::None,
             dhcp: false,
             ipv6: false,
+            inward: false,
         }
     }
 
-    /// The accepts that a closed chain of this hook needs.
+    /// The accepts that a closed chain needs.
     #[must_use]
-    pub fn needs(&self, hook: Hook, family: Family) -> Vec<Purpose> {
+    pub fn needs(&self, hook: Hook, place: &Place) -> Vec<Purpose> {
+        let family = place.family;
+        if place.table == FIREWALLD {
+            let only = hook == Hook::Forward && self.inward;
+            return if only { vec![Purpose::To] } else { Vec::new() };
+        }
         let (v4, v6) = (family != Family::Ip6, family != Family::Ip && self.ipv6);
         let services = self.host_access != HostAccess::None;
         if hook == Hook::Forward {

@@ -33,6 +33,7 @@ fn guests() -> Guests {
         host_access: HostAccess::Services,
         dhcp: true,
         ipv6: false,
+        inward: false,
     }
 }
 
@@ -95,7 +96,7 @@ fn guests_are_let_in_to_what_they_may_ask_and_through_in_both_directions() {
 fn each_kind_of_network_opens_no_more_than_it_needs() {
     use Purpose::{Between, Dhcp, Dhcp6, DnsTcp, DnsUdp, From, Icmp, Icmp6, To};
     let needs = |access, dhcp, ipv6, hook, family| {
-        Guests { host_access: access, dhcp, ipv6, ..guests() }.needs(hook, family)
+        Guests { host_access: access, dhcp, ipv6, ..guests() }.needs(hook, &place(Backend::Nft, family, "c"))
     };
     let (none, all) = (HostAccess::None, HostAccess::All);
     for hook in [Hook::Input, Hook::Output] {
@@ -136,28 +137,21 @@ fn what_is_open_stays_as_it_is_and_what_is_wrong_is_replaced_whole() {
 #[test]
 fn dockers_chain_for_others_is_used_while_docker_asks_it() {
     let user = || seen(Family::Ip, "DOCKER-USER", None, false, rules(&[Always::Return]));
-    let forward =
-        |rules: Vec<Rule>| [seen(Family::Ip, "FORWARD", Some(Hook::Forward), true, rules), user()];
+    let forward = |rules: Vec<Rule>| [seen(Family::Ip, "FORWARD", Some(Hook::Forward), true, rules), user()];
     let asked = forward(rules(&[Always::Jump("DOCKER-USER".to_owned())]));
     assert!(text(&guests(), &asked).contains("insert rule ip filter DOCKER-USER iifname \"lab\" accept"));
     assert!(text(&guests(), &forward(vec![])).contains("insert rule ip filter FORWARD"));
 }
 
 #[test]
-fn own_tables_firewalld_and_what_cannot_be_named_do_not_matter() {
+fn own_tables_and_what_cannot_be_named_do_not_matter() {
     let base = Some(Base { hook: Hook::Forward, priority: 0, drops: true });
     let chain = |family, table: &str, name: &str| Chain {
-        place: Place {
-            backend: Backend::Nft,
-            family,
-            table: table.to_owned(),
-            chain: name.to_owned(),
-        },
+        place: Place { backend: Backend::Nft, family, table: table.to_owned(), chain: name.to_owned() },
         base,
     };
     assert!(matters(&chain(Family::Ip, "filter", "FORWARD")));
     assert!(!matters(&chain(Family::Inet, "vmnet_lab", "at_forward")));
-    assert!(!matters(&chain(Family::Inet, "firewalld", "filter_FORWARD")));
     assert!(!matters(&chain(Family::Bridge, "filter", "forward")));
     assert!(!matters(&chain(Family::Ip, "filter", "a; flush ruleset")));
 }
@@ -183,7 +177,10 @@ fn an_older_table_is_opened_and_closed_by_what_was_saved() {
         )
     );
     assert_eq!(restore_text(&guests(), &openings, Family::Ip6, saved), "");
-    assert_eq!(openings.first().map(|o| o.place.to_string()).as_deref(), Some("iptables-legacy filter FORWARD"));
+    assert_eq!(
+        openings.first().map(|o| o.place.to_string()).as_deref(),
+        Some("iptables-legacy filter FORWARD")
+    );
 }
 
 #[test]
@@ -193,4 +190,21 @@ fn a_name_that_firewalls_read_as_a_pattern_opens_nothing() {
         let guests = Guests { bridge: IfName::new(name).unwrap(), ..guests() };
         assert_eq!(survey(&guests, &chains), []);
     }
+}
+
+#[test]
+fn firewalld_has_an_accept_only_for_what_others_may_send_to_guests() {
+    let base = |hook| Some(Base { hook, priority: 10, drops: true });
+    let chain = |name: &str, hook| SeenChain {
+        place: Place { table: FIREWALLD.to_owned(), ..place(Backend::Nft, Family::Inet, name) },
+        base: base(hook),
+        rules: Vec::new(),
+    };
+    let chains = [chain("filter_INPUT", Hook::Input), chain("filter_FORWARD", Hook::Forward)];
+    assert_eq!(survey(&guests(), &chains), []);
+    let guests = Guests { inward: true, ..guests() };
+    assert_eq!(
+        text(&guests, &chains),
+        "insert rule inet firewalld filter_FORWARD oifname \"lab\" accept comment \"vmnet lab to\"\n"
+    );
 }

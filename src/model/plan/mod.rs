@@ -9,24 +9,29 @@
 //! | `bridge` | the bridge and its addresses |
 //! | `server` | dnsmasq and its files |
 //! | `ports` | the bridge's ports |
+//! | `live` | what follows from a reservation alone |
 
 mod bridge;
+mod live;
 mod ports;
 mod seen;
 mod server;
 mod step;
 
+pub use live::live;
 pub use seen::{Ipv6Role, Seen, SeenBridge, SeenPort, State};
 pub use step::Step;
 
 use crate::dnsmasq::{self, Place};
 use crate::firewall;
 use crate::firewall::forwards::{self, Opened};
+use crate::foreign::{self, Guests};
 use crate::guest::Guest;
 use crate::name::IfName;
 use crate::port::PortRecord;
 use crate::prefix6::PREFIX6_LENGTH;
 use crate::settle::Wanted;
+use crate::switch;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -37,6 +42,8 @@ pub struct Goal {
     pub wanted: Wanted,
     /// For nft, on a host that has none of it.
     pub ruleset: String,
+    /// For nft, where only the guests that are known are others; none where frames are not judged by that.
+    pub known: Option<String>,
     /// Its forwards with where they lead now.
     pub forwards: Vec<Opened>,
     /// For dnsmasq; none where the network needs no server.
@@ -63,9 +70,10 @@ impl Goal {
         };
         Self {
             ruleset: firewall::ruleset(&wanted, &forwards, guests),
+            known: switch::owners(&wanted, guests),
             dnsmasq: dnsmasq::configuration(&wanted, place),
             names: dnsmasq::names(&wanted),
-            reservations: dnsmasq::reservations(&wanted.network.hosts),
+            reservations: dnsmasq::reservations(&wanted),
             port,
             forwards,
             wanted,
@@ -76,6 +84,12 @@ impl Goal {
     #[must_use]
     pub fn forwards(&self) -> bool {
         self.wanted.forwards()
+    }
+
+    /// Those for whom other firewalls are opened.
+    #[must_use]
+    pub fn guests(&self) -> Guests {
+        Guests::of(&self.wanted.network, self.wanted.subnet6.is_some())
     }
 
     /// The bridge's addresses with their lengths; the first is the guests' gateway.
@@ -175,9 +189,14 @@ pub fn compare(goal: &Goal, seen: &Seen) -> Result<Vec<Aspect>, Conflict> {
     aspects.extend(addresses);
     aspects.extend(forwarding(goal, seen, own));
     aspects.push(Aspect::state("firewall", seen.ruleset, vec![Step::LoadRuleset]));
+    // Loaded whole, the firewall knows them.
+    if goal.known.is_some() && seen.ruleset == State::Right {
+        aspects.push(Aspect::state("guests in the firewall", seen.known, vec![Step::LoadGuests]));
+    }
     aspects.extend(open_ports(goal, seen));
     aspects.extend(server::aspects(goal, seen, own.is_none() || readdressed));
     aspects.push(Aspect::state("port record", seen.port, vec![Step::WritePort]));
+    aspects.extend(other_firewalls(seen));
     aspects.extend(ports::aspects(goal, seen));
     Ok(aspects)
 }
@@ -213,6 +232,14 @@ fn forwarding(goal: &Goal, seen: &Seen, own: Option<&SeenBridge>) -> Vec<Aspect>
         aspects.push(Aspect::yes("forwards from loopback", "on", is, "off", vec![Step::AllowLoopback]));
     }
     aspects
+}
+
+/// One row, where there is any that matters.
+fn other_firewalls(seen: &Seen) -> Option<Aspect> {
+    let openings = seen.foreign.as_deref().filter(|openings| !openings.is_empty())?;
+    let (wanted, actual) = (foreign::wanted(openings), foreign::actual(openings));
+    let open = openings.iter().all(|opening| opening.open);
+    Some(Aspect::new("other firewalls", wanted, actual, if open { vec![] } else { vec![Step::OpenFirewalls] }))
 }
 
 /// A row for each forward. They are loaded with the table, or alone where the table is right.

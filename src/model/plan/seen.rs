@@ -1,5 +1,6 @@
 //! The host as it is, as far as one network is concerned.
 
+use crate::foreign::Opening;
 use crate::mac::MacAddr;
 use crate::name::IfName;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -106,6 +107,8 @@ pub struct Seen {
     pub forwarding6: bool,
     /// The nftables tables, but for the forwards.
     pub ruleset: State,
+    /// What they know of guests, for frames between ports.
+    pub known: State,
     /// The forwards in them, as [`crate::firewall::forwards_shown`] tells; none: only root may look.
     pub forwards: Option<Vec<String>>,
     /// The server's file.
@@ -120,6 +123,9 @@ pub struct Seen {
     pub port: State,
     /// The bridge's ports.
     pub ports: Vec<SeenPort>,
+    /// Chains of other firewalls that are closed to guests, or have accepts of ours; none: only root
+    /// may look.
+    pub foreign: Option<Vec<Opening>>,
     /// TAPs that the helper made for this bridge and that are no port of any.
     pub strays: Vec<(u32, IfName)>,
 }

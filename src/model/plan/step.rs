@@ -40,6 +40,8 @@ pub enum Step {
     LoadRuleset,
     /// Load the forwards alone, in one transaction.
     LoadForwards,
+    /// Load what the table for frames knows of guests alone, in one transaction.
+    LoadGuests,
     /// Stop the server.
     StopDnsmasq(u32),
     /// Write the server's file.
@@ -56,6 +58,8 @@ pub enum Step {
     StartDnsmasq,
     /// Write the helper's record.
     WritePort,
+    /// Put accepts of ours where other firewalls refuse guests, and nowhere else.
+    OpenFirewalls,
     /// Make a port as this one: its MTU, group and flags.
     SetPort(SeenPort),
     /// Make a TAP that lost its bridge a port again.
@@ -81,6 +85,7 @@ impl fmt::Display for Step {
             Self::AllowLoopback => f.write_str("let forwards take in 127.0.0.1"),
             Self::LoadRuleset => f.write_str("load the firewall table"),
             Self::LoadForwards => f.write_str("load the forwards"),
+            Self::LoadGuests => f.write_str("tell the firewall who the guests are"),
             Self::StopDnsmasq(pid) => write!(f, "stop dnsmasq (pid {pid})"),
             Self::WriteDnsmasq => f.write_str("write the dnsmasq file"),
             Self::RemoveDnsmasq => f.write_str("remove the dnsmasq file"),
@@ -89,6 +94,7 @@ impl fmt::Display for Step {
             Self::RereadDnsmasq(pid) => write!(f, "have dnsmasq (pid {pid}) read them"),
             Self::StartDnsmasq => f.write_str("start dnsmasq"),
             Self::WritePort => f.write_str("write the port record"),
+            Self::OpenFirewalls => f.write_str("let guests through the host's other firewalls"),
             Self::SetPort(port) => write!(f, "set up port {}", port.name),
             Self::AttachPort(_, name) => write!(f, "attach {name} again"),
         }

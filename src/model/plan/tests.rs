@@ -1,5 +1,6 @@
 use super::bridge::set_bridge;
 use super::*;
+use crate::forward::Forward;
 use crate::guest::known;
 use crate::lease::Lease;
 use crate::mac::MacAddr;
@@ -41,6 +42,7 @@ fn nothing() -> Seen {
         forwarding: false,
         forwarding6: false,
         ruleset: State::Absent,
+        known: State::Absent,
         forwards: Some(Vec::new()),
         dnsmasq_file: State::Absent,
         dnsmasq: None,
@@ -48,6 +50,7 @@ fn nothing() -> Seen {
         reservations: State::Absent,
         port: State::Absent,
         ports: Vec::new(),
+        foreign: Some(Vec::new()),
         strays: Vec::new(),
     }
 }
@@ -70,6 +73,7 @@ fn all_right(goal: &Goal) -> Seen {
         forwarding: true,
         forwarding6: true,
         ruleset: State::Right,
+        known: State::Right,
         forwards: Some(forwards::shown(&goal.forwards)),
         dnsmasq_file: State::Right,
         dnsmasq: Some(42),
@@ -77,6 +81,7 @@ fn all_right(goal: &Goal) -> Seen {
         reservations: State::Right,
         port: State::Right,
         ports: vec![port(goal)],
+        foreign: Some(Vec::new()),
         strays: Vec::new(),
     }
 }
@@ -266,4 +271,54 @@ fn every_difference_that_is_shown_has_a_cure_and_the_reverse() {
         let drift = aspects.iter().any(|a| a.wanted != a.actual);
         assert_eq!(drift, aspects.iter().any(|a| !a.cure.is_empty()));
     }
+}
+
+#[test]
+fn a_reservation_that_comes_changes_its_files_and_what_leads_to_the_guest_and_restarts_nothing() {
+    let goal = goal(|n| {
+        n.forwards.push(
+            Forward::new("8080".parse().unwrap(), "web:80".parse().unwrap(), "tcp".parse().unwrap()).unwrap(),
+        );
+    });
+    assert_eq!(live(&goal, &all_right(&goal)), []);
+    let edited = Seen { dnsmasq_file: State::Other, port: State::Absent, ..all_right(&goal) };
+    assert_eq!(live(&goal, &edited), []);
+    let old = Seen {
+        names: State::Other,
+        reservations: State::Other,
+        forwards: Some(Vec::new()),
+        ..all_right(&goal)
+    };
+    let pid = old.dnsmasq.unwrap();
+    let files = [Step::WriteNames, Step::WriteReservations, Step::RereadDnsmasq(pid)];
+    assert_eq!(live(&goal, &old), [&[Step::LoadForwards], files.as_slice()].concat());
+    let unloaded = Seen { ruleset: State::Other, dnsmasq: None, ..old };
+    assert_eq!(live(&goal, &unloaded), files[..2]);
+}
+
+#[test]
+fn what_another_firewall_closes_is_opened_and_shown() {
+    use crate::foreign::{Backend, Family, Hook, Opening, Place, Purpose};
+    let goal = goal(|_| {});
+    let opening = |open| Opening {
+        place: Place {
+            backend: Backend::Nft,
+            family: Family::Ip,
+            table: "filter".to_owned(),
+            chain: "FORWARD".to_owned(),
+        },
+        hook: Hook::Forward,
+        needs: vec![Purpose::From, Purpose::To],
+        has: if open { vec![7, 8] } else { Vec::new() },
+        open,
+    };
+    let row = |open| {
+        let seen = Seen { foreign: Some(vec![opening(open)]), ..all_right(&goal) };
+        let aspects = compare(&goal, &seen).unwrap();
+        aspects.into_iter().find(|aspect| aspect.what == "other firewalls").unwrap()
+    };
+    let closed = row(false);
+    assert_eq!((closed.wanted.as_str(), closed.actual.as_str()), ("opened in ip filter FORWARD", "nothing opened"));
+    assert_eq!(closed.cure, [Step::OpenFirewalls]);
+    assert!(!row(true).has_drifted() && row(true).cure.is_empty());
 }

@@ -12,14 +12,17 @@ pub const BOUND: &str = "bound";
 /// name if the link is there, by its number if it is not. None: nothing to forget.
 #[must_use]
 pub fn forget(table: &str, listing: &str, ports: &[IfName]) -> Option<String> {
+    let bound = pairs(listing, BOUND).filter_map(|(mac, port)| Some((mac_of(mac)?, port)));
+    let (alive, dead): (Vec<_>, Vec<_>) = bound.partition(|(_, port)| is_one(port, ports));
     let mut gone = Vec::new();
     let mut macs = Vec::new();
-    for (mac, port) in pairs(listing, BOUND).filter_map(|(mac, port)| Some((mac_of(mac)?, port))) {
-        if is_port(port) && !is_one(port, ports) {
-            let [a, b, c, d, e, f] = mac.0;
-            gone.push((BOUND, format!("0x{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x} . {port}")));
+    for (mac, port) in dead.into_iter().filter(|(_, port)| is_port(port)) {
+        let [a, b, c, d, e, f] = mac.0;
+        gone.push((BOUND, format!("0x{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x} . {port}")));
+        gone.push(("homes", port.to_owned()));
+        // Two ports that began at one moment with one MAC.
+        if alive.iter().all(|(other, _)| *other != mac) {
             gone.push(("spoken", mac.to_string()));
-            gone.push(("homes", port.to_owned()));
             macs.push(mac);
         }
     }
@@ -35,7 +38,7 @@ pub fn forget(table: &str, listing: &str, ports: &[IfName]) -> Option<String> {
     let lines = gone.iter().flat_map(|(set, element)| {
         ["add", "delete"].map(|verb| format!("{verb} element bridge {table} {set} {{ {element} }}\n"))
     });
-    (!macs.is_empty()).then(|| lines.collect())
+    (!gone.is_empty()).then(|| lines.collect())
 }
 
 /// The elements of one set, `A . B` each, perhaps with a time.

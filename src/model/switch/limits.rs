@@ -30,12 +30,15 @@ pub fn chains(wanted: &Wanted) -> Vec<String> {
         chain("at_entry", Some("filter hook prerouting priority -190"), &[rule])
     });
     let to = limits.to_guest.map(|bytes| {
-        let rule = rule(over(&format!("oifgroup {group}"), "gotten", "oif", bytes), "what is sent to a guest");
+        let rule =
+            rule(over(&format!("oifgroup {group}"), "gotten", "oif", bytes), "what is sent to a guest");
         chain("at_delivery", Some("filter hook postrouting priority filter"), &[rule])
     });
     [from, to].into_iter().flatten().collect()
 }
 
 fn over(port: &str, set: &str, index: &str, bytes: u64) -> String {
-    format!("{port} update @{set} {{ {index} limit rate over {bytes} bytes/second burst {BURST_BYTES} bytes }} drop")
+    format!(
+        "{port} update @{set} {{ {index} limit rate over {bytes} bytes/second burst {BURST_BYTES} bytes }} drop"
+    )
 }

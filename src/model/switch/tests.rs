@@ -62,7 +62,10 @@ fn each_limit_is_alone_in_its_direction() {
         has_ipv6: true,
     };
     let text = table(&network.settle(&circumstances), &[]).unwrap();
-    assert!(text.contains("iif limit rate over 1000 bytes/second") && !text.contains("postrouting"), "{text}");
+    assert!(
+        text.contains("iif limit rate over 1000 bytes/second") && !text.contains("postrouting"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -71,10 +74,10 @@ fn a_port_that_went_is_forgotten_with_its_addresses_and_no_other() {
         forget("vmnet_lab", LISTING, &ports(&["p1", "p2"])).unwrap(),
         "add element bridge vmnet_lab bound { 0x020000000005 . 5 }\n\
          delete element bridge vmnet_lab bound { 0x020000000005 . 5 }\n\
-         add element bridge vmnet_lab spoken { 02:00:00:00:00:05 }\n\
-         delete element bridge vmnet_lab spoken { 02:00:00:00:00:05 }\n\
          add element bridge vmnet_lab homes { 5 }\n\
          delete element bridge vmnet_lab homes { 5 }\n\
+         add element bridge vmnet_lab spoken { 02:00:00:00:00:05 }\n\
+         delete element bridge vmnet_lab spoken { 02:00:00:00:00:05 }\n\
          add element bridge vmnet_lab held4 { 10.0.7.13 . 02:00:00:00:00:05 }\n\
          delete element bridge vmnet_lab held4 { 10.0.7.13 . 02:00:00:00:00:05 }\n\
          add element bridge vmnet_lab used4 { 10.0.7.13 }\n\
@@ -90,6 +93,14 @@ fn a_port_that_went_is_forgotten_with_its_addresses_and_no_other() {
 fn a_link_that_is_no_port_any_more_is_forgotten_too() {
     let text = forget("vmnet_lab", LISTING, &ports(&["p2"])).unwrap();
     assert!(text.contains("0x020000000003 . \"p1\"") && !text.contains("p2"), "{text}");
+}
+
+#[test]
+fn a_mac_that_a_port_still_has_stays_its_own() {
+    let listing = LISTING.replace("0x20000000004", "0x20000000005");
+    let text = forget("vmnet_lab", &listing, &ports(&["p1", "p2"])).unwrap();
+    assert!(text.contains("bound { 0x020000000005 . 5 }"), "{text}");
+    assert!(!text.contains("spoken") && !text.contains("held"), "{text}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use vmnet_model::foreign::{Chain, Place, Rule};
 pub use events::{Changes, Events};
 
 // include/uapi/linux/netfilter/nf_tables.h
+const NFT_MSG_NEWTABLE: u16 = 0;
 const NFT_MSG_GETTABLE: u16 = 1;
 const NFT_MSG_NEWCHAIN: u16 = 3;
 const NFT_MSG_GETCHAIN: u16 = 4;
@@ -43,13 +44,23 @@ impl Nftables {
         Ok(Self { netlink: Netlink::open_to_netfilter()? })
     }
 
-    /// Every chain of the families that [`vmnet_model::foreign::Family`] knows.
+    /// Every chain of the families that [`vmnet_model::foreign::Family`] knows, in tables that more
+    /// than one process may change.
     ///
     /// # Errors
     /// The kernel's answer; EPERM for all but root.
     pub fn chains(&mut self) -> io::Result<Vec<Chain>> {
-        let request = || Request::new(SUBSYSTEM | NFT_MSG_GETCHAIN, dump(), &[0; NFGENMSG]);
-        self.list(request, NFT_MSG_NEWCHAIN, read::chain)
+        let ask = |kind| move || Request::new(SUBSYSTEM | kind, dump(), &[0; NFGENMSG]);
+        let mut chains = self.list(ask(NFT_MSG_GETCHAIN), NFT_MSG_NEWCHAIN, read::chain)?;
+        if !chains.is_empty() {
+            let owned = self.list(ask(NFT_MSG_GETTABLE), NFT_MSG_NEWTABLE, read::owned_table)?;
+            chains.retain(|chain| {
+                !owned
+                    .iter()
+                    .any(|(family, table)| *family == chain.place.family && *table == chain.place.table)
+            });
+        }
+        Ok(chains)
     }
 
     /// The rules of one chain in order; none where there is no such chain.

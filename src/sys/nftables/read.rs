@@ -5,6 +5,7 @@ use super::NFGENMSG;
 use crate::netlink::attributes;
 use vmnet_model::foreign::{Always, Backend, Base, Chain, Family, Hook, Place, Rule};
 
+const NFTA_TABLE_OWNER: u16 = 7;
 const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
@@ -167,6 +168,12 @@ fn text(value: &[u8]) -> String {
 
 fn number(value: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(value.try_into().ok()?))
+}
+
+/// A table that only the process may change which made it (NFT_TABLE_F_OWNER); none for others.
+pub fn owned_table(payload: &[u8]) -> Option<(Family, String)> {
+    attributes(payload.get(NFGENMSG..)?).find(|(kind, _)| *kind == NFTA_TABLE_OWNER)?;
+    changed_table(payload)
 }
 
 /// The table that a change is about, with its family.

@@ -56,7 +56,8 @@ fn chains_and_rules_are_read_as_nft_wrote_them() {
         nft(&TABLE.replace("    chain other { return; }", "").replacen('{', "{ chain other { return; }", 1));
         let mut tables = Nftables::open().unwrap();
         let chains = tables.chains().unwrap();
-        let base = |name: &str| chains.iter().find(|c| c.place == place(Family::Inet, "guard", name)).unwrap().base;
+        let base =
+            |name: &str| chains.iter().find(|c| c.place == place(Family::Inet, "guard", name)).unwrap().base;
         assert_eq!(chains.len(), 4);
         assert_eq!(base("arrive"), Some(Base { hook: Hook::Input, priority: 10, drops: true }));
         assert_eq!(base("pass"), Some(Base { hook: Hook::Forward, priority: 0, drops: false }));

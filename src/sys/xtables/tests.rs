@@ -20,7 +20,8 @@ proptest! {
 
 /// In a thread with a network namespace of its own; skipped where that or a program is missing.
 fn alone(test: impl FnOnce() + Send + 'static) {
-    let missing = !nix::unistd::Uid::effective().is_root() || !std::path::Path::new("/usr/sbin/iptables-legacy").exists();
+    let missing = !nix::unistd::Uid::effective().is_root()
+        || !std::path::Path::new("/usr/sbin/iptables-legacy").exists();
     if missing {
         assert!(std::env::var_os("CI").is_none(), "this test needs root and iptables-legacy");
         eprintln!("SKIPPED: needs root and iptables-legacy");

@@ -126,7 +126,8 @@ impl House {
         self.assert_served(station, event);
     }
 
-    /// Fails if a guest is not served: a lease, the name of a host outside, and a connection to it.
+    /// Fails if a guest is not served: a lease, the name of a host outside, a connection to it, a ping of
+    /// its router, and the same of IPv6, from whose router it must have an address.
     ///
     /// # Panics
     /// If it is not.
@@ -137,6 +138,8 @@ impl House {
         assert_eq!(found.as_deref(), Some(SERVER), "no DNS after {event}: {}", self.rules());
         assert!(station.opens(SERVER, 80), "no Internet after {event}: {}", self.rules());
         assert!(station.reaches(answer.get("router")), "no ping after {event}: {}", self.rules());
+        let asks = || station.router6().is_some_and(|router| station.reaches(&router));
+        assert!(self.wait_until(PATIENCE, asks), "no IPv6 router after {event}: {}", self.rules());
     }
 
     /// All rules of both kinds, without counters.
@@ -173,6 +176,16 @@ impl House {
 }
 
 impl Station<'_> {
+    /// The IPv6 router that gave it an address, with its interface, if there is one yet.
+    #[track_caller]
+    fn router6(&self) -> Option<String> {
+        let addresses =
+            self.run(&["ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "global", "-tentative"]);
+        let routes = self.run(&["ip", "-6", "route", "show", "default"]).stdout;
+        let router = routes.split(' ').skip_while(|word| *word != "via").nth(1)?;
+        (!addresses.stdout.is_empty()).then(|| format!("{router}%eth0"))
+    }
+
     /// Whether a TCP connection can be opened, without patience: for asking again and again.
     #[track_caller]
     pub fn opens_at_once(&self, address: &str, port: u16) -> bool {

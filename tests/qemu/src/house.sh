@@ -13,6 +13,8 @@ for place in etc usr/local usr/lib/qemu var/lib; do
     chmod --reference="/$place" "/tmp/house/over/$place"
     mount -t overlay house -o "lowerdir=/$place,upperdir=/tmp/house/over/$place,workdir=/tmp/house/work/$place" "/$place"
 done
+# A machine that has networks of its own is no example.
+rm -rf /etc/vmnet /var/lib/vmnet
 mount -t tmpfs -o mode=755 run /run
 mkdir -p /run/lock /run/netns
 mount -t sysfs sysfs /sys

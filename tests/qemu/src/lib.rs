@@ -14,6 +14,8 @@
 //! - [`doctor`]: `vmnet doctor`, what it finds and its cures
 //! - [`guest`]: a small Linux under QEMU that reports what its network is like
 //! - [`station`]: a guest that is only a namespace, for traffic by the second instead of by the boot
+//! - [`frame`]: frames that a guest forges
+//! - [`forwards`]: forwards from the side of their users
 //! - [`skip`]: what a test says when it cannot run
 
 pub mod catch;
@@ -22,6 +24,8 @@ pub mod companion;
 pub mod difference;
 pub mod doctor;
 pub mod firewalls;
+pub mod forwards;
+pub mod frame;
 pub mod guest;
 pub mod helper;
 pub mod house;

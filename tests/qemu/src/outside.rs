@@ -16,6 +16,12 @@ pub const ROUTER: &str = "192.0.2.1";
 pub const SERVER: &str = "192.0.2.10";
 /// The server's name, known to the DNS server.
 pub const SERVER_NAME: &str = "example.test";
+/// The house's own IPv6 address on the uplink (documentation prefix, RFC 3849).
+pub const HOST6: &str = "2001:db8::2";
+/// The router at the other end.
+pub const ROUTER6: &str = "2001:db8::1";
+/// A host of the Internet: the same web server.
+pub const SERVER6: &str = "2001:db8::10";
 /// Asked over HTTP, the server answers with the address that the caller seemed to have.
 pub const WHO_AM_I: &str = "/cgi-bin/caller";
 
@@ -64,6 +70,38 @@ impl House {
             .wait_until(Duration::from_secs(20), || self.fetch(SERVER_NAME, "/").as_deref() == Some("hello"));
         assert!(up, "the outside did not start\n{}\n{}", outside._dns.said(), outside._web.said());
         outside
+    }
+
+    /// Gives house and outside IPv6 on the uplink: a default route through [`ROUTER6`], and the web
+    /// server listens there too.
+    #[track_caller]
+    pub fn with_ipv6_outside(&self) -> (Outside, Process) {
+        let outside = self.with_outside();
+        self.sh(&format!(
+            "ip address add {HOST6}/64 dev {UPLINK} nodad
+             ip -n outside address add {ROUTER6}/64 dev wan nodad
+             ip -n outside address add {SERVER6}/64 dev wan nodad
+             ip -6 route add default via {ROUTER6}"
+        ));
+        let place = format!("[{SERVER6}]:80");
+        let argv = [
+            "ip",
+            "netns",
+            "exec",
+            "outside",
+            "busybox",
+            "httpd",
+            "-f",
+            "-p",
+            &place,
+            "-h",
+            "/tmp/house/www",
+        ];
+        let web = self.spawn(As::Root, &argv);
+        let up =
+            self.wait_until(Duration::from_secs(20), || self.fetch(SERVER6, "/").as_deref() == Some("hello"));
+        assert!(up, "the outside has no IPv6\n{}", web.said());
+        (outside, web)
     }
 
     /// What a web server on port 80 answers to the house itself, without the header and the last newline.

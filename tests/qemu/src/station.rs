@@ -14,7 +14,7 @@ use crate::process::Process;
 const SCRIPT: &str = r#"#!/bin/sh
 case $1 in
 bound | renew)
-    ip address flush dev "$interface"
+    ip -4 address flush dev "$interface"
     ip address add "$ip/$mask" dev "$interface"
     [ -z "$mtu" ] || ip link set "$interface" mtu "$mtu"
     [ -z "$router" ] || ip route replace default via "${router%% *}"
@@ -64,6 +64,21 @@ impl House {
         Station { house: self, name: name.to_owned(), mac }
     }
 
+    /// Plugs one in and waits until its port is known as one of the network's.
+    ///
+    /// # Panics
+    /// If the keeper does not see to it.
+    #[track_caller]
+    pub fn member_station(&self, name: &str, network: &str) -> Station<'_> {
+        let station = self.station(name, network);
+        let record = self.read_file(&format!("/run/vmnet/{network}/port")).unwrap_or_default();
+        let group = record.lines().find_map(|line| line.strip_prefix("group ")).unwrap_or("none").to_owned();
+        let place = format!("/sys/class/net/port-{name}/netdev_group");
+        let seen = || self.run(&["cat", &place]).stdout.trim().parse() == group.parse::<i64>();
+        assert!(self.wait_until(Duration::from_secs(10), seen), "port-{name} is not in group {group}");
+        station
+    }
+
     /// Plugs one in that must get a lease.
     #[track_caller]
     pub fn leased_station(&self, name: &str, bridge: &str) -> (Station<'_>, Answer) {
@@ -93,7 +108,7 @@ impl Station<'_> {
         let _ = std::fs::remove_file(self.house.outside_path(&place));
         let (name, host) = (format!("STATION={}", self.name), format!("hostname:{}", self.name));
         let mut argv = vec!["env", &name, "busybox", "udhcpc", "-f", "-q", "-n", "-i", "eth0"];
-        argv.extend(["-t", "5", "-T", "1", "-O", "mtu", "-x", &host, "-s", SCRIPT_PLACE]);
+        argv.extend(["-t", "5", "-T", "1", "-O", "mtu", "-O", "search", "-x", &host, "-s", SCRIPT_PLACE]);
         self.run(&argv);
         let text = self.house.read_file(&place)?;
         let pair = |line: &str| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -118,7 +133,8 @@ impl Station<'_> {
         let script = r#"exec 3<>"/dev/tcp/$0/80"; printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3; cat <&3"#;
         let answer = self.run(&["timeout", "5", "bash", "-c", script, server, WHO_AM_I]);
         let (_, body) = answer.stdout.split_once("\r\n\r\n")?;
-        Some(body.trim().to_owned())
+        // An IPv6 address stands in brackets there.
+        Some(body.trim().trim_start_matches('[').trim_end_matches(']').to_owned())
     }
 
     /// The address that a DNS server gives for a name.

@@ -97,6 +97,12 @@ fn every_vmnet_command_in_the_documents_is_one_that_vmnet_understands() {
 }
 
 #[test]
+fn the_schema_that_vmnet_prints_is_the_one_that_is_installed() {
+    let Some(house) = house("the_schema_that_vmnet_prints_is_the_one_that_is_installed") else { return };
+    assert_eq!(house.run(&[VMNET, "schema"]).success(), read("conf/network.schema.json"));
+}
+
+#[test]
 fn readmes_table_names_every_verb_and_no_other() {
     let Some(house) = house("readmes_table_names_every_verb_and_no_other") else { return };
     let help = house.run(&[VMNET, "--help"]).success().to_owned();

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rig::companion::DONE;
-use rig::firewalls::Iptables;
+use rig::firewalls::{A_SECOND, Iptables};
 use rig::house::House;
 use rig::outside::{HOST, Outside, SERVER};
 use rig::skip::have;
@@ -62,7 +62,7 @@ fn a_default_drop_firewall_is_opened_for_guests_alone_and_closed_again() {
     let marks = house.foreign_rules();
     assert!(marks.contains("comment \"vmnet brmgr0 dhcp\""), "{marks}");
     // Guests of one bridge, whose frames br_netfilter shows to this firewall.
-    let (beta, answer) = house.leased_station("beta", "brmgr0");
+    let (_beta, answer) = house.leased_station("beta", "brmgr0");
     assert!(alpha.reaches(answer.get("ip")));
     // Nothing else was: the outside is as shut out as before.
     assert_ne!(
@@ -232,6 +232,33 @@ fn firewalld_lets_guests_through_however_often_it_starts() {
     house.sh("ip link delete port-beta; ip netns delete beta");
     house.down("brmgr0");
     assert_eq!(house.foreign_rules(), before);
+}
+
+#[test]
+fn firewalld_lets_others_in_to_guests_of_a_routed_network() {
+    let name = "firewalld_lets_others_in_to_guests_of_a_routed_network";
+    let Some((house, _outside)) = house(name, &["firewalld", "firewall-cmd", "dbus-daemon"]) else { return };
+    let _bus = house.start_dbus();
+    let _firewalld = house.start_firewalld();
+    house.describe("field", "mode = \"routed\"\nsubnet = \"10.7.0.0/24\"\n");
+    house.sh(&format!("ip -n outside route add 10.7.0.0/24 via {HOST}"));
+    house.up("field");
+    let (alpha, answer) = house.leased_station("alpha", "field");
+    let _web = alpha.serve();
+    let opening = rig::station::opening(answer.get("ip"), "80");
+    let enters = || house.run(&[&["ip", "netns", "exec", "outside"], &opening[..]].concat()).code() == 0;
+    assert!(enters(), "{}", house.rules());
+    house.run(&["firewall-cmd", "--reload"]).success();
+    assert!(house.wait_until(A_SECOND, enters), "{}", house.rules());
+    // And it is for this accept that it is so.
+    house.sh(&format!("kill -STOP {}", house.keeper("field")));
+    house.run(&["firewall-cmd", "--reload"]).success();
+    assert!(!enters(), "{}", house.rules());
+    house.sh(&format!("kill -CONT {}; ip link delete port-alpha", house.keeper("field")));
+    house.down("field");
+    // firewalld makes the chains of a zone when it is first used, and keeps them.
+    let after = house.rules();
+    assert!(!after.contains("vmnet") && !after.contains("\"field\""), "{after}");
 }
 
 #[test]

@@ -141,8 +141,11 @@ fn a_routed_guest_is_itself_outside_and_reached_from_there() {
     assert_eq!(alpha.seen_as(SERVER).as_deref(), Some(answer.get("ip")));
     let _server = alpha.serve();
     assert!(outside_opens(&house, answer.get("ip"), "80"), "it must be reached from outside");
-    // From a network in NAT mode too, which lets its own guests out to anywhere.
+    // Not from another network here, unless this one names it: those are closed to each other.
     let (beta, beta_answer) = house.leased_station("beta", "lab");
+    assert!(!beta.opens(answer.get("ip"), 80));
+    house.write_file("/etc/vmnet/networks/field.toml", format!("{routed}allow_from = [\"lab\"]\n"));
+    house.run(&[VMNET, "up", "field"]).success();
     assert!(beta.opens(answer.get("ip"), 80));
     let _beta_server = beta.serve();
     assert!(!alpha.opens(beta_answer.get("ip"), 80), "routed guests are strangers to one behind NAT");
@@ -235,13 +238,14 @@ fn the_networks_resolver_answers_its_guests_and_the_host_and_nobody_else() {
 }
 
 #[test]
-fn ipv6_passes_in_no_mode_even_where_the_host_forwards_it() {
-    let name = "ipv6_passes_in_no_mode_even_where_the_host_forwards_it";
+fn ipv6_passes_no_network_without_it_even_where_the_host_forwards_it() {
+    let name = "ipv6_passes_no_network_without_it_even_where_the_host_forwards_it";
     if !have(name, &["/proc/sys/net/ipv6/conf/all/forwarding"]) {
         return;
     }
-    let routed = "mode = \"routed\"\nsubnet = \"10.7.0.0/24\"\n";
-    let networks = [("lab", LAB), ("field", routed)];
+    let lab = format!("{LAB}subnet6 = \"none\"\n");
+    let routed = "mode = \"routed\"\nsubnet = \"10.7.0.0/24\"\nsubnet6 = \"none\"\n";
+    let networks = [("lab", lab.as_str()), ("field", routed)];
     let Some((house, _outside)) = house_with(name, &networks) else { return };
     house.sh("sysctl -qw net.ipv6.conf.all.forwarding=1
               ip -6 address add fd01::2/64 dev uplink0 nodad

@@ -252,7 +252,10 @@ fn the_json_of_every_verb_has_its_keys() {
 
     let (code, leases) = house.json(&["leases", "brmgr0"]);
     assert_eq!((code, &leases["leases"][0]["address"]), (DONE, &address.as_str().into()));
-    assert_eq!(keys(&leases["leases"][0]), ["address", "expires", "left", "mac", "name"]);
+    assert_eq!(
+        keys(&leases["leases"][0]),
+        ["address", "address6", "age", "expires", "left", "mac", "name", "reserved"]
+    );
 
     let (code, check) = house.json(&["check"]);
     assert_eq!((code, &check["ok"]), (DONE, &true.into()), "{check}");

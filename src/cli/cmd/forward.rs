@@ -1,0 +1,71 @@
+//! `vmnet forward add`, `rm` and `list`
+
+use super::need_root;
+use crate::args::ForwardVerb;
+use crate::failure::{Exit, Failure, network};
+use crate::forwards::{self, Added, Row, addresses, describe};
+use crate::memory::Memory;
+use crate::networks;
+use crate::places::Places;
+use crate::say;
+use serde_json::json;
+use vmnet_model::name::NetName;
+
+/// Do what is asked.
+pub fn run(places: &Places, verb: &ForwardVerb) -> Result<Exit, Failure> {
+    match verb {
+        ForwardVerb::Add { name, listen, to, protocol, json } => {
+            need_root("forward a port to", network(name))?;
+            say_added(name, &forwards::add(places, name, *listen, to.clone(), *protocol)?, *json);
+        }
+        ForwardVerb::Rm { name, listen, protocol } => {
+            need_root("close a forward of", network(name))?;
+            for gone in forwards::remove(places, name, *listen, *protocol)? {
+                say::line(&format!("{gone}: closed"));
+            }
+        }
+        ForwardVerb::List { name, json } => list(places, name.as_ref(), *json)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn say_added(name: &NetName, added: &Added, json: bool) {
+    if json {
+        let mut value = describe(name, &added.opened);
+        value["state"] = match (added.up, added.opened.leads()) {
+            (false, _) => "closed",
+            (true, false) => "waits",
+            (true, true) => "open",
+        }
+        .into();
+        return say::json(&json!({ "forward": value }));
+    }
+    let forward = &added.opened.forward;
+    let already = if added.already { " already" } else { "" };
+    say::line(&match (added.up, addresses(&added.opened)) {
+        (false, _) => format!("{forward}: remembered{already}; {} is not up", network(name)),
+        (true, None) => format!("{forward}: waits{already} for {}", forward.to.who),
+        (true, Some(to)) => format!("{forward}: open{already}, at {to}"),
+    });
+}
+
+fn list(places: &Places, name: Option<&NetName>, json: bool) -> Result<(), Failure> {
+    let mut rows: Vec<Row> = Vec::new();
+    match name {
+        Some(name) => rows.extend(forwards::rows(places, name)?),
+        None => {
+            let mut names = networks::names(places)?;
+            names.extend(Memory::names(places));
+            names.sort();
+            names.dedup();
+            // One file with mistakes must not hide the others.
+            rows.extend(names.iter().filter_map(|name| forwards::rows(places, name).ok()).flatten());
+        }
+    }
+    if json {
+        say::json(&json!({ "forwards": rows.iter().map(Row::json).collect::<Vec<_>>() }));
+    } else {
+        say::table(&Row::HEAD, rows.iter().map(Row::cells));
+    }
+    Ok(())
+}

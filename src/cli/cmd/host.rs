@@ -1,0 +1,100 @@
+//! `vmnet host add | rm | list NAME`
+
+use super::{in_runtime, need_root};
+use crate::args::HostVerb;
+use crate::failure::{Exit, Failure, network};
+use crate::hosts::{self, Added, Asked, Reserved};
+use crate::places::Places;
+use crate::say;
+use crate::view::time_left;
+use serde_json::{Value, json};
+use vmnet_model::guest::{Host, Who};
+use vmnet_model::name::NetName;
+
+/// Whatever of the three is asked for.
+pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Failure> {
+    match verb {
+        HostVerb::Add { name, host, mac, address, address6, alias } => {
+            let asked = Asked {
+                name: host.clone(),
+                mac: *mac,
+                address: *address,
+                address6: *address6,
+                aliases: alias.clone(),
+            };
+            add(places, name, asked)
+        }
+        HostVerb::Rm { name, host } => remove(places, name, host),
+        HostVerb::List { name, json } => list(places, name, *json),
+    }
+}
+
+fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Exit, Failure> {
+    need_root("reserve", format!("'{}' on {}", asked.name, network(name)))?;
+    in_runtime(async {
+        let Added { host, already, holds } = hosts::add(places, name, asked).await?;
+        let state = if already { "is reserved already" } else { "is reserved" };
+        say::line(&format!("{} {state}: {}", host.name, phrase(&host)));
+        if let Some(lease) = holds {
+            let (address, left) = (lease.address, time_left(&lease));
+            say::line(&format!("note: it holds {address} until it renews its lease ({left} left)"));
+        }
+        Ok(Exit::Done)
+    })
+}
+
+fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Exit, Failure> {
+    need_root("remove", format!("host '{who}' of {}", network(name)))?;
+    in_runtime(async {
+        let host = hosts::remove(places, name, who).await?;
+        say::line(&format!("{} is not reserved any more: {}", host.name, phrase(&host)));
+        Ok(Exit::Done)
+    })
+}
+
+/// `10.0.1.9 for 52:54:00:12:34:56`
+fn phrase(host: &Host) -> String {
+    let address = host.address.map_or_else(|| "any address".to_owned(), |address| address.to_string());
+    let address6 = host.address6.map_or_else(String::new, |address| format!(", {address}"));
+    format!("{address}{address6} for {}", host.mac)
+}
+
+fn list(places: &Places, name: &NetName, json: bool) -> Result<Exit, Failure> {
+    let all = hosts::all(places, name)?;
+    if json {
+        say::json(&json!({ "hosts": all.iter().map(as_json).collect::<Vec<_>>() }));
+    } else {
+        say::table(&["NAME", "MAC", "ADDRESS", "IPV6", "ALIASES", "FROM"], all.iter().map(row));
+    }
+    Ok(Exit::Done)
+}
+
+/// Where a reservation comes from, in a word.
+fn origin(reserved: &Reserved) -> &'static str {
+    if reserved.live { "live" } else { "file" }
+}
+
+fn row(reserved: &Reserved) -> Vec<String> {
+    let dash = || "-".to_owned();
+    let host = &reserved.host;
+    vec![
+        host.name.clone(),
+        host.mac.to_string(),
+        host.address.map_or_else(dash, |address| address.to_string()),
+        host.address6.map_or_else(dash, |address| address.to_string()),
+        if host.aliases.is_empty() { dash() } else { host.aliases.join(" ") },
+        origin(reserved).to_owned(),
+    ]
+}
+
+fn as_json(reserved: &Reserved) -> Value {
+    let host = &reserved.host;
+    json!({
+        "name": host.name,
+        "mac": host.mac.to_string(),
+        "address": host.address,
+        "address6": host.address6,
+        "aliases": host.aliases,
+        "from": origin(reserved),
+    })
+}
