@@ -122,9 +122,9 @@ impl Memory {
         for host in self.hosts.iter().filter_map(HostNote::host) {
             let same = |other: &Host| {
                 other.mac == host.mac
-                    || other.name == host.name
-                    || other.aliases.contains(&host.name)
+                    || other.names().any(|name| host.names().any(|own| own == name))
                     || (other.address.is_some() && other.address == host.address)
+                    || (other.address6.is_some() && other.address6 == host.address6)
             };
             if !network.hosts.iter().any(same) {
                 network.hosts.push(host);

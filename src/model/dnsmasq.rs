@@ -185,7 +185,7 @@ fn router(wanted: &Wanted, lease: &str) -> Vec<String> {
 fn denied_names(wanted: &Wanted) -> impl Iterator<Item = &str> {
     let network = &wanted.network;
     let unaddressed = network.hosts.iter().filter(|host| wanted.address_of(host).is_none());
-    let reserved = unaddressed.flat_map(|host| [&host.name].into_iter().chain(&host.aliases));
+    let reserved = unaddressed.flat_map(Host::names);
     let aliases = network.links.iter().filter_map(|link| link.alias.as_ref());
     NOT_FOR_GUESTS.into_iter().chain([PROXY]).chain(reserved.chain(aliases).map(String::as_str))
 }
@@ -210,17 +210,16 @@ pub fn names(wanted: &Wanted) -> String {
     let domain = wanted.network.domain();
     let mut text = String::new();
     for host in &wanted.network.hosts {
-        let names: Vec<&String> = [&host.name].into_iter().chain(&host.aliases).collect();
         let address = wanted.address_of(host);
         let address6 = host.address6.filter(|_| wanted.subnet6.is_some());
         let addresses = address.map(IpAddr::V4).into_iter().chain(address6.map(IpAddr::V6));
         // dnsmasq looks a reservation's short name up here, and takes a guest with an IPv6 address
         // alone for none of DHCPv4's.
         let short = address.is_some();
-        let name = |name: &&String| {
+        let name = |name: &String| {
             if short { format!(" {name}.{domain} {name}") } else { format!(" {name}.{domain}") }
         };
-        let names: String = names.iter().map(name).collect();
+        let names: String = host.names().map(name).collect();
         text.extend(addresses.map(|address| format!("{address}{names}\n")));
     }
     text

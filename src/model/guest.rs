@@ -86,11 +86,16 @@ pub struct Host {
 }
 
 impl Host {
+    /// All its names; the first is what its addresses are called.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        [&self.name].into_iter().chain(&self.aliases)
+    }
+
     /// Is this the one that is meant?
     #[must_use]
     pub fn is(&self, who: &Who) -> bool {
         match who {
-            Who::Name(name) => self.name == *name || self.aliases.contains(name),
+            Who::Name(name) => self.names().any(|own| own == name),
             Who::Mac(mac) => self.mac == *mac,
             Who::Address(address) => self.address == Some(*address),
             Who::Address6(address) => self.address6 == Some(*address),

@@ -93,7 +93,7 @@ pub fn check(host: &Host, wanted: &Wanted, leases: &[Lease]) -> Result<(), Refus
 }
 
 fn names(host: &Host, others: &[Host]) -> Result<(), Refusal> {
-    let own: Vec<&String> = [&host.name].into_iter().chain(&host.aliases).collect();
+    let own: Vec<&String> = host.names().collect();
     for (place, name) in own.iter().enumerate() {
         if NOT_FOR_GUESTS.contains(&name.as_str()) {
             return Err(Refusal::NotForGuests((*name).clone()));
@@ -101,8 +101,7 @@ fn names(host: &Host, others: &[Host]) -> Result<(), Refusal> {
         if own.iter().take(place).any(|other| other == name) {
             return Err(Refusal::Twice((*name).clone()));
         }
-        if let Some(other) = others.iter().find(|other| other.name == **name || other.aliases.contains(name))
-        {
+        if let Some(other) = others.iter().find(|other| other.names().any(|other| other == *name)) {
             return Err(Refusal::Name((*name).clone(), other.name.clone()));
         }
     }

@@ -30,8 +30,6 @@ const REASON_MAX: usize = 400;
 pub struct Seat {
     /// The canonical name, which alone the rules are asked about; as asked while there is no such link.
     pub name: IfName,
-    /// The link, if there is one.
-    pub link: Option<Link>,
 }
 
 /// Look the name up. An alternative name leads to the link's own.
@@ -44,7 +42,7 @@ pub fn look_up(netlink: &mut Netlink, asked: &IfName) -> Result<Seat, Refusal> {
         Some(link) => IfName::new(&link.name).map_err(|_| Refusal::OtherName(asked.clone()))?,
         None => asked.clone(),
     };
-    Ok(Seat { name, link })
+    Ok(Seat { name })
 }
 
 /// A bridge that is up. As long as this lives its keeper does not take it down for want of ports.
@@ -61,30 +59,33 @@ impl Seat {
     /// # Errors
     /// There is no such bridge and none could be started.
     pub fn bridge(self, netlink: &mut Netlink, privilege: Privilege) -> Result<Held, Refusal> {
-        let Self { name, mut link } = self;
         for _ in 0..STARTS {
-            let was_down = link.is_none() || is_coming_up(&name);
-            if was_down {
-                start(network_of(&name).ok_or_else(|| Refusal::NoBridge(name.clone()))?, privilege)?;
+            if let Some(held) = self.hold(netlink, privilege)? {
+                return Ok(held);
             }
-            let door = match privilege {
-                Privilege::Root => {
-                    lock::stand_in_door(&room(&name).join(paths::KEEPER_FILE)).map_err(Refusal::Turn)?
-                }
-                _ => None,
-            };
-            // It may have gone while we came in.
-            if was_down || door.is_some() {
-                link = link::find(netlink, &name).map_err(Refusal::Links)?;
-            }
-            match link.take() {
-                Some(link) if link.name != name.as_bytes() => return Err(Refusal::OtherName(name)),
-                Some(link) if link.is_bridge() => return Ok(Held { link, _door: door }),
-                Some(_) => return Err(Refusal::NotABridge(name)),
-                None => {}
-            }
+            let network = network_of(&self.name).ok_or_else(|| Refusal::NoBridge(self.name.clone()))?;
+            start(network, privilege)?;
         }
-        Err(Refusal::NoBridge(name))
+        self.hold(netlink, privilege)?.ok_or(Refusal::NoBridge(self.name))
+    }
+
+    /// The bridge if it is ready. It is looked for from within the door, because it may have gone while
+    /// we waited to come in; only root can stand there.
+    fn hold(&self, netlink: &mut Netlink, privilege: Privilege) -> Result<Option<Held>, Refusal> {
+        let door = match privilege {
+            Privilege::Root => {
+                lock::stand_in_door(&room(&self.name).join(paths::KEEPER_FILE)).map_err(Refusal::Turn)?
+            }
+            _ => None,
+        };
+        let Some(link) = link::find(netlink, &self.name).map_err(Refusal::Links)? else { return Ok(None) };
+        if link.name != self.name.as_bytes() {
+            return Err(Refusal::OtherName(self.name.clone()));
+        }
+        if !link.is_bridge() {
+            return Err(Refusal::NotABridge(self.name.clone()));
+        }
+        Ok((!is_coming_up(&self.name)).then_some(Held { link, _door: door }))
     }
 }
 

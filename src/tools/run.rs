@@ -79,13 +79,19 @@ impl Tool {
     /// more than [`SPEECH_LIMIT`] on its standard output.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: &[A], input: &str) -> Result<Output, ToolError> {
         let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
-        let mut child = self.command(arguments, stdin).spawn().map_err(|e| self.cannot_start(e))?;
+        let mut command = self.command(arguments, stdin);
+        if let Some(prepare) = PREPARE.get() {
+            prepare(&mut command);
+        }
+        let mut child = command.spawn().map_err(|e| self.cannot_start(e))?;
         let fed = self.feed(&mut child, input);
         self.finish(child, fed)
     }
 
-    /// Starts it as [`Tool::run`] does, but with its input still to come: much of a small task's time is
-    /// the loading of the program, which can go on beside other things.
+    /// Starts it with its input still to come: much of a small task's time is the loading of the
+    /// program, which can go on beside other things. It is not prepared by [`prepare_each_by`], for
+    /// which the standard library would have to copy this whole process first; if we are killed, it
+    /// finds its input at an end.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -129,9 +135,6 @@ impl Tool {
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if let Some(prepare) = PREPARE.get() {
-            prepare(&mut command);
-        }
         command
     }
 
@@ -141,7 +144,8 @@ impl Tool {
         deadline: Instant,
     ) -> Result<(ExitStatus, Speech, Speech), ToolError> {
         let (stdout, stderr) = (Listener::new(child.stdout.take()), Listener::new(child.stderr.take()));
-        let (stdout, stderr) = (stdout.map_err(|e| self.cannot_start(e))?, stderr.map_err(|e| self.cannot_start(e))?);
+        let (stdout, stderr) =
+            (stdout.map_err(|e| self.cannot_start(e))?, stderr.map_err(|e| self.cannot_start(e))?);
         stdout.wait(deadline.saturating_duration_since(Instant::now()));
         let status = self.reap(child, deadline)?;
         stderr.wait(LAST_WORDS);

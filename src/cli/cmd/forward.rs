@@ -31,14 +31,12 @@ pub fn run(places: &Places, verb: &ForwardVerb) -> Result<Exit, Failure> {
 
 fn say_added(name: &NetName, added: &Added, json: bool) {
     if json {
-        let mut value = describe(name, &added.opened);
-        value["state"] = match (added.up, added.opened.leads()) {
+        let state = match (added.up, added.opened.leads()) {
             (false, _) => "closed",
             (true, false) => "waits",
             (true, true) => "open",
-        }
-        .into();
-        return say::json(&json!({ "forward": value }));
+        };
+        return say::json(&json!({ "forward": describe(name, &added.opened, state, []) }));
     }
     let forward = &added.opened.forward;
     let already = if added.already { " already" } else { "" };

@@ -3,17 +3,20 @@
 use super::in_runtime;
 use crate::failure::{Exit, Failure, io, network};
 use crate::lease_watch::{Event, LeaseWatch};
+use crate::links::Links;
 use crate::networks;
 use crate::places::{Places, Room};
 use crate::record::Record;
 use crate::say;
 use crate::view::{self, duration, lease_json, not_up, time_left};
 use serde_json::{Map, Value, json};
+use std::net::Ipv6Addr;
 use tokio::signal::unix::{SignalKind, signal};
 use vmnet_model::calendar::utc;
 use vmnet_model::guest::{self, Host};
 use vmnet_model::lease::{Fate, Lease, changes};
-use vmnet_model::name::NetName;
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::{IfName, NetName};
 use vmnet_model::network::{LeaseTime, Network};
 
 /// dnsmasq makes shorter ones as long as this (MIN_LEASETIME in 2.90's option.c).
@@ -25,18 +28,20 @@ pub fn run(places: &Places, name: &NetName, watch: bool, json: bool) -> Result<E
     if Record::read(&room)?.is_none() {
         return Err(not_up("show the leases of", name));
     }
-    if watch {
-        return in_runtime(follow(places, name, &room, json));
-    }
-    let knowledge = Knowledge::of(places, name);
-    let leases = view::leases(&room)?;
-    if json {
-        let leases: Vec<Value> = leases.iter().map(|lease| knowledge.json(lease)).collect();
-        say::json(&json!({ "leases": leases }));
-    } else {
-        say::table(&Knowledge::HEAD, leases.iter().map(|lease| knowledge.row(lease)));
-    }
-    Ok(Exit::Done)
+    in_runtime(async {
+        if watch {
+            return follow(places, name, &room, json).await;
+        }
+        let leases = view::leases(&room)?;
+        let knowledge = Knowledge::of(places, name).await;
+        if json {
+            let leases: Vec<Value> = leases.iter().map(|lease| knowledge.pairs(lease).into()).collect();
+            say::json(&json!({ "leases": leases }));
+        } else {
+            say::table(&Knowledge::HEAD, leases.iter().map(|lease| knowledge.row(lease)));
+        }
+        Ok(Exit::Done)
+    })
 }
 
 /// A line for each change, until a signal comes, the network goes down, or nobody reads any more.
@@ -57,7 +62,7 @@ async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Res
         }
         let after = view::leases(room)?;
         // Reservations come and go too.
-        let knowledge = Knowledge::of(places, name);
+        let knowledge = Knowledge::of(places, name).await;
         for (fate, lease) in changes(&before, &after) {
             if !say::followed(&knowledge.line(fate, lease, json)) {
                 return Ok(Exit::Done);
@@ -68,18 +73,32 @@ async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Res
 }
 
 /// What is known of guests besides their leases.
-struct Knowledge(Option<Network>);
+struct Knowledge {
+    network: Option<Network>,
+    heard: Vec<(Ipv6Addr, MacAddr)>,
+}
 
 impl Knowledge {
     const HEAD: [&'static str; 7] = ["ADDRESS", "MAC", "NAME", "AGE", "LEFT", "RESERVED", "IPV6"];
 
-    /// A file with mistakes makes leases no secret.
-    fn of(places: &Places, name: &NetName) -> Self {
-        Self(networks::with_live(places, name).ok())
+    /// A file with mistakes, or a kernel that does not tell, makes leases no secret.
+    async fn of(places: &Places, name: &NetName) -> Self {
+        Self {
+            network: networks::with_live(places, name).ok(),
+            heard: heard(&name.bridge()).await.unwrap_or_default(),
+        }
     }
 
     fn hosts(&self) -> &[Host] {
-        self.0.as_ref().map_or(&[], |network| &network.hosts)
+        self.network.as_ref().map_or(&[], |network| &network.hosts)
+    }
+
+    /// The reserved one, and those that it was heard to have.
+    fn addresses6(&self, lease: &Lease) -> Vec<String> {
+        let reserved = self.host(lease).and_then(|host| host.address6);
+        let heard = self.heard.iter().filter(|(_, mac)| *mac == lease.mac).map(|(address, _)| *address);
+        let others = heard.filter(|address| reserved != Some(*address));
+        reserved.into_iter().chain(others).map(|address| address.to_string()).collect()
     }
 
     fn host(&self, lease: &Lease) -> Option<&Host> {
@@ -88,7 +107,7 @@ impl Knowledge {
 
     /// A reserved name is its owner's, whatever a guest calls itself.
     fn name(&self, lease: &Lease) -> Option<String> {
-        match &self.0 {
+        match &self.network {
             None => lease.name.clone(),
             Some(network) => {
                 let guests = guest::known(&network.hosts, std::slice::from_ref(lease));
@@ -98,7 +117,7 @@ impl Knowledge {
     }
 
     fn age(&self, lease: &Lease) -> Option<u64> {
-        match self.0.as_ref()?.dhcp.lease_time {
+        match self.network.as_ref()?.dhcp.lease_time {
             LeaseTime::Seconds(time) => lease.age(time.max(SHORTEST), view::now()),
             LeaseTime::Infinite => None,
         }
@@ -106,7 +125,7 @@ impl Knowledge {
 
     fn row(&self, lease: &Lease) -> Vec<String> {
         let dash = || "-".to_owned();
-        let host = self.host(lease);
+        let (host, addresses6) = (self.host(lease), self.addresses6(lease));
         let reserved = match host.map(|host| host.address == Some(lease.address)) {
             None => "no",
             Some(true) => "yes",
@@ -121,12 +140,8 @@ impl Knowledge {
             self.age(lease).map_or_else(dash, duration),
             time_left(lease),
             reserved.to_owned(),
-            host.and_then(|host| host.address6).map_or_else(dash, |address| address.to_string()),
+            if addresses6.is_empty() { dash() } else { addresses6.join(" ") },
         ]
-    }
-
-    fn json(&self, lease: &Lease) -> Value {
-        Value::Object(self.pairs(lease))
     }
 
     /// `expires` and `time` are in seconds since 1970, `age` and `left` in seconds; null where unknown.
@@ -140,7 +155,7 @@ impl Knowledge {
         pairs.insert("age".to_owned(), self.age(lease).into());
         let reserved = host.is_some_and(|host| host.address == Some(lease.address));
         pairs.insert("reserved".to_owned(), reserved.into());
-        pairs.insert("address6".to_owned(), json!(host.and_then(|host| host.address6)));
+        pairs.insert("addresses6".to_owned(), self.addresses6(lease).into());
         pairs
     }
 
@@ -155,4 +170,11 @@ impl Knowledge {
         let name = self.name(lease).unwrap_or_else(|| "-".to_owned());
         format!("{} {:<7} {:<15} {} {name}", utc(now), fate.as_str(), lease.address.to_string(), lease.mac)
     }
+}
+
+/// The IPv6 addresses heard on a bridge.
+async fn heard(bridge: &IfName) -> Option<Vec<(Ipv6Addr, MacAddr)>> {
+    let links = Links::open().ok()?;
+    let index = links.find(bridge).await.ok()??.index;
+    links.neighbours6(index).await.ok()
 }

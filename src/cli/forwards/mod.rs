@@ -135,8 +135,10 @@ impl<'a> Site<'a> {
         let none = || Failure::new("forward", forward, "no port is free");
         let forward = holder::with_port(forward, taken).ok_or_else(none)?;
         if let Some(own) = now.forwards.iter().find(|own| own.overlaps(&forward)) {
-            let by = if self.file.forwards.contains(own) { self.file_name() } else { "added live".to_owned() };
-            let cause = format!("{} forwards {} to {} already ({by})", network(self.name), place(own), own.to);
+            let by =
+                if self.file.forwards.contains(own) { self.file_name() } else { "added live".to_owned() };
+            let cause =
+                format!("{} forwards {} to {} already ({by})", network(self.name), place(own), own.to);
             return Err(Failure::new("forward", forward, cause));
         }
         others.refuse(&forward)?;
@@ -145,7 +147,11 @@ impl<'a> Site<'a> {
         memory.forwards.retain(|note| note.forward().is_some_and(|old| !old.overlaps(&forward)));
         memory.forwards.push(ForwardNote::from(&forward));
         let opened = self.change(&memory, |table, opened| {
-            opened.iter().find(|one| one.forward == forward).map(|one| forwards::opening(table, one)).unwrap_or_default()
+            opened
+                .iter()
+                .find(|one| one.forward == forward)
+                .map(|one| forwards::opening(table, one))
+                .unwrap_or_default()
         })?;
         let opened = opened.into_iter().find(|opened| opened.forward == forward);
         let closed = Opened { forward, address: None, address6: None };
@@ -226,9 +232,9 @@ impl<'a> Site<'a> {
             None => (nft::load(&text), write()),
         };
         let whole = |_| nft::load(&forwards::change(&table, &record.counters, &opened));
-        let loaded = loaded.or_else(whole).map_err(|error| {
-            Failure::new("change the forwards of", network(self.name), error)
-        });
+        let loaded = loaded
+            .or_else(whole)
+            .map_err(|error| Failure::new("change the forwards of", network(self.name), error));
         if loaded.is_err() {
             self.memory.keep(self.places, self.name)?;
             record.write(&self.room)?;
@@ -258,7 +264,8 @@ impl<'a> Site<'a> {
         }
         write_file(&self.room.port(), &port.render(), 0o644)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let failed = |error: &dyn std::fmt::Display| Failure::new("set the ports of", network(self.name), error);
+        let failed =
+            |error: &dyn std::fmt::Display| Failure::new("set the ports of", network(self.name), error);
         runtime.map_err(|error| failed(&error))?.block_on(self.set_ports(&port))
     }
 

@@ -8,7 +8,7 @@ use crate::networks;
 use crate::places::Places;
 use crate::record::{Phase, Record};
 use crate::view;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::net::IpAddr;
 use vmnet_model::firewall::forwards::{self, Opened};
 use vmnet_model::firewall::{forwards_shown, hits};
@@ -79,8 +79,7 @@ fn listing(name: &NetName) -> Result<Option<String>, Failure> {
 
 impl Row {
     /// Column heads of [`Row::cells`].
-    pub const HEAD: [&'static str; 7] =
-        ["NETWORK", "LISTEN", "PROTOCOL", "TO", "ADDRESS", "HITS", "STATE"];
+    pub const HEAD: [&'static str; 7] = ["NETWORK", "LISTEN", "PROTOCOL", "TO", "ADDRESS", "HITS", "STATE"];
 
     /// As a row of a table.
     pub fn cells(&self) -> Vec<String> {
@@ -98,26 +97,30 @@ impl Row {
 
     /// As JSON. `hits` counts connections; null where it is not known.
     pub fn json(&self) -> Value {
-        let mut value = describe(&self.network, &self.opened);
-        value["hits"] = self.hits.into();
-        value["state"] = self.state.into();
-        value["live"] = self.live.into();
-        value
+        let more = [("hits", self.hits.into()), ("live", self.live.into())];
+        describe(&self.network, &self.opened, self.state, more)
     }
 }
 
 /// A forward as JSON.
-pub fn describe(network: &NetName, opened: &Opened) -> Value {
+pub fn describe<const N: usize>(
+    network: &NetName,
+    opened: &Opened,
+    state: &str,
+    more: [(&str, Value); N],
+) -> Value {
     let forward = &opened.forward;
-    json!({
-        "network": network.as_str(),
-        "listen": forward.listen.to_string(),
-        "port": forward.listen.ports.first,
-        "protocol": forward.protocol.as_str(),
-        "to": forward.to.to_string(),
-        "address": opened.address.map(|address| address.to_string()),
-        "address6": opened.address6.map(|address| address.to_string()),
-    })
+    let pairs = [
+        ("network", network.as_str().into()),
+        ("listen", forward.listen.to_string().into()),
+        ("port", forward.listen.ports.first.into()),
+        ("protocol", forward.protocol.as_str().into()),
+        ("to", forward.to.to_string().into()),
+        ("address", opened.address.map(|address| address.to_string()).into()),
+        ("address6", opened.address6.map(|address| address.to_string()).into()),
+        ("state", state.into()),
+    ];
+    pairs.into_iter().chain(more).map(|(key, value): (&str, Value)| (key.to_owned(), value)).collect()
 }
 
 /// Where it leads, in words; none where nowhere yet.

@@ -7,6 +7,7 @@ use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use std::net::Ipv6Addr;
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
 
@@ -111,7 +112,9 @@ impl Links {
         question.header.index = index;
         match self.ask(RouteNetlinkMessage::GetLink(question)).await {
             Ok(RouteNetlinkMessage::NewLink(message)) => Ok(SeenLink::read(&message)),
-            Ok(_) => Err(LinkError { act: "look up", object: format!("link {index}"), cause: Cause::Unexpected }),
+            Ok(_) => {
+                Err(LinkError { act: "look up", object: format!("link {index}"), cause: Cause::Unexpected })
+            }
             Err(cause) if cause.is_absent() => Ok(None),
             Err(cause) => Err(LinkError { act: "look up", object: format!("link {index}"), cause }),
         }
@@ -133,6 +136,26 @@ impl Links {
         match self.list(RouteNetlinkMessage::GetNeighbour(question), read).await {
             Err(cause) if cause.is_absent() => Ok(Vec::new()),
             Err(cause) => Err(self.error("list addresses behind", bridge, cause).await),
+            Ok(table) => Ok(table),
+        }
+    }
+
+    /// The IPv6 addresses that were heard on a link, with whose they are. The kernel forgets those that
+    /// nobody talks to where there are many.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn neighbours6(&self, index: u32) -> Result<Vec<(Ipv6Addr, MacAddr)>, LinkError> {
+        let mut question = NeighbourMessage::default();
+        question.header.family = AddressFamily::Inet6;
+        let read = |answer: &RouteNetlinkMessage| match answer {
+            RouteNetlinkMessage::NewNeighbour(message) if message.header.ifindex == index => {
+                seen::neighbour6(message)
+            }
+            _ => None,
+        };
+        match self.list(RouteNetlinkMessage::GetNeighbour(question), read).await {
+            Err(cause) => Err(self.error("list neighbours on", index, cause).await),
             Ok(table) => Ok(table),
         }
     }

@@ -6,7 +6,9 @@ use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{
     InfoBridgePort, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
 };
-use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
+use rtnetlink::packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_model::mac::MacAddr;
@@ -249,4 +251,21 @@ pub(super) fn learned(message: &NeighbourMessage) -> Option<(u32, MacAddr)> {
         _ => None,
     };
     Some((message.header.ifindex, first(&message.attributes, address)?))
+}
+
+/// Reads a neighbour's address, unless it is link-local, and whose it is; `None` for one that does not
+/// answer.
+pub(super) fn neighbour6(message: &NeighbourMessage) -> Option<(Ipv6Addr, MacAddr)> {
+    let heard =
+        [NeighbourState::Reachable, NeighbourState::Stale, NeighbourState::Delay, NeighbourState::Probe];
+    let address = |a: &NeighbourAttribute| match a {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => Some(*address),
+        _ => None,
+    };
+    let owner = |a: &NeighbourAttribute| match a {
+        NeighbourAttribute::LinkLayerAddress(bytes) => mac(bytes),
+        _ => None,
+    };
+    let address = first(&message.attributes, address).filter(|address| !address.is_unicast_link_local())?;
+    heard.contains(&message.header.state).then_some((address, first(&message.attributes, owner)?))
 }

@@ -1,10 +1,11 @@
 //! Against the real kernel: each test on its own thread, in its own network namespace, which
 //! vanishes with the thread. iproute2 makes what is to be seen and says what was done.
 
+use super::seen::{SeenAddress, SeenAddress6};
 use super::*;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Uid;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use vmnet_model::mac::MacAddr;
@@ -110,15 +111,52 @@ fn an_address_is_added_once_and_removed_once() {
         let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
         let wanted = SeenAddress { index, address: GATEWAY, length: 24 };
         for _ in 0..2 {
-            links.add_address(index, GATEWAY, 24).await.unwrap();
+            links.add_address(index, GATEWAY.into(), 24).await.unwrap();
             assert_eq!(links.addresses().await.unwrap(), [wanted]);
         }
         let details = sh("ip address show br0");
         assert!(details.contains("inet 10.0.1.1/24 brd 10.0.1.255 scope global br0"), "{details}");
         for _ in 0..2 {
-            links.remove_address(index, GATEWAY, 24).await.unwrap();
+            links.remove_address(index, GATEWAY.into(), 24).await.unwrap();
             assert_eq!(links.addresses().await.unwrap(), []);
         }
+    });
+}
+
+#[test]
+fn an_ipv6_address_counts_at_once() {
+    alone(|links| async move {
+        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        links.raise(index).await.unwrap();
+        let address = "fd00::1".parse().unwrap();
+        for _ in 0..2 {
+            links.add_address(index, IpAddr::V6(address), 64).await.unwrap();
+            assert_eq!(links.addresses6().await.unwrap(), [SeenAddress6 { index, address, length: 64 }]);
+        }
+        // A server can listen on it, although the bridge has no carrier to ask others by.
+        std::net::UdpSocket::bind((address, 0)).unwrap();
+        for _ in 0..2 {
+            links.remove_address(index, IpAddr::V6(address), 64).await.unwrap();
+            assert_eq!(links.addresses6().await.unwrap(), []);
+        }
+    });
+}
+
+#[test]
+fn a_port_has_its_group_and_flags_before_it_is_up() {
+    alone(|links| async move {
+        let bridge = links.create_bridge(&name("br0"), MAC).await.unwrap();
+        sh("ip link add p0 type veth peer name p1");
+        let index = find(&links, "p0").await.index;
+        for flag in [true, false] {
+            let port = Port { mtu: 1400, group: 77, isolated: flag, hairpin: flag };
+            links.set_port(index, bridge, &port).await.unwrap();
+            let seen = links.at(index).await.unwrap().unwrap();
+            assert_eq!((seen.master, seen.mtu, seen.group, seen.up), (Some(bridge), 1400, 77, true));
+            assert_eq!((seen.isolated, seen.hairpin), (flag, flag));
+        }
+        sh("ip link del p0");
+        assert_eq!(links.at(index).await.unwrap(), None);
     });
 }
 
@@ -128,12 +166,12 @@ fn what_is_gone_is_deleted_already_but_cannot_be_changed() {
         let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
         links.delete(index).await.unwrap();
         links.delete(index).await.unwrap();
-        links.remove_address(index, GATEWAY, 24).await.unwrap();
+        links.remove_address(index, GATEWAY.into(), 24).await.unwrap();
         assert_eq!(links.find(&name("br0")).await.unwrap(), None);
         let error = links.raise(index).await.unwrap_err();
         assert!(error.cause.is_absent());
         assert_eq!(error.to_string(), format!("cannot raise link {index}: No such device"));
-        assert!(links.add_address(index, GATEWAY, 24).await.unwrap_err().cause.is_absent());
+        assert!(links.add_address(index, GATEWAY.into(), 24).await.unwrap_err().cause.is_absent());
     });
 }
 
@@ -154,7 +192,7 @@ fn routes_of_every_table_are_seen_without_the_kernels_own_noise() {
     alone(|links| async move {
         let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
         links.raise(index).await.unwrap();
-        links.add_address(index, GATEWAY, 24).await.unwrap();
+        links.add_address(index, GATEWAY.into(), 24).await.unwrap();
         let lo = find(&links, "lo").await.index;
         sh("ip link set lo up
             ip route add default via 10.0.1.9
@@ -249,7 +287,7 @@ fn a_keeper_is_told_what_happens_to_its_bridge() {
     alone(|links| async move {
         let mut watch = Watch::open().unwrap();
         let bridge = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        links.add_address(bridge, GATEWAY, 24).await.unwrap();
+        links.add_address(bridge, GATEWAY.into(), 24).await.unwrap();
         sh("ip link add p0 type veth peer name p1; ip link set p0 master br0");
         let port = find(&links, "p0").await.index;
         until(&mut watch, |e| *e == Event::PortChanged { bridge, port }).await;
@@ -258,7 +296,7 @@ fn a_keeper_is_told_what_happens_to_its_bridge() {
         let address = SeenAddress { index: bridge, address: GATEWAY, length: 24 };
         sh("ip address flush dev br0");
         until(&mut watch, |e| *e == Event::AddressGone(address)).await;
-        links.add_address(bridge, GATEWAY, 24).await.unwrap();
+        links.add_address(bridge, GATEWAY.into(), 24).await.unwrap();
         until(&mut watch, |e| *e == Event::AddressChanged(address)).await;
         sh("ip link set br0 mtu 1400");
         until(&mut watch, |e| matches!(e, Event::LinkChanged(l) if l.index == bridge && l.mtu == 1400)).await;

@@ -27,7 +27,10 @@ pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
         // The kernel refuses these by itself, but for a bridge whose forwards take in 127.0.0.1
         // (route_localnet): CVE-2020-8558.
         let rules = [
-            rule(format!("iifname {bridge} ip daddr 127.0.0.0/8 drop"), "keep guests from the host's loopback"),
+            rule(
+                format!("iifname {bridge} ip daddr 127.0.0.0/8 drop"),
+                "keep guests from the host's loopback",
+            ),
             rule(format!("iifname {bridge} ip saddr 127.0.0.0/8 drop"), "drop forged sources"),
         ];
         chains.push(chain("at_arrival", Some("filter hook prerouting priority raw"), &rules));
@@ -123,15 +126,14 @@ fn to_guests(wanted: &Wanted) -> Vec<String> {
     let allowed: Vec<String> =
         wanted.network.allow_from.iter().map(|network| quoted(&network.bridge())).collect();
     if !allowed.is_empty() {
-        rules.push(rule(format!("iifname {} accept", any_of(&allowed)), "allow networks that the file names"));
+        rules
+            .push(rule(format!("iifname {} accept", any_of(&allowed)), "allow networks that the file names"));
     }
     if wanted.network.mode == Mode::Routed {
         let strangers = format!("iifgroup {BRIDGES_GROUP} reject with icmpx admin-prohibited");
         rules.push(rule(strangers, "keep other networks out"));
         let accepts = guests(wanted, "daddr");
-        rules.extend(
-            accepts.into_iter().map(|to| rule(format!("{to} accept"), "allow others in to guests")),
-        );
+        rules.extend(accepts.into_iter().map(|to| rule(format!("{to} accept"), "allow others in to guests")));
     }
     rules.push(refuse("refuse everything else to guests"));
     rules

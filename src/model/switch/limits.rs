@@ -27,7 +27,7 @@ pub fn chains(wanted: &Wanted) -> Vec<String> {
     let from = limits.from_guest.map(|bytes| {
         // After the guard: what it drops is not counted.
         let rule = rule(over(&format!("iifgroup {group}"), "sent", "iif", bytes), "what a guest sends");
-        chain("at_entry", Some("filter hook prerouting priority -190"), &[rule])
+        chain("at_sending", Some("filter hook prerouting priority -190"), &[rule])
     });
     let to = limits.to_guest.map(|bytes| {
         let rule =

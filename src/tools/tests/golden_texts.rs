@@ -29,9 +29,11 @@ fn nft_loads_every_ruleset_over_itself_and_removes_it() {
         let table = text.split_whitespace().nth(2).expect("table inet NAME");
         nft::load(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let first = nft::list_table("inet", table).unwrap().expect("the table");
-        nft::load(&text).unwrap();
+        let removal: String = ["inet", "bridge"]
+            .map(|family| format!("table {family} {table}\ndelete table {family} {table}\n"))
+            .concat();
+        nft::load(&format!("{removal}{text}")).unwrap();
         assert_eq!(nft::list_table("inet", table).unwrap(), Some(first), "{}", path.display());
-        let removal: String = text.lines().take(2).map(|line| format!("{line}\n")).collect();
         nft::load(&removal).unwrap();
         assert!(!nft::exists("inet", table).unwrap());
     }

@@ -86,7 +86,11 @@ pub fn serve_in(house: &House, namespace: &str, address: &str, ports: &[&str]) -
 /// first seconds the house may remember that nobody answered yet.
 #[track_caller]
 pub fn address6(house: &House, station: &Station<'_>) -> String {
-    let show = || station.run(&["ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "global", "-tentative"]).stdout;
+    let show = || {
+        station
+            .run(&["ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "global", "-tentative"])
+            .stdout
+    };
     let there = house.wait_until(Duration::from_secs(20), || show().contains("inet6 fd"));
     assert!(there, "no IPv6 address from the router: {}", show());
     let text = show();

@@ -64,6 +64,19 @@ impl House {
         Station { house: self, name: name.to_owned(), mac }
     }
 
+    /// The global IPv6 address of a link, once it counts; `place` is for `ip`, empty for the house itself.
+    ///
+    /// # Panics
+    /// If it has none in time.
+    #[track_caller]
+    pub fn address6(&self, place: &str, link: &str) -> String {
+        let shown = || self.sh(&format!("ip {place} -6 -o address show dev {link} scope global -tentative"));
+        let found =
+            || shown().split_whitespace().find_map(|word| word.strip_suffix("/64").map(str::to_owned));
+        assert!(self.wait_until(Duration::from_secs(20), || found().is_some()), "{link}: {}", shown());
+        found().expect("an address")
+    }
+
     /// Plugs one in and waits until its port is known as one of the network's.
     ///
     /// # Panics
@@ -113,6 +126,15 @@ impl Station<'_> {
         let text = self.house.read_file(&place)?;
         let pair = |line: &str| line.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
         Some(Answer { pairs: text.lines().filter_map(pair).collect() })
+    }
+
+    /// The IPv6 address that it gave itself of the network's prefix, once it counts.
+    ///
+    /// # Panics
+    /// If it has none in time.
+    #[track_caller]
+    pub fn address6(&self) -> String {
+        self.house.address6(&format!("-n {}", self.name), "eth0")
     }
 
     /// Whether an address answers a ping, asked a few times.

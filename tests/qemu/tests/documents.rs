@@ -67,6 +67,11 @@ fn typed(command: &str) -> Vec<String> {
         "NAME" => "brmgr0".to_owned(),
         "USER" | "alice" => "alice".to_owned(),
         "SHELL" => "bash".to_owned(),
+        "HOST" => "web".to_owned(),
+        "MAC" => "52:54:00:00:00:01".to_owned(),
+        "ADDRESS" => "10.0.1.77".to_owned(),
+        "LISTEN" => "8080".to_owned(),
+        "TO" => "web:80".to_owned(),
         other => other.to_owned(),
     };
     words.filter(|word| !word.is_empty()).map(word).collect()

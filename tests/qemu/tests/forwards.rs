@@ -28,7 +28,8 @@ fn a_guest_is_named_by_name_mac_or_address() {
     let (web, lease) = house.leased_station("web", "lab");
     let v6 = address6(&house, &web);
     let _server = serve_in(&house, "web", "::", &["80"]);
-    let targets = ["WEB:80".to_owned(), format!("{}:80", web.mac), format!("{}:80", lease.get("ip")), at(&v6, 80)];
+    let targets =
+        ["WEB:80".to_owned(), format!("{}:80", web.mac), format!("{}:80", lease.get("ip")), at(&v6, 80)];
     for (port, target) in (8001..).zip(&targets) {
         house.vmnet(&["forward", "add", "lab", &port.to_string(), target]).success();
         let from = if port == 8004 { HOST6 } else { HOST };
@@ -60,7 +61,10 @@ fn a_forward_waits_for_its_guest_and_follows_its_lease() {
     // Another address for the same name: its old one is given to somebody else first.
     web.run(&["ip", "address", "flush", "dev", "eth0"]).success();
     house.vmnet(&["forward", "add", "lab", "8081", "web:81"]).success();
-    house.sh(&format!("ip -n web link set eth0 address 52:54:00:00:99:01; ip -n web link set eth0 up; : {}", web.mac));
+    house.sh(&format!(
+        "ip -n web link set eth0 address 52:54:00:00:99:01; ip -n web link set eth0 up; : {}",
+        web.mac
+    ));
     let second = web.lease().expect("a lease for the new MAC");
     assert_ne!(first.get("ip"), second.get("ip"));
     let _server = serve_in(&house, "web", "::", &["80", "81"]);

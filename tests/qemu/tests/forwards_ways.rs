@@ -98,7 +98,11 @@ fn a_forward_is_reached_from_every_side_and_the_guest_sees_who_it_is() {
     assert_eq!(house.drift("lab"), (0, Vec::new()));
     house.vmnet(&["forward", "rm", "lab", "8080"]).success();
     for (from, address) in [("client", HOST), ("", "127.0.0.1"), ("peer", GATEWAY), ("far", HOST6)] {
-        assert_eq!(ask_one(&house, from, "tcp", &at(address, 8080)), None, "after rm, from {from} to {address}");
+        assert_eq!(
+            ask_one(&house, from, "tcp", &at(address, 8080)),
+            None,
+            "after rm, from {from} to {address}"
+        );
     }
     assert_eq!(house.drift("lab"), (0, Vec::new()));
 }
@@ -132,14 +136,14 @@ fn ranges_lead_port_by_port_shifted_or_not() {
     add("7000-7002", "web");
     add("8000-8002", "web:9000-9002");
     for host in [HOST, HOST6] {
-        let places: Vec<String> = [7000, 7001, 7002, 8000, 8001, 8002, 8003].map(|port| at(host, port)).into();
+        let places: Vec<String> =
+            [7000, 7001, 7002, 8000, 8001, 8002, 8003].map(|port| at(host, port)).into();
         let places: Vec<&str> = places.iter().map(String::as_str).collect();
         for protocol in BOTH {
             let answers = ask(&house, "client", protocol, &places);
             let ports: Vec<Option<&str>> =
                 answers.iter().map(|answer| answer.as_deref()?.split(' ').nth(1)).collect();
-            let wanted =
-                ["7000", "7001", "7002", "9000", "9001", "9002"].into_iter().map(Some).chain([None]);
+            let wanted = ["7000", "7001", "7002", "9000", "9001", "9002"].into_iter().map(Some).chain([None]);
             assert_eq!(ports, wanted.collect::<Vec<_>>(), "{host} {protocol}");
         }
     }
@@ -158,7 +162,11 @@ fn a_guests_own_traffic_to_that_port_elsewhere_is_left_alone() {
     for from in ["peer", "web", ""] {
         for protocol in BOTH {
             let answer = ask_one(&house, from, protocol, &elsewhere);
-            assert_eq!(answer.as_deref(), Some(format!("{HOST} 8080").as_str()), "from {from:?} by {protocol}");
+            assert_eq!(
+                answer.as_deref(),
+                Some(format!("{HOST} 8080").as_str()),
+                "from {from:?} by {protocol}"
+            );
         }
     }
     assert_eq!(list(&house, "lab")[0]["hits"], 0, "nothing of that went by the forward");
@@ -181,7 +189,12 @@ fn guests_kept_from_each_other_still_reach_forwards_to_their_network() {
     assert_reached(
         &house,
         8080,
-        &[("client", HOST, CLIENT), ("peer", GATEWAY, GATEWAY), ("web", GATEWAY, GATEWAY), ("", "127.0.0.1", GATEWAY)],
+        &[
+            ("client", HOST, CLIENT),
+            ("peer", GATEWAY, GATEWAY),
+            ("web", GATEWAY, GATEWAY),
+            ("", "127.0.0.1", GATEWAY),
+        ],
     );
 }
 

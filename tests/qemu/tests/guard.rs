@@ -50,15 +50,6 @@ fn passes_as(station: &Station<'_>, address: &str, target: &str) -> bool {
     answered
 }
 
-fn address6(house: &House, of: &str) -> Ipv6Addr {
-    let script =
-        format!("{of} -6 -o address show dev $(test '{of}' = ip && echo lab || echo eth0) scope global");
-    let shown = || house.sh(&script);
-    let found = || shown().split_whitespace().find_map(|word| word.strip_suffix("/64")?.parse().ok());
-    assert!(house.wait_until(Duration::from_secs(10), || found().is_some()), "{}", shown());
-    found().expect("an address")
-}
-
 /// The MAC that a guest believes an address to have.
 fn believes(house: &House, guest: &str, address: &str) -> String {
     let shown = house.sh(&format!("ip -n {guest} neigh show {address}"));
@@ -90,7 +81,7 @@ fn a_guest_has_no_address_of_another_or_of_the_host() {
     let Some(house) = house_with("a_guest_has_no_address_of_another_or_of_the_host", &text) else { return };
     let (alpha, _) = leased(&house, "alpha");
     let (beta, beta_address) = leased(&house, "beta");
-    let (_gamma, target) = leased(&house, "gamma");
+    let (gamma, target) = leased(&house, "gamma");
     let told = || house.sh("nft list set bridge vmnet_lab owners4").contains(&beta_address);
     assert!(house.wait_until(Duration::from_secs(5), told), "the firewall does not know of beta's lease");
     assert!(!passes_as(&alpha, &beta_address, &target), "a leased address");
@@ -100,14 +91,13 @@ fn a_guest_has_no_address_of_another_or_of_the_host() {
     assert!(!passes_as(&beta, "10.5.0.77", &target), "an address that alpha uses");
     assert!(beta.reaches(&target) && beta.reaches("10.5.0.1"), "and beta has its own");
 
-    let (host6, beta6) = (address6(&house, "ip"), address6(&house, "ip -n beta"));
-    let gamma6 = address6(&house, "ip -n gamma").to_string();
-    assert!(!passes_as(&alpha, &beta6.to_string(), &gamma6), "an address made of beta's MAC");
-    assert!(!passes_as(&alpha, &host6.to_string(), &gamma6), "the host's address");
-    let free = Ipv6Addr::from(u128::from(host6) + 0x77).to_string();
+    let (host6, beta6, gamma6) = (house.address6("", "lab"), beta.address6(), gamma.address6());
+    assert!(!passes_as(&alpha, &beta6, &gamma6), "an address made of beta's MAC");
+    assert!(!passes_as(&alpha, &host6, &gamma6), "the host's address");
+    let free = format!("{host6}077");
     assert!(passes_as(&alpha, &free, &gamma6), "nobody's address");
     assert!(!passes_as(&beta, &free, &gamma6), "an address that alpha uses");
-    assert!(beta.reaches(&gamma6) && beta.reaches(&host6.to_string()), "and beta has its own");
+    assert!(beta.reaches(&gamma6) && beta.reaches(&host6), "and beta has its own");
 }
 
 #[test]
@@ -118,19 +108,14 @@ fn no_guest_is_believed_to_be_the_host() {
         let (alpha, _) = leased(&house, "alpha");
         let (beta, _) = leased(&house, "beta");
         let host = house.sh("cat /sys/class/net/lab/address").trim().to_owned();
-        let host6 = address6(&house, "ip");
-        let own6 = address6(&house, "ip -n alpha");
-        assert!(beta.reaches("10.5.0.1") && beta.reaches(&host6.to_string()));
+        let ends = [house.address6("", "lab"), alpha.address6(), beta.address6()];
+        let [host6, own6, beta6] = ends.each_ref().map(|text| text.parse::<Ipv6Addr>().expect("an address"));
+        assert!(beta.reaches("10.5.0.1") && beta.reaches(&ends[0]));
+        let claim = frame::neighbour(host6, &alpha.mac);
         let lie = [
             frame::arp_reply(&beta.mac, &alpha.mac, &alpha.mac, GATEWAY),
-            frame::icmp6(&beta.mac, &alpha.mac, (own6, host6), &[], &frame::neighbour(host6, &alpha.mac)),
-            frame::icmp6(
-                &beta.mac,
-                &alpha.mac,
-                (own6, address6(&house, "ip -n beta")),
-                &[],
-                &frame::neighbour(host6, &alpha.mac),
-            ),
+            frame::icmp6(&beta.mac, &alpha.mac, (host6, beta6), &[], &claim),
+            frame::icmp6(&beta.mac, &alpha.mac, (own6, beta6), &[], &claim),
         ];
         let fooled = |address: &str| {
             (0..15).any(|_| {
@@ -140,10 +125,10 @@ fn no_guest_is_believed_to_be_the_host() {
             })
         };
         assert_eq!(fooled("10.5.0.1"), deceived, "ARP");
-        assert_eq!(fooled(&host6.to_string()), deceived, "ND");
+        assert_eq!(fooled(&ends[0]), deceived, "ND");
         if !deceived {
             assert_eq!(believes(&house, "beta", "10.5.0.1"), host);
-            assert!(beta.reaches("10.5.0.1") && beta.reaches(&host6.to_string()));
+            assert!(beta.reaches("10.5.0.1") && beta.reaches(&ends[0]));
         }
     }
 }
@@ -217,7 +202,7 @@ fn a_guest_that_comes_back_by_another_port_is_itself_again() {
     let mac = alpha.mac.clone();
     let bound = || house.sh("nft list set bridge vmnet_lab bound").matches(" . \"port-").count();
     assert_eq!(bound(), 1);
-    house.sh("ip netns del alpha");
+    house.sh("ip link del port-alpha; ip netns del alpha");
     let started = Instant::now();
     let (alpha, again) = leased(&house, "alpha");
     println!("back after {:?}", started.elapsed());
@@ -226,7 +211,7 @@ fn a_guest_that_comes_back_by_another_port_is_itself_again() {
 
     // Without a keeper nobody sees the port go; the next one does.
     house.sh(&format!("kill -9 {}", house.keeper("lab")));
-    house.sh("ip netns del alpha");
+    house.sh("ip link del port-alpha; ip netns del alpha");
     house.up("lab");
     let started = Instant::now();
     let (alpha, again) = leased(&house, "alpha");
@@ -243,7 +228,7 @@ fn what_was_learned_lives_through_leases_and_another_up() {
     let (alpha, _) = leased(&house, "alpha");
     let handle = || house.sh("nft -a list table bridge vmnet_lab | sed -n 1p");
     let bound = || house.sh("nft list set bridge vmnet_lab bound");
-    let number = format!("{}", alpha.mac.replace(':', "").trim_start_matches('0'));
+    let number = alpha.mac.replace(':', "").trim_start_matches('0').to_owned();
     let before = handle();
     assert!(bound().contains(&number), "{}", bound());
     let (_beta, address) = leased(&house, "beta");

@@ -190,18 +190,11 @@ fn whoever_comes_just_as_it_goes_down_gets_a_port_that_stays() {
     let mut starts = 0;
     let mut keeper = 0;
     drop(hold(&house, "alice"));
-    for round in 0..12_u64 {
-        // Around the moment at which it goes: eight callers, some milliseconds apart.
-        std::thread::sleep(IDLE - Duration::from_millis(20));
+    for round in 0..16_u64 {
+        // Around the moment at which it goes, a little later each time: eight callers at once.
+        std::thread::sleep(IDLE - Duration::from_millis(80) + Duration::from_millis(round * 12));
         let ports: Vec<Holder> = std::thread::scope(|scope| {
-            let house = &house;
-            let callers = (0..8_u64).map(|caller| {
-                scope.spawn(move || {
-                    std::thread::sleep(Duration::from_millis(caller * 10 + round));
-                    hold(house, "alice")
-                })
-            });
-            let callers: Vec<_> = callers.collect();
+            let callers: Vec<_> = (0..8).map(|_| scope.spawn(|| hold(&house, "alice"))).collect();
             callers.into_iter().map(|caller| caller.join().expect("a port")).collect()
         });
         std::thread::sleep(Duration::from_millis(100));
@@ -214,5 +207,5 @@ fn whoever_comes_just_as_it_goes_down_gets_a_port_that_stays() {
         starts += i32::from(house.keeper("lab") != keeper);
         keeper = house.keeper("lab");
     }
-    println!("it went down and came up again {starts} times in 12 rounds");
+    println!("it went down and came up again {starts} times in 16 rounds");
 }

@@ -224,7 +224,7 @@ fn a_packet_with_another_source_than_the_prefix_is_dropped() {
     assert!(!wire.said().contains("length 341"), "a forged packet got out:\n{}", wire.said());
     // And the test would see one.
     house.sh(&format!(
-        "nft delete table inet vmnet_lab
+        "kill -STOP $(cat /run/vmnet/lab/keeper); nft delete table inet vmnet_lab
          ip netns exec lab ping -c1 -W1 -s 333 -I fd99::9 {SERVER6} || :"
     ));
     assert!(house.wait_until(SOON, || wire.said().contains("length 341")), "{}", wire.said());

@@ -28,18 +28,6 @@ fn leased<'a>(house: &'a House, name: &str, network: &str) -> (Station<'a>, Stri
     (station, answer.get("ip").to_owned())
 }
 
-/// A guest's, or the bridge's, global IPv6 address.
-fn address6(house: &House, ip: &str, link: &str) -> String {
-    let shown = || house.sh(&format!("{ip} -6 -o address show dev {link} scope global -tentative"));
-    let found = || shown().split_whitespace().find_map(|word| word.strip_suffix("/64").map(str::to_owned));
-    assert!(house.wait_until(Duration::from_secs(15), || found().is_some()), "{}", shown());
-    found().expect("an address")
-}
-
-fn guest6(house: &House, guest: &str) -> String {
-    address6(house, &format!("ip -n {guest}"), "eth0")
-}
-
 /// The isolated flag of every port of a bridge.
 fn flags(house: &House, bridge: &str) -> String {
     house.sh(&format!("cat /sys/class/net/{bridge}/brif/*/isolated")).replace('\n', "")
@@ -63,7 +51,7 @@ fn guests_of_an_isolated_network_see_nothing_of_each_other() {
         let (beta, address) = leased(&house, "beta", "lab");
         assert_eq!(flags(&house, "lab"), if apart { "11" } else { "00" });
         let _server = beta.serve();
-        let (alpha6, beta6) = (guest6(&house, "alpha"), guest6(&house, "beta"));
+        let (alpha6, beta6) = (alpha.address6(), beta.address6());
         let meets = || {
             [
                 alpha.reaches(&address),
@@ -89,8 +77,8 @@ fn no_way_leads_round_by_the_host_from_guest_to_guest() {
     let Some(house) = house_with(name, &[("lab", APART)]) else { return };
     let (alpha, alpha_address) = leased(&house, "alpha", "lab");
     let (beta, address) = leased(&house, "beta", "lab");
-    let (alpha6, beta6) = (guest6(&house, "alpha"), guest6(&house, "beta"));
-    let host6 = address6(&house, "ip", "lab");
+    let (alpha6, beta6) = (alpha.address6(), beta.address6());
+    let host6 = house.address6("", "lab");
     let _server = beta.serve();
     for (guest, address, address6) in [("alpha", &alpha_address, &alpha6), ("beta", &address, &beta6)] {
         // All that is not the host itself is sent to the host's MAC.
@@ -151,8 +139,8 @@ fn networks_are_closed_to_each_other_in_every_mode() {
             let (station, address) = leased(&house, &guest, network);
             let gateway = address.rsplit_once('.').map(|(net, _)| format!("{net}.1")).unwrap_or_default();
             house.sh(&format!("ip -n {guest} route replace default via {gateway}"));
-            let address6 = guest6(&house, &guest);
-            let host6 = address6_of_bridge(&house, network);
+            let address6 = station.address6();
+            let host6 = house.address6("", network);
             house.sh(&format!("ip -n {guest} -6 route replace default via {host6} metric 1"));
             (station, address, address6)
         })
@@ -174,10 +162,6 @@ fn networks_are_closed_to_each_other_in_every_mode() {
     drop(servers);
 }
 
-fn address6_of_bridge(house: &House, bridge: &str) -> String {
-    address6(house, "ip", bridge)
-}
-
 #[test]
 fn allow_from_opens_a_network_to_another_in_that_direction() {
     let name = "allow_from_opens_a_network_to_another_in_that_direction";
@@ -192,9 +176,9 @@ fn allow_from_opens_a_network_to_another_in_that_direction() {
         let (lab, lab_address) = leased(&house, "in-lab", "lab");
         let (rest, _) = leased(&house, "in-rest", "rest");
         let (goal, address) = leased(&house, "in-goal", "goal");
-        let (lab6, goal6) = (guest6(&house, "in-lab"), guest6(&house, "in-goal"));
+        let (lab6, goal6) = (lab.address6(), goal.address6());
         for (guest, network) in [("in-lab", "lab"), ("in-rest", "rest"), ("in-goal", "goal")] {
-            let host6 = address6_of_bridge(&house, network);
+            let host6 = house.address6("", network);
             house.sh(&format!("ip -n {guest} -6 route replace default via {host6} metric 1"));
         }
         // A guest without a default route, as on an isolated network, has nowhere to answer to.
@@ -214,14 +198,14 @@ fn host_access_is_the_same_by_ipv6() {
     let name = "host_access_is_the_same_by_ipv6";
     let lab = "subnet = \"10.5.0.0/24\"\n";
     let Some(house) = house_with(name, &[("lab", lab)]) else { return };
-    let host6 = address6(&house, "ip", "lab");
+    let host6 = house.address6("", "lab");
     house.sh("mkdir -p /tmp/house/www");
     let _server =
         house.spawn(As::Root, &["busybox", "httpd", "-f", "-p", "[::]:8000", "-h", "/tmp/house/www"]);
     let argv = opening("::1", "8000");
     assert!(house.wait_until(Duration::from_secs(10), || house.run(&argv).code() == 0));
     let (alpha, _) = leased(&house, "alpha", "lab");
-    guest6(&house, "alpha");
+    alpha.address6();
     for (access, expected) in [("none", [false; 3]), ("services", [true, true, false]), ("all", [true; 3])] {
         house.describe("lab", &format!("{lab}host_access = \"{access}\"\n"));
         house.up("lab");

@@ -146,3 +146,30 @@ fn a_lease_is_shown_with_its_age_and_whether_it_is_reserved() {
     assert!(row("10.5.0.77").contains("web") && row("10.5.0.77").contains("yes"), "{table}");
     assert!(row(&alpha.mac).contains("no"), "{table}");
 }
+
+#[test]
+fn a_guests_ipv6_addresses_are_shown_with_its_lease() {
+    let name = "a_guests_ipv6_addresses_are_shown_with_its_lease";
+    let Some(house) = House::with_companion(name) else { return };
+    house.describe("lab", "subnet = \"10.5.0.0/24\"\nsubnet6 = \"fd00:5::/64\"\n");
+    house.up("lab");
+    let one = mac("one");
+    house.vmnet(&["host", "add", "lab", "web", &one, "--address6", "fd00:5::77"]).success();
+    let (_one, _) = house.leased_station("one", "lab");
+    let shown = || {
+        let (_, value) = house.json(&["leases", "lab"]);
+        let all = value["leases"][0]["addresses6"].as_array().cloned().unwrap_or_default();
+        all.iter().filter_map(|address| address.as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown().first().map(String::as_str), Some("fd00:5::77"));
+    // What it made of its MAC (RFC 4291, 2.5.1), once it was heard.
+    let parts: Vec<u32> = one.split(':').map(|part| u32::from_str_radix(part, 16).expect("a byte")).collect();
+    let words =
+        [(parts[0] ^ 2) << 8 | parts[1], parts[2] << 8 | 0xff, 0xfe00 | parts[3], parts[4] << 8 | parts[5]];
+    let words = words.map(|word| u16::try_from(word).expect("two bytes"));
+    let own = std::net::Ipv6Addr::new(0xfd00, 5, 0, 0, words[0], words[1], words[2], words[3]).to_string();
+    let heard = || shown().contains(&own);
+    assert!(house.wait_until(Duration::from_secs(30), heard), "no {own}: {:?}", shown());
+    let table = house.vmnet(&["leases", "lab"]).success().to_owned();
+    assert!(table.contains(&own) && table.contains("IPV6"), "{table}");
+}

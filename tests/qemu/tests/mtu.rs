@@ -134,7 +134,8 @@ fn connections_fit_a_narrower_way_out_even_where_nobody_hears_of_it() {
         };
         assert!(house.wait_until(SOON, seen), "{server}: no mss {mss}: {}", wire.said());
     }
-    // And without the clamp the test would see it.
+    // And without the clamp the test would see it. The keeper would put it back.
+    house.sh(&format!("kill -STOP {}", house.keeper("lab")));
     let clamps = "nft -a list chain inet vmnet_lab at_forward | sed -n 's/.*maxseg.*handle //p'";
     house.sh(&format!(
         "for rule in $({clamps}); do nft delete rule inet vmnet_lab at_forward handle $rule; done"

@@ -209,9 +209,8 @@ fn a_packet_with_another_source_than_the_subnets_is_dropped() {
     assert!(house.wait_until(Duration::from_secs(10), both), "{}", wire.said());
     assert!(!wire.said().contains("length 341"), "a forged packet got out:\n{}", wire.said());
     // And the test would see one.
-    house.sh(
-        "nft delete table inet vmnet_lab; ip netns exec lab ping -c1 -W1 -s 333 -I 10.99.0.1 192.0.2.10 || :",
-    );
+    house.sh("kill -STOP $(cat /run/vmnet/lab/keeper); nft delete table inet vmnet_lab
+         ip netns exec lab ping -c1 -W1 -s 333 -I 10.99.0.1 192.0.2.10 || :");
     let out = || wire.said().contains("length 341");
     assert!(house.wait_until(Duration::from_secs(10), out), "{}", wire.said());
 }
@@ -265,7 +264,9 @@ fn ipv6_passes_no_network_without_it_even_where_the_host_forwards_it() {
         let inward = format!("fd0{number}:5::2");
         let ping = house.run(&["ip", "netns", "exec", "outside", "ping", "-c1", "-W2", &inward]);
         assert_ne!(ping.code(), 0, "{network}: in: {ping}");
-        house.sh(&format!("nft delete table inet vmnet_{network}"));
+        house.sh(&format!(
+            "kill -STOP $(cat /run/vmnet/{network}/keeper); nft delete table inet vmnet_{network}"
+        ));
         assert!(station.reaches("fd01::1"), "{network}: the test would see nothing");
     }
 }
