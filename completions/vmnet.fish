@@ -36,10 +36,14 @@ complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "status" -d 'Show wanted
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "list" -d 'List the networks'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "ports" -d 'Show who is plugged in'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "leases" -d 'Show the leases'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "forward" -d 'Lead ports of this host to guests'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "host" -d 'Reserve names and addresses for guests'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "init" -d 'Write a commented file for a new network'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "check" -d 'Check the network files and the access rules'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "access" -d 'Say who may plug in, and which line says so'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "doctor" -d 'Find what on this host breaks guests\' networking, and say what cures it'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "account" -d 'The helper, which has no NSS, asks for an account\'s number'
+complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "schema" -d 'Print the JSON Schema of the network files, for editors'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c vmnet -n "__fish_vmnet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vmnet -n "__fish_vmnet_using_subcommand up" -l config-dir -d 'Directory of the network files and access rules' -r -F
@@ -76,8 +80,64 @@ complete -c vmnet -n "__fish_vmnet_using_subcommand ports" -s h -l help -d 'Prin
 complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -l config-dir -d 'Directory of the network files and access rules' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -l state-dir -d 'Directory of what outlives a reboot' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -l watch -d 'Go on, and print each lease that is got, renewed or lost'
 complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -l json -d 'Print JSON'
 complete -c vmnet -n "__fish_vmnet_using_subcommand leases" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and not __fish_seen_subcommand_from add rm list help" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and not __fish_seen_subcommand_from add rm list help" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and not __fish_seen_subcommand_from add rm list help" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and not __fish_seen_subcommand_from add rm list help" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and not __fish_seen_subcommand_from add rm list help" -f -a "add" -d 'Lead a port of this host to a guest, at once and after each restart'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and not __fish_seen_subcommand_from add rm list help" -f -a "rm" -d 'Close a forward that was added so'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and not __fish_seen_subcommand_from add rm list help" -f -a "list" -d 'List forwards: where they lead and how often they were used'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and not __fish_seen_subcommand_from add rm list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from add" -l protocol -d 'tcp, udp or tcp+udp' -r
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from add" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from add" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from add" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from add" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from rm" -l protocol -d 'Only the one of this protocol' -r
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from rm" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from rm" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from rm" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from list" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from list" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from help" -f -a "add" -d 'Lead a port of this host to a guest, at once and after each restart'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Close a forward that was added so'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from help" -f -a "list" -d 'List forwards: where they lead and how often they were used'
+complete -c vmnet -n "__fish_vmnet_using_subcommand forward; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and not __fish_seen_subcommand_from add rm list help" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and not __fish_seen_subcommand_from add rm list help" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and not __fish_seen_subcommand_from add rm list help" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and not __fish_seen_subcommand_from add rm list help" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and not __fish_seen_subcommand_from add rm list help" -f -a "add" -d 'Reserve a name and an address for the guest with this MAC'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and not __fish_seen_subcommand_from add rm list help" -f -a "rm" -d 'Take a reservation back'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and not __fish_seen_subcommand_from add rm list help" -f -a "list" -d 'List the reservations, those of the network\'s file too'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and not __fish_seen_subcommand_from add rm list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from add" -l address6 -d 'The guest\'s IPv6 address' -r
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from add" -l alias -d 'A further name; may be given several times' -r
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from add" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from add" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from add" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from rm" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from rm" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from rm" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from list" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from list" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "add" -d 'Reserve a name and an address for the guest with this MAC'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Take a reservation back'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the reservations, those of the network\'s file too'
+complete -c vmnet -n "__fish_vmnet_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vmnet -n "__fish_vmnet_using_subcommand init" -l config-dir -d 'Directory of the network files and access rules' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand init" -l state-dir -d 'Directory of what outlives a reboot' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand init" -l run-dir -d 'Directory of what does not' -r -F
@@ -93,24 +153,44 @@ complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l state-dir -d 'Dir
 complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l run-dir -d 'Directory of what does not' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand access" -l json -d 'Print JSON'
 complete -c vmnet -n "__fish_vmnet_using_subcommand access" -s h -l help -d 'Print help'
+complete -c vmnet -n "__fish_vmnet_using_subcommand doctor" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand doctor" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand doctor" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand doctor" -l fix -d 'Do the cures that take nothing from anybody'
+complete -c vmnet -n "__fish_vmnet_using_subcommand doctor" -l json -d 'Print JSON'
+complete -c vmnet -n "__fish_vmnet_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c vmnet -n "__fish_vmnet_using_subcommand account" -l config-dir -d 'Directory of the network files and access rules' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand account" -l state-dir -d 'Directory of what outlives a reboot' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand account" -l run-dir -d 'Directory of what does not' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand account" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vmnet -n "__fish_vmnet_using_subcommand schema" -l config-dir -d 'Directory of the network files and access rules' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand schema" -l state-dir -d 'Directory of what outlives a reboot' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand schema" -l run-dir -d 'Directory of what does not' -r -F
+complete -c vmnet -n "__fish_vmnet_using_subcommand schema" -s h -l help -d 'Print help'
 complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -l config-dir -d 'Directory of the network files and access rules' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -l state-dir -d 'Directory of what outlives a reboot' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -l run-dir -d 'Directory of what does not' -r -F
 complete -c vmnet -n "__fish_vmnet_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "up" -d 'Bring a network up, or make it again what its file says'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "down" -d 'Take a network down; what was there before `up` is there again'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "run" -d 'Bring a network up and keep it so, in the foreground'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "status" -d 'Show wanted beside actual; exit 0 as wanted, 3 not up, 4 drifted'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "list" -d 'List the networks'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "ports" -d 'Show who is plugged in'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "leases" -d 'Show the leases'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "init" -d 'Write a commented file for a new network'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "check" -d 'Check the network files and the access rules'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "access" -d 'Say who may plug in, and which line says so'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "account" -d 'The helper, which has no NSS, asks for an account\'s number'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "completions" -d 'Print the completions for a shell'
-complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases init check access account completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "up" -d 'Bring a network up, or make it again what its file says'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "down" -d 'Take a network down; what was there before `up` is there again'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "run" -d 'Bring a network up and keep it so, in the foreground'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "status" -d 'Show wanted beside actual; exit 0 as wanted, 3 not up, 4 drifted'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "list" -d 'List the networks'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "ports" -d 'Show who is plugged in'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "leases" -d 'Show the leases'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "forward" -d 'Lead ports of this host to guests'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "host" -d 'Reserve names and addresses for guests'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "init" -d 'Write a commented file for a new network'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "check" -d 'Check the network files and the access rules'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "access" -d 'Say who may plug in, and which line says so'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "doctor" -d 'Find what on this host breaks guests\' networking, and say what cures it'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "account" -d 'The helper, which has no NSS, asks for an account\'s number'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "schema" -d 'Print the JSON Schema of the network files, for editors'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "completions" -d 'Print the completions for a shell'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and not __fish_seen_subcommand_from up down run status list ports leases forward host init check access doctor account schema completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and __fish_seen_subcommand_from forward" -f -a "add" -d 'Lead a port of this host to a guest, at once and after each restart'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and __fish_seen_subcommand_from forward" -f -a "rm" -d 'Close a forward that was added so'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and __fish_seen_subcommand_from forward" -f -a "list" -d 'List forwards: where they lead and how often they were used'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "add" -d 'Reserve a name and an address for the guest with this MAC'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "rm" -d 'Take a reservation back'
+complete -c vmnet -n "__fish_vmnet_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "list" -d 'List the reservations, those of the network\'s file too'

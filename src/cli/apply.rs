@@ -89,7 +89,8 @@ impl Work<'_> {
 
     /// The steps by netlink, on links that are there.
     async fn change_link(&self, step: &Step) -> Result<(), LinkError> {
-        let gone = || LinkError { act: "find", object: self.goal.wanted.bridge.to_string(), cause: Cause::Closed };
+        let gone =
+            || LinkError { act: "find", object: self.goal.wanted.bridge.to_string(), cause: Cause::Closed };
         let bridge = self.index.ok_or_else(gone)?;
         let PortRecord { group, isolated, hairpin, .. } = self.goal.port;
         let port = Port { mtu: self.goal.wanted.mtu, group, isolated, hairpin };
@@ -112,9 +113,7 @@ impl Work<'_> {
     fn serve(&mut self, step: &Step) -> Result<(), Failure> {
         let Goal { names, reservations, .. } = self.goal;
         match step {
-            Step::StopDnsmasq(_) => {
-                process::stop_server(self.room).map_err(|error| self.failed(io(&error)))
-            }
+            Step::StopDnsmasq(_) => process::stop_server(self.room).map_err(|error| self.failed(io(&error))),
             Step::WriteDnsmasq => {
                 let text = self.goal.dnsmasq.as_deref().unwrap_or_default();
                 write_file(&self.room.dnsmasq(), text, 0o644)
@@ -225,8 +224,9 @@ impl Work<'_> {
     fn no_server(&self, error: &ToolError) -> Failure {
         let failure = self.failed(error);
         if error.to_string().contains("Address already in use") {
-            return failure
-                .hint("another DNS or DHCP server listens on every address of this host; 'vmnet doctor' says which");
+            return failure.hint(
+                "another DNS or DHCP server listens on every address of this host; 'vmnet doctor' says which",
+            );
         }
         failure
     }

@@ -166,7 +166,7 @@ pub enum ForwardVerb {
         /// The network
         #[arg(value_parser = NetName::new)]
         name: NetName,
-        /// [ADDRESS:]PORT[-PORT] of this host; port 0 chooses a free one
+        /// The port of this host, `ADDRESS:PORT` or `FIRST-LAST`; port 0 chooses a free one
         listen: Listen,
         /// GUEST[:PORT[-PORT]], by name, MAC or address
         to: Target,
@@ -182,7 +182,7 @@ pub enum ForwardVerb {
         /// The network
         #[arg(value_parser = NetName::new)]
         name: NetName,
-        /// [ADDRESS:]PORT[-PORT] of this host
+        /// The port of this host, as it was added
         listen: Listen,
         /// Only the one of this protocol
         #[arg(long)]

@@ -13,7 +13,6 @@ use vmnet_model::search::Taken;
 use vmnet_model::subnet::Subnet;
 use vmnet_sys::caller;
 
-
 /// The machine's identity (machine-id(5)); empty where it has none.
 pub fn machine() -> Vec<u8> {
     text("/etc/machine-id").unwrap_or_default().trim().as_bytes().to_vec()
@@ -50,7 +49,9 @@ pub fn allow_loopback(link: &IfName) -> Result<(), Failure> {
 
 fn loopback_switch(link: &IfName) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
-    Path::new("/proc/sys/net/ipv4/conf").join(std::ffi::OsStr::from_bytes(link.as_bytes())).join("route_localnet")
+    Path::new("/proc/sys/net/ipv4/conf")
+        .join(std::ffi::OsStr::from_bytes(link.as_bytes()))
+        .join("route_localnet")
 }
 
 /// The MTU of the link that the default route goes by, the narrowest of several.

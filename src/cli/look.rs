@@ -17,7 +17,12 @@ use vmnet_model::port::PortTag;
 use vmnet_tools::{ToolError, nft};
 
 /// Look. The links come from one moment; the rest is read after them.
-pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::Seen) -> Result<Seen, Failure> {
+pub fn network(
+    room: &Room,
+    goal: &Goal,
+    record: Option<&Record>,
+    host: &links::Seen,
+) -> Result<Seen, Failure> {
     let link = host.links.iter().find(|link| link.name == goal.wanted.bridge);
     let tables = tables(goal, record)?;
     Ok(Seen {
@@ -33,9 +38,19 @@ pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::
         names: file(&room.names(), &goal.names)?,
         reservations: file(&room.reservations(), &goal.reservations)?,
         port: file(&room.port(), &goal.port.render())?,
-        ports: host.links.iter().filter(|l| l.master.is_some() && l.master == link.map(|l| l.index)).map(port).collect(),
+        ports: host
+            .links
+            .iter()
+            .filter(|l| l.master.is_some() && l.master == link.map(|l| l.index))
+            .map(port)
+            .collect(),
         foreign: others(goal)?,
-        strays: host.links.iter().filter(|link| is_stray(link, goal)).map(|l| (l.index, l.name.clone())).collect(),
+        strays: host
+            .links
+            .iter()
+            .filter(|link| is_stray(link, goal))
+            .map(|l| (l.index, l.name.clone()))
+            .collect(),
     })
 }
 

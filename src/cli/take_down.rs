@@ -30,13 +30,20 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
     let room = places.room(bridge);
     let mut left = Vec::new();
     let mut note = |result: Result<(), String>| left.extend(result.err());
-    note(stop_servers(&room, record).map_err(|error| format!("cannot stop dnsmasq: {}", io(&error))));
-    // The table and the bridge at one time: for both, most of it is waiting for the kernel.
+    let stopped = |error: std::io::Error| format!("cannot stop dnsmasq: {}", io(&error));
+    if record.phase == Phase::Starting {
+        note(process::stop_strays(&room, None).map_err(stopped));
+    }
+    // The server first, but its end, the table and the bridge at one time: for all of them, most of
+    // it is waiting for the kernel.
+    let server = process::server(&room);
+    note(server.as_ref().map_or(Ok(()), process::tell_to_stop).map_err(stopped));
     let table = (traces == Traces::OnDisk || record.ruleset.is_some()).then(|| {
         let record = record.clone();
         thread::Builder::new().name("nft".to_owned()).spawn(move || remove_table(&record))
     });
     note(remove_bridge(bridge, record).await);
+    note(server.as_ref().map_or(Ok(()), process::stop).map_err(stopped));
     note(match table {
         None => Ok(()),
         Some(Ok(thread)) => thread.join().unwrap_or_else(|_| Err("nft could not be waited for".to_owned())),
@@ -52,14 +59,6 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
         left.extend(remove_room(&room).err());
     }
     left
-}
-
-fn stop_servers(room: &Room, record: &Record) -> std::io::Result<()> {
-    process::stop_server(room)?;
-    if record.phase == Phase::Starting {
-        process::stop_strays(room, None)?;
-    }
-    Ok(())
 }
 
 fn remove_table(record: &Record) -> Result<(), String> {

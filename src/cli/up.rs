@@ -16,8 +16,8 @@ use crate::settle::settle;
 use crate::take_down::{self, Traces};
 use crate::view;
 use tokio::signal::unix::{SignalKind, signal};
-use vmnet_model::name::NetName;
 use vmnet_model::guest;
+use vmnet_model::name::NetName;
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Goal, Step};
 use vmnet_model::settle::Wanted;
@@ -78,7 +78,13 @@ pub async fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Failure
     let links = Links::open().map_err(|error| Failure::new("start", network(name), error))?;
     let outlook = look(places, &links, &wanted, true).await?;
     let steps = plan(&outlook)?;
-    Ok(Raised { wanted: outlook.goal.wanted, steps, was_down: false, outdated: false, advertised: Vec::new() })
+    Ok(Raised {
+        wanted: outlook.goal.wanted,
+        steps,
+        was_down: false,
+        outdated: false,
+        advertised: Vec::new(),
+    })
 }
 
 /// Make it so. A network that was down is down again after a failure; one that was up stays up.

@@ -177,9 +177,6 @@ mod tests {
     #[test]
     fn further_subnets_have_the_bridge_as_their_first_host() {
         let wanted = settled("10.0.1.0/24", |n| n.more_subnets = vec!["10.9.0.0/16".parse().unwrap()]);
-        assert_eq!(
-            wanted.addresses(),
-            [(Ipv4Addr::new(10, 0, 1, 1), 24), (Ipv4Addr::new(10, 9, 0, 1), 16)]
-        );
+        assert_eq!(wanted.addresses(), [(Ipv4Addr::new(10, 0, 1, 1), 24), (Ipv4Addr::new(10, 9, 0, 1), 16)]);
     }
 }

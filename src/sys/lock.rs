@@ -5,6 +5,8 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// Tries to lock a file that is removed and made anew each time.
 const TRIES: usize = 1000;
@@ -102,6 +104,29 @@ impl Claim {
         let mut asked = span(CLAIM, 1);
         fcntl(&file, FcntlArg::F_OFD_GETLK(&mut asked))?;
         Ok(asked.l_type != short(libc::F_UNLCK))
+    }
+
+    /// Wait until nobody has claimed the file at `path` any more, for at most `limit`; false when
+    /// somebody still has. A holder that ends has given it back long before the kernel is done with it.
+    ///
+    /// # Errors
+    /// It cannot be opened or asked about, or there is no thread to wait in.
+    pub fn wait_until_free(path: &Path, limit: Duration) -> io::Result<bool> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        let (tell, told) = mpsc::channel();
+        // There is no waiting for a lock with a limit; if this waits in vain, it ends with us.
+        std::thread::Builder::new().spawn(move || {
+            let reading = libc::flock { l_type: short(libc::F_RDLCK), ..span(CLAIM, 1) };
+            let _ = tell.send(fcntl(&file, FcntlArg::F_OFD_SETLKW(&reading)));
+        })?;
+        match told.recv_timeout(limit) {
+            Ok(locked) => locked.map(|_| true).map_err(io::Error::from),
+            Err(_) => Ok(false),
+        }
     }
 
     /// The file, to write into.
@@ -212,6 +237,22 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         drop(claim);
         assert!(!waiting.join().unwrap(), "the file that was waited for is gone");
+    }
+
+    #[test]
+    fn a_claim_is_free_as_soon_as_its_holder_lets_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keeper");
+        assert!(Claim::wait_until_free(&path, Duration::ZERO).unwrap(), "there is no such file");
+        let claim = Claim::try_now(&path).unwrap().unwrap();
+        assert!(!Claim::wait_until_free(&path, Duration::from_millis(20)).unwrap());
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || Claim::wait_until_free(&path, Duration::from_secs(20)).unwrap()
+        });
+        drop(claim);
+        assert!(waiting.join().unwrap());
+        assert!(Claim::try_now(&path).unwrap().is_some(), "waiting is no claim");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::{ToolError, find};
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::io::{self, PipeReader, Read, Write};
 use std::mem;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -96,8 +96,14 @@ impl Tool {
     /// # Errors
     /// When it cannot be started.
     pub fn start<A: AsRef<OsStr>>(self, arguments: &[A]) -> Result<Started, ToolError> {
-        let child = self.command(arguments, Stdio::piped()).spawn().map_err(|e| self.cannot_start(e))?;
-        Ok(Started { tool: self, child: Some(child) })
+        let mut command = self.command(arguments, Stdio::piped());
+        let mut spawn = || {
+            let (words, mouth) = io::pipe()?;
+            command.stdout(mouth.try_clone()?).stderr(mouth);
+            Ok((command.spawn()?, words))
+        };
+        let (child, words) = spawn().map_err(|e| self.cannot_start(e))?;
+        Ok(Started { tool: self, child: Some((child, words)) })
     }
 
     fn feed(&self, child: &mut Child, input: &str) -> Result<(), ToolError> {
@@ -108,6 +114,10 @@ impl Tool {
     fn finish(&self, mut child: Child, fed: Result<(), ToolError>) -> Result<Output, ToolError> {
         let deadline = Instant::now() + self.limit;
         let finished = fed.and_then(|()| self.hear_out(&mut child, deadline));
+        self.conclude(child, finished)
+    }
+
+    fn conclude(&self, mut child: Child, finished: Heard) -> Result<Output, ToolError> {
         if finished.is_err() {
             // Nothing to add when it is gone already; without the wait it would stay a zombie.
             let _ = child.kill();
@@ -174,11 +184,15 @@ impl Tool {
     }
 }
 
+/// Its status, its standard output and its standard error.
+type Heard = Result<(ExitStatus, Speech, Speech), ToolError>;
+
 /// A program that waits for its input. One that never gets any is ended.
 #[derive(Debug)]
 pub struct Started {
     tool: Tool,
-    child: Option<Child>,
+    /// It, and whatever it says on either stream.
+    child: Option<(Child, PipeReader)>,
 }
 
 impl Started {
@@ -187,24 +201,33 @@ impl Started {
     /// # Errors
     /// When no thread can be had for a large one.
     pub fn feed(&mut self, input: &str) -> Result<(), ToolError> {
-        self.child.as_mut().map_or(Ok(()), |child| self.tool.feed(child, input))
+        self.child.as_mut().map_or(Ok(()), |(child, _)| self.tool.feed(child, input))
     }
 
-    /// Hears it out; its time begins now.
+    /// Hears it out; its time begins now. What it said on either stream is one text.
     ///
     /// # Errors
     /// As [`Tool::run`].
     pub fn finish(mut self) -> Result<Output, ToolError> {
-        match self.child.take() {
-            Some(child) => self.tool.finish(child, Ok(())),
-            None => Err(self.tool.cannot_start(io::ErrorKind::BrokenPipe.into())),
-        }
+        let Some((mut child, words)) = self.child.take() else {
+            return Err(self.tool.cannot_start(io::ErrorKind::BrokenPipe.into()));
+        };
+        let deadline = Instant::now() + self.tool.limit;
+        let hear = || {
+            let words = Listener::new(Some(words)).map_err(|e| self.tool.cannot_start(e))?;
+            words.wait(deadline.saturating_duration_since(Instant::now()));
+            let status = self.tool.reap(&mut child, deadline)?;
+            let (said, silence) = (words.heard(), Speech::default());
+            Ok(if status.success() { (status, said, silence) } else { (status, silence, said) })
+        };
+        let heard = hear();
+        self.tool.conclude(child, heard)
     }
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        if let Some((mut child, _)) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -325,7 +348,7 @@ mod tests {
         started.feed("late").unwrap();
         assert_eq!(started.finish().unwrap().stdout, "late");
         let unused = Tool::find("cat").unwrap().start::<&str>(&[]).unwrap();
-        let pid = unused.child.as_ref().unwrap().id().to_string();
+        let pid = unused.child.as_ref().unwrap().0.id().to_string();
         drop(unused);
         assert!(!Path::new("/proc").join(&pid).exists(), "{pid} lives");
     }

@@ -12,6 +12,7 @@ use crate::view::{self, not_up};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 use vmnet_model::name::NetName;
+use vmnet_sys::lock::Claim;
 
 /// How long a keeper may take to let go.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,7 +58,8 @@ fn send_keeper_away(places: &Places, name: &NetName) -> Result<(), Failure> {
         let Some(keeper) = process::keeper(&room) else { return Ok(()) };
         // It may have ended between the two calls.
         let _ = keeper.signal(Signal::SIGUSR2);
-        if !keeper.wait(PATIENCE).map_err(|error| failed(io(&error)))? {
+        // Not for its end: what it watched takes the kernel tens of milliseconds to put away.
+        if !Claim::wait_until_free(&room.keeper(), PATIENCE).map_err(|error| failed(io(&error)))? {
             return Err(failed(format!("process {} does not end", keeper.pid())));
         }
     }

@@ -78,8 +78,13 @@ fn say_up(raised: &Raised) {
         format!(" on bridge {}", wanted.bridge)
     };
     let address = with_length(wanted.address, wanted.subnet.length());
-    let address6 = wanted.address6().map_or_else(String::new, |address| format!(", {address}/{PREFIX6_LENGTH}"));
-    say::line(&format!("{} {state}{bridge}: {address}{address6}, {}", wanted.name(), wanted.network.mode.as_str()));
+    let address6 =
+        wanted.address6().map_or_else(String::new, |address| format!(", {address}/{PREFIX6_LENGTH}"));
+    say::line(&format!(
+        "{} {state}{bridge}: {address}{address6}, {}",
+        wanted.name(),
+        wanted.network.mode.as_str()
+    ));
     if !raised.advertised.is_empty() {
         let links = raised.advertised.join(", ");
         say::line(&format!("note: {links}: goes on taking router advertisements (accept_ra 2)"));

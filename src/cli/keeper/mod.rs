@@ -40,6 +40,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// One network's keeper.
 pub struct Keeper<'a> {
+    /// First, so that it is the first to be given back.
+    claim: Claim,
     places: &'a Places,
     name: &'a NetName,
     room: Room,
@@ -58,7 +60,6 @@ pub struct Keeper<'a> {
     used: bool,
     /// When a network without ports is to go down.
     idle: Option<Instant>,
-    claim: Claim,
 }
 
 /// Repairs one after the other.

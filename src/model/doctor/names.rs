@@ -47,9 +47,7 @@ pub fn finding(
         // wait for its end while the network is down.
         Resolver::Remote | Resolver::Resolved => match services {
             Services::Systemd => "systemctl enable --now systemd-resolved".to_owned(),
-            _ => format!(
-                "run a dnsmasq for the host itself, with the line 'server=/{domain}/{address}'"
-            ),
+            _ => format!("run a dnsmasq for the host itself, with the line 'server=/{domain}/{address}'"),
         },
     };
     Some(Finding {

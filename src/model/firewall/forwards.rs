@@ -196,3 +196,42 @@ pub fn shown(forwards: &[Opened]) -> Vec<String> {
     comments.sort();
     comments
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(listen: &str, address: Option<Ipv4Addr>) -> Opened {
+        let to = "web:80".parse().unwrap();
+        let forward = Forward::new(listen.parse().unwrap(), to, crate::forward::Protocol::Tcp).unwrap();
+        Opened { forward, address, address6: None }
+    }
+
+    const WEB: Option<Ipv4Addr> = Some(Ipv4Addr::new(10, 0, 1, 5));
+
+    #[test]
+    fn what_is_opened_is_new_and_nothing_else_is_touched() {
+        let text = opening("vmnet_lab", &opened("8080", WEB));
+        assert!(text.starts_with("add counter inet vmnet_lab tcp_8080\nadd rule inet vmnet_lab forwards "));
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert_eq!(opening("vmnet_lab", &opened("8080", None)), "", "a guest that is waited for");
+    }
+
+    #[test]
+    fn what_is_closed_takes_its_counter_along_and_leaves_the_others() {
+        let text =
+            closing("vmnet_lab", &["tcp_8080".to_owned()], &[opened("8081", WEB), opened("8082", None)]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.first(), Some(&"flush chain inet vmnet_lab forwards"));
+        assert!(lines.get(1).is_some_and(|rule| rule.contains("dport 8081")), "{text}");
+        assert_eq!(lines.get(2..), Some(&["delete counter inet vmnet_lab tcp_8080"][..]));
+    }
+
+    #[test]
+    fn a_counter_that_may_be_gone_already_is_declared_before_it_is_deleted() {
+        let text = change("vmnet_lab", &["tcp_1".to_owned()], &[opened("8081", WEB)]);
+        let (declared, deleted) =
+            (text.find("\tcounter tcp_1 {"), text.find("delete counter inet vmnet_lab tcp_1"));
+        assert!(declared.is_some() && declared < deleted, "{text}");
+    }
+}

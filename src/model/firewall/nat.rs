@@ -14,10 +14,8 @@ pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
     let mut sources = vec![format!("ip saddr {}", any_of(&wanted.subnets()))];
     sources.extend(wanted.subnet6.map(|prefix| format!("ip6 saddr {prefix}")));
     // A forward's answer must come back by the host, which only the host's own address makes sure.
-    let mut base = vec![rule(
-        format!("ip saddr 127.0.0.0/8 oifname {bridge} masquerade"),
-        "loopback reaches forwards",
-    )];
+    let mut base =
+        vec![rule(format!("ip saddr 127.0.0.0/8 oifname {bridge} masquerade"), "loopback reaches forwards")];
     for from in &sources {
         let round = format!("{from} oifname {bridge} ct status dnat masquerade");
         base.push(rule(round, "guests reach forwards to their own network"));
@@ -30,7 +28,9 @@ pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
         // Other networks of ours see guests' own addresses.
         None => format!("oifname != {bridge} oifgroup != {BRIDGES_GROUP}"),
     };
-    base.extend(sources.iter().map(|from| rule(format!("{from} {out} goto translate"), "guests to the world")));
+    base.extend(
+        sources.iter().map(|from| rule(format!("{from} {out} goto translate"), "guests to the world")),
+    );
     vec![
         chain("at_exit", Some("nat hook postrouting priority srcnat"), &base),
         chain("translate", None, &translate(wanted)),

@@ -103,7 +103,8 @@ pub(super) fn addresses(goal: &Goal, seen: &Seen, bridge: Option<&SeenBridge>) -
             continue;
         }
         cure.push(Step::AddAddress(address.0, address.1));
-        let family = |other: &&(IpAddr, u8)| other.0.is_ipv6() == address.0.is_ipv6() && !wanted.contains(other);
+        let family =
+            |other: &&(IpAddr, u8)| other.0.is_ipv6() == address.0.is_ipv6() && !wanted.contains(other);
         let others = present.iter().filter(family).map(show).collect::<Vec<_>>().join(" ");
         let actual = if others.is_empty() { "none".to_owned() } else { others };
         aspects.push(Aspect::new(what, show(address), actual, cure));

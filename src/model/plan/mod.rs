@@ -213,7 +213,8 @@ pub fn up(goal: &Goal, seen: &Seen) -> Result<Vec<Step>, Conflict> {
 /// their leases?
 #[must_use]
 pub fn outdates_leases(steps: &[Step], seen: &Seen) -> bool {
-    let tells = |step: &Step| matches!(step, Step::WriteDnsmasq | Step::RemoveAddress(..) | Step::WriteReservations);
+    let tells =
+        |step: &Step| matches!(step, Step::WriteDnsmasq | Step::RemoveAddress(..) | Step::WriteReservations);
     seen.dnsmasq.is_some() && !seen.ports.is_empty() && steps.iter().any(tells)
 }
 
@@ -239,7 +240,12 @@ fn other_firewalls(seen: &Seen) -> Option<Aspect> {
     let openings = seen.foreign.as_deref().filter(|openings| !openings.is_empty())?;
     let (wanted, actual) = (foreign::wanted(openings), foreign::actual(openings));
     let open = openings.iter().all(|opening| opening.open);
-    Some(Aspect::new("other firewalls", wanted, actual, if open { vec![] } else { vec![Step::OpenFirewalls] }))
+    Some(Aspect::new(
+        "other firewalls",
+        wanted,
+        actual,
+        if open { vec![] } else { vec![Step::OpenFirewalls] },
+    ))
 }
 
 /// A row for each forward. They are loaded with the table, or alone where the table is right.

@@ -9,8 +9,7 @@ pub(super) fn aspects(goal: &Goal, seen: &Seen, restart: bool) -> Vec<Aspect> {
     let server = server(seen, restart);
     let starts = server.has_drifted();
     let mut names = Aspect::state("names", seen.names, vec![Step::WriteNames]);
-    let mut reservations =
-        Aspect::state("reservations", seen.reservations, vec![Step::WriteReservations]);
+    let mut reservations = Aspect::state("reservations", seen.reservations, vec![Step::WriteReservations]);
     // It reads both at its start, and again when told; once is enough.
     if let (Some(pid), false) = (seen.dnsmasq, starts) {
         let last = if reservations.cure.is_empty() { &mut names } else { &mut reservations };

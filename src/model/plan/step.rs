@@ -79,9 +79,9 @@ impl fmt::Display for Step {
             Self::AddAddress(address, length) => write!(f, "add address {address}/{length}"),
             Self::Raise => f.write_str("set the bridge up"),
             Self::EnableForwarding => f.write_str("set net.ipv4.ip_forward to 1"),
-            Self::EnableForwarding6 => {
-                f.write_str("set net.ipv6.conf.all.forwarding to 1, and keep the host's own advertised routes")
-            }
+            Self::EnableForwarding6 => f.write_str(
+                "set net.ipv6.conf.all.forwarding to 1, and keep the host's own advertised routes",
+            ),
             Self::AllowLoopback => f.write_str("let forwards take in 127.0.0.1"),
             Self::LoadRuleset => f.write_str("load the firewall table"),
             Self::LoadForwards => f.write_str("load the forwards"),

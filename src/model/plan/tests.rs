@@ -318,7 +318,10 @@ fn what_another_firewall_closes_is_opened_and_shown() {
         aspects.into_iter().find(|aspect| aspect.what == "other firewalls").unwrap()
     };
     let closed = row(false);
-    assert_eq!((closed.wanted.as_str(), closed.actual.as_str()), ("opened in ip filter FORWARD", "nothing opened"));
+    assert_eq!(
+        (closed.wanted.as_str(), closed.actual.as_str()),
+        ("opened in ip filter FORWARD", "nothing opened")
+    );
     assert_eq!(closed.cure, [Step::OpenFirewalls]);
     assert!(!row(true).has_drifted() && row(true).cure.is_empty());
 }

@@ -103,7 +103,8 @@ fn a_port_gets_everything_in_one_go() {
         ports.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(ports.iter().map(|p| p.name.as_slice()).collect::<Vec<_>>(), [b"p0", b"p1"]);
         assert!(ports.iter().all(|p| p.mtu == 1450 && p.alias.as_deref() == Some(b"vmnet br0 uid=7 pid=8")));
-        let group = std::process::Command::new("ip").args(["-o", "link", "show", "group", "77"]).output().unwrap();
+        let group =
+            std::process::Command::new("ip").args(["-o", "link", "show", "group", "77"]).output().unwrap();
         assert_eq!(String::from_utf8(group.stdout).unwrap().lines().count(), 2);
         for (port, flag) in
             [("p0", "isolated off"), ("p0", "hairpin off"), ("p1", "isolated on"), ("p1", "hairpin on")]

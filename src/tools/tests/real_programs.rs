@@ -81,8 +81,9 @@ fn a_table_too_large_to_take_is_an_error_not_half_a_text() {
     if !alone() {
         return;
     }
-    let rules = "add rule inet a c ip saddr 10.20.30.40 tcp dport 1234 counter packets 0 bytes 0 accept\n";
-    nft::load(&format!("add table inet a\nadd chain inet a c\n{}", rules.repeat(15_000))).unwrap();
+    let rules =
+        "add rule inet a c ip saddr 10.20.30.40 tcp dport 1234 accept comment \"one of very many rules\"\n";
+    nft::load(&format!("add table inet a\nadd chain inet a c\n{}", rules.repeat(20_000))).unwrap();
     let error = nft::list_table("inet", "a").unwrap_err();
     assert!(matches!(error, ToolError::SaidTooMuch { .. }), "{error}");
 }

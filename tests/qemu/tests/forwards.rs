@@ -224,6 +224,21 @@ fn hits_are_counted_and_live_on_when_other_forwards_come_and_go() {
 }
 
 #[test]
+fn a_forward_is_opened_though_somebody_flushed_the_firewall() {
+    let name = "a_forward_is_opened_though_somebody_flushed_the_firewall";
+    let Some((house, _outside)) = house_with(name, &[("lab", LAB)]) else { return };
+    house.vmnet(&["forward", "add", "lab", "8080", "10.5.0.9:80"]).success();
+    house.sh("nft flush ruleset");
+    house.vmnet(&["forward", "add", "lab", "8081", "10.5.0.9:81"]).success();
+    house.sh("nft flush ruleset");
+    house.vmnet(&["forward", "rm", "lab", "8080"]).success();
+    house.up("lab");
+    assert_eq!(house.drift("lab"), (DONE, Vec::new()));
+    let rows = list(&house, "lab");
+    assert!(rows.len() == 1 && rows[0]["port"] == 8081 && rows[0]["state"] == "open", "{rows:?}");
+}
+
+#[test]
 fn an_isolated_network_takes_no_forward() {
     let name = "an_isolated_network_takes_no_forward";
     let text = "mode = \"isolated\"\nsubnet = \"10.7.0.0/24\"\n";
