@@ -92,13 +92,8 @@ fn serve(
         return Err(Refusal::Unprivileged(why));
     }
     let bridge = seat.bridge(&mut netlink, privilege)?;
-    let grant = Grant {
-        caller: who,
-        pid: caller::parent(),
-        bridge: &bridge.link,
-        vnet_header: ask.vnet_header,
-        quota,
-    };
+    let grant =
+        Grant { caller: who, pid: caller::parent(), bridge: &bridge, vnet_header: ask.vnet_header, quota };
     let tap = grant.carry_out(&mut netlink, privilege)?;
     Ok((tap, name, verdict))
 }

@@ -50,6 +50,8 @@ pub fn look_up(netlink: &mut Netlink, asked: &IfName) -> Result<Seat, Refusal> {
 pub struct Held {
     /// The bridge.
     pub link: Link,
+    /// What its network says of ports; a bridge that is no network of ours says nothing.
+    pub record: Option<PortRecord>,
     _door: Option<File>,
 }
 
@@ -85,15 +87,12 @@ impl Seat {
         if !link.is_bridge() {
             return Err(Refusal::NotABridge(self.name.clone()));
         }
-        Ok((!is_coming_up(&self.name)).then_some(Held { link, _door: door }))
+        let record = record(&self.name)?;
+        // The network's own record comes before the bridge, and what ports must have is told last, when
+        // the firewall is in place.
+        let coming_up = record.is_none() && room(&self.name).join(paths::RECORD_FILE).exists();
+        Ok((!coming_up).then_some(Held { link, record, _door: door }))
     }
-}
-
-/// Is there a network that is not ready for ports? The record comes before the bridge, and what
-/// ports must have is told last, when the firewall is in place.
-fn is_coming_up(bridge: &IfName) -> bool {
-    let room = room(bridge);
-    room.join(paths::RECORD_FILE).exists() && !room.join(paths::PORT_FILE).exists()
 }
 
 /// The run directory of the network whose bridge this is.
@@ -143,7 +142,7 @@ fn reason(said: &str) -> String {
 ///
 /// # Errors
 /// There is a record, and it cannot be believed or read.
-pub fn record(bridge: &IfName) -> Result<Option<PortRecord>, Refusal> {
+fn record(bridge: &IfName) -> Result<Option<PortRecord>, Refusal> {
     match trust::read(&room(bridge).join(paths::PORT_FILE)) {
         Ok(text) => match PortRecord::parse(&text.bytes) {
             Ok(record) => Ok(Some(record)),

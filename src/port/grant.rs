@@ -1,7 +1,7 @@
 //! The TAP: made, attached, counted. Root goes before it is made, the last capability before it
 //! is handed over. There is nothing to clean up: a TAP vanishes with its descriptor.
 
-use crate::bridge;
+use crate::bridge::Held;
 use crate::refusal::Refusal;
 use std::path::Path;
 use vmnet_model::mac::MacAddr;
@@ -9,7 +9,7 @@ use vmnet_model::name::IfName;
 use vmnet_model::paths;
 use vmnet_model::port::{PortTag, TAP_TEMPLATE, tap_name};
 use vmnet_model::rules::{Caller, Place};
-use vmnet_sys::link::{self, Link, PortWish};
+use vmnet_sys::link::{self, PortWish};
 use vmnet_sys::netlink::Netlink;
 use vmnet_sys::privilege::{self, Privilege};
 use vmnet_sys::tun::{self, Tap};
@@ -23,7 +23,7 @@ pub struct Grant<'a> {
     /// For which process.
     pub pid: u32,
     /// On which bridge.
-    pub bridge: &'a Link,
+    pub bridge: &'a Held,
     /// With virtio-net headers.
     pub vnet_header: bool,
     /// At most so many at one time, as this line says.
@@ -36,9 +36,9 @@ impl Grant<'_> {
     /// # Errors
     /// Whatever stood in the way; nothing is left behind.
     pub fn carry_out(self, netlink: &mut Netlink, privilege: Privilege) -> Result<Tap, Refusal> {
-        let name = IfName::new(&self.bridge.name)
-            .map_err(|_| Refusal::Links(std::io::ErrorKind::InvalidData.into()))?;
-        let record = bridge::record(&name)?;
+        let Held { link: bridge, record, .. } = self.bridge;
+        let name =
+            IfName::new(&bridge.name).map_err(|_| Refusal::Links(std::io::ErrorKind::InvalidData.into()))?;
         // Both before root goes: the node may be 0600, and only root reaches the turns.
         let device = tun::open().map_err(Refusal::Tun)?;
         let _turn = match (&self.quota, privilege) {
@@ -55,8 +55,8 @@ impl Grant<'_> {
         let [a, b, c, d, e] = random::bytes().map_err(Refusal::Tap)?;
         let wish = PortWish {
             tap: tap.name(),
-            bridge: self.bridge.index,
-            mtu: self.bridge.mtu,
+            bridge: bridge.index,
+            mtu: bridge.mtu,
             mac: MacAddr([0xfe, a, b, c, d, e]),
             alias: &tag.render(),
             group: record.as_ref().map_or(0, |record| record.group),
@@ -71,7 +71,7 @@ impl Grant<'_> {
         if let Some((ports, place)) = self.quota {
             // Counted after it joined: whoever joins last sees all others, so that the limit holds
             // even between callers that could not wait for each other.
-            if held_ports(netlink, self.bridge.index, &tag)? > ports {
+            if held_ports(netlink, bridge.index, &tag)? > ports {
                 return Err(Refusal::Quota(name, ports, place));
             }
         }

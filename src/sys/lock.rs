@@ -121,7 +121,10 @@ impl Claim {
         // There is no waiting for a lock with a limit; if this waits in vain, it ends with us.
         std::thread::Builder::new().spawn(move || {
             let reading = libc::flock { l_type: short(libc::F_RDLCK), ..span(CLAIM, 1) };
-            let _ = tell.send(fcntl(&file, FcntlArg::F_OFD_SETLKW(&reading)));
+            let locked = fcntl(&file, FcntlArg::F_OFD_SETLKW(&reading));
+            // Given back first: whoever hears of it may ask at once whether it is held.
+            drop(file);
+            let _ = tell.send(locked);
         })?;
         match told.recv_timeout(limit) {
             Ok(locked) => locked.map(|_| true).map_err(io::Error::from),
@@ -252,6 +255,7 @@ mod tests {
         });
         drop(claim);
         assert!(waiting.join().unwrap());
+        assert!(!Claim::is_held(&path).unwrap());
         assert!(Claim::try_now(&path).unwrap().is_some(), "waiting is no claim");
     }
 
