@@ -19,6 +19,8 @@ pub const FLOOR: &str = "/usr/local/libexec/vmnet-bench-floor";
 pub const BRIDGE: &str = "br0";
 /// The network of ours that is measured: the built-in one.
 pub const NETWORK: &str = "brmgr0";
+/// A network of ours with every key that makes more work.
+pub const FULL: &str = "full";
 /// The plain user.
 const USER: u32 = 1000;
 
@@ -76,6 +78,22 @@ pub fn as_user(words: &[String]) -> io::Result<Command> {
     Ok(command)
 }
 
+fn full() -> String {
+    let mut text = "subnet = \"10.99.0.0/24\"\nmore_subnets = [\"10.98.0.0/24\"]\nisolated = true\nguard = true\n\
+        mtu = \"auto\"\nallow_from = [\"brmgr0\"]\nidle = \"1h\"\n[limits]\nfrom_guest = \"1gbit\"\nto_guest = \"1gbit\"\n\
+        [[link]]\nfrom = \"g0\"\nto = \"g1\"\nports = [5432]\nalias = \"db\"\n"
+        .to_owned();
+    for guest in 0..10 {
+        text += &format!(
+            "[[host]]\nname = \"g{guest}\"\nmac = \"02:00:00:00:99:{guest:02}\"\naddress = \"10.99.0.{}\"\n\
+             [[forward]]\nlisten = {}\nto = \"g{guest}:80\"\n",
+            10 + guest,
+            8100 + guest
+        );
+    }
+    text
+}
+
 /// Let the plain user onto both bridges, and make the one that is no network of ours.
 ///
 /// # Errors
@@ -83,6 +101,8 @@ pub fn as_user(words: &[String]) -> io::Result<Command> {
 pub fn prepare() -> io::Result<()> {
     std::fs::create_dir_all("/etc/vmnet")?;
     std::fs::create_dir_all("/etc/qemu")?;
+    std::fs::create_dir_all("/etc/vmnet/networks")?;
+    std::fs::write(format!("/etc/vmnet/networks/{FULL}.toml"), full())?;
     std::fs::write("/etc/qemu/bridge.conf", format!("allow {BRIDGE}\n"))?;
     std::fs::write("/etc/vmnet/bridge.conf", format!("allow {NETWORK}\n"))?;
     script(&format!(

@@ -254,7 +254,7 @@ fn the_json_of_every_verb_has_its_keys() {
     assert_eq!((code, &leases["leases"][0]["address"]), (DONE, &address.as_str().into()));
     assert_eq!(
         keys(&leases["leases"][0]),
-        ["address", "address6", "age", "expires", "left", "mac", "name", "reserved"]
+        ["address", "addresses6", "age", "expires", "left", "mac", "name", "reserved"]
     );
 
     let (code, check) = house.json(&["check"]);
