@@ -176,7 +176,9 @@ impl Work<'_> {
                 self.record.ruleset = None;
                 return Err(self.failed(error));
             }
-            Err(Unloaded::Unseen(error)) => return Err(self.failed(error)),
+            Err(Unloaded::Unseen(error)) => {
+                return Err(self.failed(format!("cannot list the firewall: {}", io(&error))));
+            }
         }
         Ok(())
     }
@@ -248,8 +250,8 @@ fn present(done: Result<(), LinkError>) -> Result<(), LinkError> {
 pub enum Unloaded {
     /// It is not.
     Nothing(ToolError),
-    /// It may be, but nft does not show it.
-    Unseen(ToolError),
+    /// It may be, but the kernel does not show it.
+    Unseen(std::io::Error),
 }
 
 /// What nft is to load, whichever thread asks it.

@@ -1,6 +1,6 @@
 //! The host as it is, as far as one network is concerned.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, io};
 use crate::foreign;
 use crate::forwarding;
 use crate::host;
@@ -11,10 +11,10 @@ use crate::process;
 use crate::record::{Loaded, Record};
 use std::path::Path;
 use vmnet_model::firewall;
-use vmnet_model::foreign::Opening;
+use vmnet_model::foreign::{Family, Opening};
 use vmnet_model::plan::{Goal, Seen, SeenBridge, SeenPort, State};
 use vmnet_model::port::PortTag;
-use vmnet_tools::{ToolError, nft};
+use vmnet_sys::nftables::Nftables;
 
 /// Look. The links come from one moment; the rest is read after them.
 pub fn network(
@@ -123,7 +123,7 @@ fn tables(goal: &Goal, record: Option<&Record>) -> Result<Tables, Failure> {
         return Ok(Tables { state: State::Hidden, forwards: None });
     }
     let listing = list(&goal.wanted.name().table(), record.filtered)
-        .map_err(|error| Failure::new("list", "the firewall", error))?;
+        .map_err(|error| Failure::new("list", "the firewall", io(&error)))?;
     let state = match &listing {
         None => State::Absent,
         Some(listing) if record.ruleset == Some(Loaded::new(goal, listing)) => State::Right,
@@ -132,11 +132,13 @@ fn tables(goal: &Goal, record: Option<&Record>) -> Result<Tables, Failure> {
     Ok(Tables { state, forwards: Some(firewall::forwards_shown(&listing.unwrap_or_default())) })
 }
 
-/// What nft shows of a network's tables; none where the first of them is absent.
-pub fn list(table: &str, filtered: bool) -> Result<Option<String>, ToolError> {
-    let Some(mut listing) = nft::list_table("inet", table)? else { return Ok(None) };
+/// A network's tables as the kernel has them; none where the first of them is absent. Not by nft:
+/// it takes a quarter of the time that `up` has.
+pub fn list(table: &str, filtered: bool) -> std::io::Result<Option<String>> {
+    let mut tables = Nftables::open()?;
+    let Some(mut listing) = tables.marks(Family::Inet, table)? else { return Ok(None) };
     if filtered {
-        listing.push_str(&nft::list_table("bridge", table)?.unwrap_or_default());
+        listing.push_str(&tables.marks(Family::Bridge, table)?.unwrap_or_default());
     }
     Ok(Some(listing))
 }

@@ -7,7 +7,7 @@ mod read;
 
 use crate::netlink::{Netlink, Request};
 use std::io;
-use vmnet_model::foreign::{Chain, Place, Rule};
+use vmnet_model::foreign::{Chain, Family, Place, Rule};
 
 pub use events::{Changes, Events};
 
@@ -84,11 +84,46 @@ impl Nftables {
         }
     }
 
+    /// A table as it is, in the form of nft(8)'s listing but with a mark in place of each rule's
+    /// text and of each chain's type: the same as long as nobody changes a chain or a rule. What
+    /// counts and what sets learn is not in it. None where there is no such table.
+    ///
+    /// # Errors
+    /// As [`Nftables::chains`].
+    pub fn marks(&mut self, family: Family, table: &str) -> io::Result<Option<String>> {
+        if !self.has_table(family, table)? {
+            return Ok(None);
+        }
+        let ask = |kind| {
+            let mut header = [0; NFGENMSG];
+            header[0] = read::family_number(family);
+            let mut request = Request::new(SUBSYSTEM | kind, dump(), &header);
+            request.attribute(NFTA_RULE_TABLE, &terminated(table));
+            request
+        };
+        let chains = self.list(
+            || ask(NFT_MSG_GETCHAIN),
+            NFT_MSG_NEWCHAIN,
+            |payload| read::chain_mark(payload, family, table),
+        )?;
+        let rules = self.list(
+            || ask(NFT_MSG_GETRULE),
+            NFT_MSG_NEWRULE,
+            |payload| read::rule_mark(payload, family, table),
+        )?;
+        let mut text = format!("table {table} {{\n");
+        for (chain, mark) in chains {
+            let own = rules.iter().filter(|(of, _)| *of == chain).map(|(_, mark)| format!("\t\t{mark}\n"));
+            text.push_str(&format!("\tchain {chain} {{\n\t\t{mark}\n{}\t}}\n", own.collect::<String>()));
+        }
+        Ok(Some(text + "}\n"))
+    }
+
     /// Is there a table of this name?
     ///
     /// # Errors
     /// As [`Nftables::chains`].
-    pub fn has_table(&mut self, family: vmnet_model::foreign::Family, table: &str) -> io::Result<bool> {
+    pub fn has_table(&mut self, family: Family, table: &str) -> io::Result<bool> {
         let mut header = [0; NFGENMSG];
         header[0] = read::family_number(family);
         let mut request = Request::new(SUBSYSTEM | NFT_MSG_GETTABLE, 0, &header);

@@ -4,6 +4,7 @@
 use super::NFGENMSG;
 use crate::netlink::attributes;
 use vmnet_model::foreign::{Always, Backend, Base, Chain, Family, Hook, Place, Rule};
+use vmnet_model::name::fnv1a;
 
 const NFTA_TABLE_OWNER: u16 = 7;
 const NFTA_CHAIN_TABLE: u16 = 1;
@@ -63,6 +64,41 @@ pub fn chain(payload: &[u8]) -> Option<Chain> {
     }
     let base = hook.filter(|_| filters).map(|(hook, priority)| Base { hook, priority, drops });
     Some(Chain { place, base })
+}
+
+/// A chain of this table, with a mark of its type, hook and policy; none if it is of another.
+pub fn chain_mark(payload: &[u8], family: Family, table: &str) -> Option<(String, String)> {
+    let mut here = *payload.first()? == family_number(family);
+    let (mut name, mut kind_of) = (None, Vec::new());
+    for (kind, value) in attributes(payload.get(NFGENMSG..)?) {
+        match kind {
+            NFTA_CHAIN_TABLE => here &= text(value) == table,
+            NFTA_CHAIN_NAME => name = Some(text(value)),
+            NFTA_CHAIN_HOOK | NFTA_CHAIN_POLICY | NFTA_CHAIN_TYPE => {
+                kind_of.extend_from_slice(&kind.to_ne_bytes());
+                kind_of.extend_from_slice(value);
+            }
+            _ => {}
+        }
+    }
+    here.then_some((name?, format!("type {:016x}", fnv1a(&kind_of))))
+}
+
+/// A rule of this table: its chain, and a mark of its expressions with its comment, if it has one.
+pub fn rule_mark(payload: &[u8], family: Family, table: &str) -> Option<(String, String)> {
+    let mut here = *payload.first()? == family_number(family);
+    let (mut chain, mut mark, mut comment) = (None, 0, None);
+    for (kind, value) in attributes(payload.get(NFGENMSG..)?) {
+        match kind {
+            NFTA_RULE_TABLE => here &= text(value) == table,
+            NFTA_RULE_CHAIN => chain = Some(text(value)),
+            NFTA_RULE_EXPRESSIONS => mark = fnv1a(value),
+            NFTA_RULE_USERDATA => comment = userdata_comment(value),
+            _ => {}
+        }
+    }
+    let comment = comment.map_or_else(String::new, |comment| format!(" comment \"{comment}\""));
+    here.then_some((chain?, format!("{mark:016x}{comment}")))
 }
 
 fn hook_of(value: &[u8]) -> Option<(Hook, i32)> {

@@ -122,3 +122,36 @@ fn a_change_is_heard_with_the_table_it_is_about() {
         assert!(events.drain().unwrap().is_empty());
     });
 }
+
+#[test]
+fn a_table_is_known_again_until_somebody_changes_it() {
+    alone(|| {
+        let text = "table inet a {
+            set learned { type ipv4_addr; flags dynamic; size 9; }
+            counter hits { }
+            chain out { ip saddr { 10.0.0.1, 10.0.0.2 } counter name \"hits\" accept comment \"some\"; drop; }
+            chain at_forward { type filter hook forward priority filter; policy accept; goto out; }
+        }";
+        nft(text);
+        let marks = || Nftables::open().unwrap().marks(Family::Inet, "a").unwrap();
+        let first = marks().unwrap();
+        assert!(first.contains("\tchain out {\n") && first.contains(" comment \"some\"\n"), "{first}");
+        nft("add element inet a learned { 10.0.0.9 }");
+        assert_eq!(marks().as_ref(), Some(&first));
+        nft(&format!("delete table inet a; {text}"));
+        assert_eq!(marks().as_ref(), Some(&first), "loaded again it is the same");
+        for change in [
+            "add rule inet a out accept",
+            "insert rule inet a out accept",
+            "flush chain inet a out",
+            "add chain inet a more",
+            "add chain inet a at_forward { policy drop; }",
+        ] {
+            nft(change);
+            assert_ne!(marks().as_ref(), Some(&first), "{change}");
+            nft(&format!("delete table inet a; {text}"));
+        }
+        nft("delete table inet a");
+        assert_eq!(marks(), None);
+    });
+}
