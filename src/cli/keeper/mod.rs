@@ -232,9 +232,15 @@ impl<'a> Keeper<'a> {
 
     /// Wait, but heed signals.
     async fn rest(&mut self, until: Instant) -> Turn {
-        tokio::select! {
-            () = sleep_until(until) => Turn::Nothing,
-            turn = self.signals.next() => turn,
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return Turn::Nothing,
+                turn = self.signals.next() => match turn {
+                    // A child's end is what we rest from.
+                    Turn::Nothing => reap_all(),
+                    turn => return turn,
+                }
+            }
         }
     }
 
