@@ -63,13 +63,7 @@ pub fn reread_server(room: &Room) -> std::io::Result<()> {
     server(room).map_or(Ok(()), |process| process.signal(Signal::SIGHUP).or_else(ended))
 }
 
-/// Tell a server to end, and wait for nothing.
-pub fn tell_to_stop(process: &Process) -> std::io::Result<()> {
-    process.signal(Signal::SIGTERM).or_else(ended)
-}
-
-/// Stop a process, told already or not.
-pub fn stop(process: &Process) -> std::io::Result<()> {
+fn stop(process: &Process) -> std::io::Result<()> {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         process.signal(signal).or_else(ended)?;
         if process.wait(PATIENCE)? {

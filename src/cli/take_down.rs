@@ -34,16 +34,14 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
     if record.phase == Phase::Starting {
         note(process::stop_strays(&room, None).map_err(stopped));
     }
-    // The server first, but its end, the table and the bridge at one time: for all of them, most of
-    // it is waiting for the kernel.
-    let server = process::server(&room);
-    note(server.as_ref().map_or(Ok(()), process::tell_to_stop).map_err(stopped));
+    // To its end: one that is still ending when we are killed would keep the address from the next.
+    note(process::stop_server(&room).map_err(stopped));
+    // The table and the bridge at one time: for both, most of it is waiting for the kernel.
     let table = (traces == Traces::OnDisk || record.ruleset.is_some()).then(|| {
         let record = record.clone();
         thread::Builder::new().name("nft".to_owned()).spawn(move || remove_table(&record))
     });
     note(remove_bridge(bridge, record).await);
-    note(server.as_ref().map_or(Ok(()), process::stop).map_err(stopped));
     note(match table {
         None => Ok(()),
         Some(Ok(thread)) => thread.join().unwrap_or_else(|_| Err("nft could not be waited for".to_owned())),
