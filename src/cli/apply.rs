@@ -145,7 +145,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The forwards alone: one transaction, and nft is not asked to list anything.
+    /// The forwards alone: one transaction, and nothing is listed.
     fn load_forwards(&mut self) -> Result<(), Failure> {
         let table = self.goal.wanted.name().table();
         let text = forwards::change(&table, &self.record.counters, &self.goal.forwards);

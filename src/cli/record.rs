@@ -47,7 +47,7 @@ pub struct Record {
     /// The same for IPv6.
     #[serde(default)]
     pub forwarding6_was: Option<Forwarding6>,
-    /// What was loaded, and how nft then listed it.
+    /// What was loaded, and how the kernel then showed it.
     pub ruleset: Option<Loaded>,
     /// A hash of what the tables know of guests.
     #[serde(default)]
@@ -60,7 +60,7 @@ pub struct Record {
     pub counters: Vec<String>,
 }
 
-/// Hashes of the text that was loaded and of nft's listing right afterwards.
+/// Hashes of the text that was loaded and of the kernel's listing right afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     text: String,
@@ -68,7 +68,8 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The mark of a network's tables, without what comes and goes in them, and of nft's listing.
+    /// The mark of a network's tables, without what comes and goes in them, and of their
+    /// listing ([`crate::look::list`]).
     pub fn new(goal: &Goal, listing: &str) -> Self {
         Self { text: mark(&firewall::essence(&goal.ruleset)), listing: mark(&firewall::essence(listing)) }
     }

@@ -69,25 +69,36 @@ fn remove_table(record: &Record) -> Result<(), String> {
 /// then the value is handed on.
 fn restore_forwarding(places: &Places, bridge: &IfName, record: &Record) -> Result<(), Failure> {
     let Some(was) = &record.forwarding_was else { return Ok(()) };
-    for (other_bridge, mut other) in record::all(places)? {
-        if other_bridge != *bridge && other.forwards {
+    match heir(places, bridge, |other| other.forwards)? {
+        None => was.restore(),
+        Some((room, mut other)) => {
             other.forwarding_was.get_or_insert_with(|| was.clone());
-            return other.write(&places.room(&other_bridge));
+            other.write(&room)
         }
     }
-    was.restore()
 }
 
 fn restore_forwarding6(places: &Places, bridge: &IfName, record: &Record) -> Result<(), Failure> {
     let Some(was) = &record.forwarding6_was else { return Ok(()) };
-    for (other_bridge, mut other) in record::all(places)? {
-        let forwards6 = other.forwards && other.addresses.iter().any(|(address, _)| address.is_ipv6());
-        if other_bridge != *bridge && forwards6 {
+    let has_ipv6 = |other: &Record| other.addresses.iter().any(|(address, _)| address.is_ipv6());
+    match heir(places, bridge, |other| other.forwards && has_ipv6(other))? {
+        None => was.restore(),
+        Some((room, mut other)) => {
             other.forwarding6_was.get_or_insert_with(|| was.clone());
-            return other.write(&places.room(&other_bridge));
+            other.write(&room)
         }
     }
-    was.restore()
+}
+
+/// Another running network that still needs what this one turned on.
+fn heir(
+    places: &Places,
+    bridge: &IfName,
+    needs: impl Fn(&Record) -> bool,
+) -> Result<Option<(Room, Record)>, Failure> {
+    let mut others = record::all(places)?.into_iter();
+    let found = others.find(|(other_bridge, other)| other_bridge != bridge && needs(other));
+    Ok(found.map(|(other_bridge, other)| (places.room(&other_bridge), other)))
 }
 
 /// Only a bridge of ours goes: somebody may have made another one of that name meanwhile.

@@ -42,7 +42,7 @@ impl Opened {
         format!("{protocol}_{}{place}", listen.ports.to_string().replace('-', "_"))
     }
 
-    /// What tells its rules: also in nft's listing.
+    /// What tells its rules: also in a listing of the table.
     fn comment(&self, address: IpAddr) -> String {
         format!("forward {} at {address}", self.forward)
     }
@@ -188,7 +188,7 @@ pub fn closing(table: &str, counters: &[String], left: &[Opened]) -> String {
     text
 }
 
-/// What nft's listing must show of them.
+/// What a listing of the table must show of them.
 #[must_use]
 pub fn shown(forwards: &[Opened]) -> Vec<String> {
     let mut comments: Vec<String> =
