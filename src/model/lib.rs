@@ -27,6 +27,8 @@
 //! | [`firewall`] | a network's nftables text |
 //! | [`foreign`] | the host's other firewalls, and what opens them for guests |
 //! | [`switch`] | the nftables text for frames between ports |
+//! | [`frame`] | frames between a TAP with offloads and a switch without |
+//! | [`vde`] | what is said to a VDE switch |
 //! | [`delegation`] | what the host's own resolver asks a network's server about |
 //! | [`dnsmasq`] | a network's dnsmasq file |
 //! | [`lease`] | dnsmasq's lease file, read back |
@@ -42,6 +44,7 @@ pub mod doctor;
 pub mod firewall;
 pub mod foreign;
 pub mod forward;
+pub mod frame;
 #[cfg(test)]
 mod golden;
 pub mod guest;
@@ -61,3 +64,4 @@ pub mod search;
 pub mod settle;
 pub mod subnet;
 pub mod switch;
+pub mod vde;

@@ -18,13 +18,18 @@
 //! | [`checksum`] | a server's socket sends without checksums |
 //! | [`process`] | watch and signal a process without racing its number |
 //! | [`random`] | random bytes |
+//! | [`batch`] | many datagrams in one call |
+//! | [`datagram`] | a datagram socket hears others again |
+//! | [`ready`] | wait until a descriptor has something for us |
 //! | [`rights`] | what a program's file gives whoever starts it |
 //! | [`sockets`] | which sockets wait for others to speak |
 //! | [`syslog`] | one line to the system log |
 
+pub mod batch;
 pub mod caller;
 pub mod checksum;
 pub mod child;
+pub mod datagram;
 pub mod fds;
 pub mod harden;
 pub mod link;
@@ -34,6 +39,7 @@ pub mod nftables;
 pub mod privilege;
 pub mod process;
 pub mod random;
+pub mod ready;
 pub mod rights;
 pub mod sockets;
 pub mod syslog;
