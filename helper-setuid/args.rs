@@ -1,4 +1,5 @@
-//! QEMU's three arguments, in any order, the last of each kind counting; and two for people.
+//! QEMU's three arguments, in any order, the last of each kind counting; one for `vmnet`, and two for
+//! people.
 //! Read as bytes: an interface's name need not be UTF-8.
 
 use std::ffi::OsString;
@@ -23,6 +24,8 @@ pub struct Ask {
 pub enum Words {
     /// A request.
     Ask(Ask),
+    /// `--ask`: the request comes over this socket, as `vmnet` writes it.
+    Hear(RawFd),
     /// `--help`
     Help,
     /// `--version`
@@ -61,11 +64,12 @@ impl fmt::Display for Misuse {
 /// # Errors
 /// The first one that makes no sense, or one that is missing.
 pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Words, Misuse> {
-    let (mut bridge, mut socket, mut vnet_header) = (None, None, false);
+    let (mut bridge, mut socket, mut vnet_header, mut hear) = (None, None, false, false);
     let mut words = arguments.map(OsString::into_vec);
     while let Some(word) = words.next() {
         match word.as_slice() {
             b"--use-vnet" => vnet_header = true,
+            b"--ask" => hear = true,
             b"--help" | b"-h" => return Ok(Words::Help),
             b"--version" => return Ok(Words::Version),
             b"--br" => bridge = Some(words.next().ok_or(Misuse::NoValue("--br"))?),
@@ -76,6 +80,9 @@ pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Words, Misuse> 
                 (None, None) => return Err(Misuse::Unknown(shown(other))),
             },
         }
+    }
+    if hear {
+        return Ok(Words::Hear(number(&socket.ok_or(Misuse::Missing("--fd=DESCRIPTOR"))?)?));
     }
     let bridge = bridge.ok_or(Misuse::Missing("--br=BRIDGE"))?;
     let socket = socket.ok_or(Misuse::Missing("--fd=DESCRIPTOR"))?;
@@ -138,6 +145,12 @@ mod tests {
             Err(Misuse::Bridge(_, NameError::TooLong(16)))
         ));
         assert!(matches!(words(&[b"--br=", b"--fd=3"]), Err(Misuse::Bridge(_, NameError::Empty))));
+    }
+
+    #[test]
+    fn a_request_over_the_socket_needs_no_bridge() {
+        assert_eq!(words(&[b"--ask", b"--fd=5"]), Ok(Words::Hear(5)));
+        assert_eq!(words(&[b"--ask"]), Err(Misuse::Missing("--fd=DESCRIPTOR")));
     }
 
     #[test]

@@ -1,27 +1,25 @@
 //! `vmnet-bridge-helper`: QEMU asks for a port on a bridge and gets a TAP's descriptor back.
 //!
-//! The whole story is in [`serve`]: look at the request, judge it, make the port, hand it over.
-//! Started setuid root (or with CAP_NET_ADMIN) by strangers, so: no thread, no environment, no
-//! program but `vmnet`, and nothing that can fail after the descriptor is sent.
+//! With rights of its own it serves the request itself: look at it, judge it, make the port, hand it
+//! over. Without, it asks the broker. Started setuid root (or with CAP_NET_ADMIN) by strangers, so: no
+//! thread, no environment, no program but `vmnet`, and nothing that can fail after the descriptor is sent.
 
 #![forbid(unsafe_code)]
 
 mod args;
 mod say;
 
-use args::{Ask, Words};
-use std::os::fd::OwnedFd;
-use vmnet_model::name::IfName;
-use vmnet_model::rules::{Caller, Verdict};
+use args::Words;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use vmnet_model::ask::{Answer, Ask};
 use vmnet_port::accounts::HostAccounts;
-use vmnet_port::bridge;
-use vmnet_port::grant::Grant;
-use vmnet_port::policy::{self, RuleFiles};
-use vmnet_port::refusal::Refusal;
-use vmnet_sys::netlink::Netlink;
+use vmnet_port::serve::{Authority, Request};
+use vmnet_port::talk::{self, Unheard};
+use vmnet_port::{audit, client};
+use vmnet_sys::fds::Kind;
 use vmnet_sys::privilege::{self, Privilege};
-use vmnet_sys::trust::{Reader, plain};
-use vmnet_sys::tun::Tap;
+use vmnet_sys::seqpacket::Channel;
+use vmnet_sys::trust::plain;
 use vmnet_sys::{caller, fds, harden};
 
 /// Bound on the whole request, past the ten seconds that a network may take to start.
@@ -32,75 +30,86 @@ fn main() {
     if let Err(error) = harden::begin().and_then(|()| harden::deadline(DEADLINE)) {
         say::fail(&format!("cannot set up a safe process: {}", plain(&error)), None);
     }
-    let (ask, socket) = request();
-    let who = match caller::real() {
-        Ok(who) => who,
-        Err(error) => say::fail(&format!("cannot learn who calls: {}", plain(&error)), None),
-    };
-    let privilege = privilege::look();
-    let accounts = HostAccounts::new(privilege);
-    match serve(&ask, &who, privilege, &accounts) {
-        Ok((tap, bridge, verdict)) => {
-            say::log_grant(&accounts.name_of(who.uid), who.uid, &bridge, tap.name(), &verdict);
-            hand_over(&tap, &socket)
+    match args::read(std::env::args_os().skip(1)) {
+        Ok(Words::Ask(ask)) => {
+            let socket = inherited(ask.socket, Kind::Stream);
+            give(Ask::tap(ask.bridge, ask.vnet_header), &socket)
         }
-        Err(refusal) => {
-            say::log_refusal(&accounts.name_of(who.uid), who.uid, &ask, &refusal);
-            say::fail(&refusal.to_string(), refusal.hint());
-        }
-    }
-}
-
-/// The arguments and the socket they name; everything else that was inherited is closed.
-fn request() -> (Ask, OwnedFd) {
-    let ask = match args::read(std::env::args_os().skip(1)) {
-        Ok(Words::Ask(ask)) => ask,
+        Ok(Words::Hear(number)) => hear(&Channel::of(inherited(number, Kind::Messages))),
         Ok(Words::Help) => say::help(),
         Ok(Words::Version) => say::version(),
         Err(error) => say::usage(&error),
-    };
-    if let Err(error) = fds::close_all_but(Some(ask.socket)) {
+    }
+}
+
+/// The socket that the arguments name; everything else that was inherited is closed.
+fn inherited(number: RawFd, kind: Kind) -> OwnedFd {
+    if let Err(error) = fds::close_all_but(Some(number)) {
         say::fail(&format!("cannot close inherited descriptors: {}", plain(&error)), None);
     }
-    match fds::adopt_socket(ask.socket) {
-        Ok(socket) => (ask, socket),
+    match fds::adopt_socket(number, kind) {
+        Ok(socket) => socket,
         Err(why) => {
-            let sentence =
-                format!("cannot use --fd={}: failed to write fd to unix socket: {why}", ask.socket);
+            let sentence = format!("cannot use --fd={number}: failed to write fd to unix socket: {why}");
             say::fail(&sentence, None)
         }
     }
 }
 
-/// Judge the request and make the port.
-fn serve(
-    ask: &Ask,
-    who: &Caller,
-    privilege: Privilege,
-    accounts: &HostAccounts,
-) -> Result<(Tap, IfName, Verdict), Refusal> {
-    let reader = if privilege == Privilege::Root { Reader::SetuidFor(who) } else { Reader::Myself };
-    let mut netlink = Netlink::open().map_err(Refusal::Links)?;
-    let seat = bridge::look_up(&mut netlink, &ask.bridge)?;
-    let name = seat.name.clone();
-    let verdict = policy::collect(&RuleFiles::of_this_host(), reader)?.judge(&name, who, accounts)?;
-    let quota = match &verdict {
-        Verdict::Allowed { by, ports } => ports.map(|ports| (ports, by.clone())),
-        Verdict::Refused { by } => return Err(Refusal::Denied(name, by.clone())),
+/// Who asks, and for what.
+fn request(ask: Ask, space: Option<OwnedFd>) -> Request {
+    let caller = match caller::real() {
+        Ok(caller) => caller,
+        Err(error) => say::fail(&format!("cannot learn who calls: {}", plain(&error)), None),
     };
-    if let Privilege::Missing(why) = privilege {
-        return Err(Refusal::Unprivileged(why));
+    Request { ask, space, caller, pid: caller::parent(), authority: Authority::Rules }
+}
+
+/// QEMU's request, and the descriptor for it.
+fn give(ask: Ask, socket: &OwnedFd) -> ! {
+    let privilege = privilege::look();
+    if (matches!(privilege, Privilege::Missing(_)) || privilege::may_be_a_containers())
+        && let Some(broker) = broker()
+    {
+        pass_on(&broker, &ask, socket);
     }
-    let bridge = seat.bridge(&mut netlink, privilege)?;
-    let grant =
-        Grant { caller: who, pid: caller::parent(), bridge: &bridge, vnet_header: ask.vnet_header, quota };
-    let tap = grant.carry_out(&mut netlink, privilege)?;
-    Ok((tap, name, verdict))
+    let accounts = HostAccounts::new(privilege);
+    let request = request(ask, None);
+    let user = accounts.name_of(request.caller.uid);
+    match request.serve(privilege, &accounts) {
+        Ok(served) => {
+            audit::granted(say::NAME, &user, &request, &served).unwrap_or_else(|error| say::unlogged(&error));
+            let descriptors = served.tap.as_ref().map(vmnet_sys::tun::Tap::descriptors).unwrap_or_default();
+            hand_over(descriptors.first().copied(), socket)
+        }
+        Err(refusal) => {
+            audit::refused(say::NAME, &user, &request, &refusal)
+                .unwrap_or_else(|error| say::unlogged(&error));
+            say::fail(&refusal.to_string(), refusal.hint())
+        }
+    }
+}
+
+fn broker() -> Option<Channel> {
+    match client::broker() {
+        Ok(broker) => broker,
+        Err(error) => say::fail(&format!("cannot ask the broker: {}", plain(&error)), None),
+    }
+}
+
+/// The broker's answer is ours.
+fn pass_on(broker: &Channel, ask: &Ask, socket: &OwnedFd) -> ! {
+    match client::ask(broker, ask, &[]) {
+        Ok((Answer::Done { .. }, descriptors)) => hand_over(descriptors.first().map(AsFd::as_fd), socket),
+        Ok((Answer::Refused { sentence, hint }, _)) => say::fail(&sentence, hint),
+        Err(error) => say::fail(&format!("cannot ask the broker: {}", plain(&error)), None),
+    }
 }
 
 /// The last act. QEMU takes the descriptor first and reads the exit status then, so nothing that
 /// can fail may come after the send.
-fn hand_over(tap: &Tap, socket: &OwnedFd) -> ! {
+fn hand_over(tap: Option<BorrowedFd<'_>>, socket: &OwnedFd) -> ! {
+    let Some(tap) = tap else { say::fail("cannot hand over the tap: there is none", None) };
     match fds::send(socket, tap) {
         Ok(()) => harden::end(0),
         Err(error) => {
@@ -108,5 +117,24 @@ fn hand_over(tap: &Tap, socket: &OwnedFd) -> ! {
                 format!("cannot hand over the tap: failed to write fd to unix socket: {}", plain(&error));
             say::fail(&sentence, None)
         }
+    }
+}
+
+/// The request of a `vmnet` that has no rights and found no broker. What comes of it goes over the same
+/// socket, for `vmnet` to say.
+fn hear(channel: &Channel) -> ! {
+    let heard = channel
+        .receive(vmnet_model::ask::ASK_SIZE, talk::DESCRIPTORS_MAX)
+        .map_err(|error| plain(&error))
+        .and_then(|message| talk::read(message).map_err(|unheard: Unheard| unheard.to_string()));
+    let (ask, space) = match heard {
+        Ok(heard) => heard,
+        Err(why) => say::fail(&format!("cannot hear the request: {why}"), None),
+    };
+    let told = talk::answer(channel, &request(ask, space), privilege::look(), say::NAME);
+    told.log.unwrap_or_else(|error| say::unlogged(&error));
+    match told.answer {
+        Ok(()) => harden::end(u8::from(!told.served)),
+        Err(error) => say::fail(&format!("cannot answer: {}", plain(&error)), None),
     }
 }

@@ -1,16 +1,13 @@
-//! Every word the helper says: one line on standard error, perhaps a hint below it, and one line
-//! in the system log for each grant and each refusal. Printing never fails loudly.
+//! Every word the helper says: one line on standard error, perhaps a hint below it. Printing never
+//! fails loudly.
 
-use crate::args::{Ask, Misuse};
+use crate::args::Misuse;
 use std::io::{Write, stderr, stdout};
 use std::process::exit;
-use vmnet_model::name::IfName;
-use vmnet_model::rules::Verdict;
-use vmnet_port::refusal::Refusal;
-use vmnet_sys::syslog::{self, Topic};
 use vmnet_sys::trust::plain;
 
-const NAME: &str = env!("CARGO_PKG_NAME");
+/// The program, in its own words and in the log.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
 const USAGE: &str = "usage: vmnet-bridge-helper [--use-vnet] --br=BRIDGE --fd=DESCRIPTOR";
 
 /// One sentence, perhaps a hint, and the end.
@@ -34,6 +31,7 @@ pub fn help() -> ! {
         --br=BRIDGE      the bridge, or a vmnet network, which is started if it is down\n  \
         --fd=DESCRIPTOR  number of an inherited, connected unix stream socket\n  \
         --use-vnet       a TAP with virtio-net headers\n  \
+        --ask            hear the request over the socket: for vmnet itself\n  \
         --help           print this and exit\n  \
         --version        print the version and exit\n";
     print(&format!("{USAGE}{text}"))
@@ -48,23 +46,8 @@ fn print(text: &str) -> ! {
     exit(i32::from(stdout().write_all(text.as_bytes()).is_err()))
 }
 
-/// A port was granted: who, where, which, why.
-pub fn log_grant(user: &str, uid: u32, bridge: &IfName, tap: &IfName, verdict: &Verdict) {
-    let by = match verdict {
-        Verdict::Allowed { by, .. } => by.to_string(),
-        Verdict::Refused { .. } => String::new(),
-    };
-    log(&format!("granted: user={user} uid={uid} bridge={bridge} tap={tap} rule={by}"));
-}
-
-/// A port was refused: who, where, why.
-pub fn log_refusal(user: &str, uid: u32, ask: &Ask, refusal: &Refusal) {
-    log(&format!("refused: user={user} uid={uid} bridge={}: {refusal}", ask.bridge));
-}
-
-fn log(line: &str) {
-    if let Err(error) = syslog::send(NAME, Topic::Access, line) {
-        let text = format!("{NAME}: cannot write to the system log: {}\n", plain(&error));
-        let _ = stderr().write_all(text.as_bytes());
-    }
+/// The system log takes no line. That keeps nobody from their port.
+pub fn unlogged(error: &std::io::Error) {
+    let text = format!("{NAME}: cannot write to the system log: {}\n", plain(error));
+    let _ = stderr().write_all(text.as_bytes());
 }

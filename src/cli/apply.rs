@@ -105,6 +105,8 @@ impl Work<'_> {
                 present(self.links.set_port(*index, bridge, &Port { mtu: *mtu, ..port }).await)
             }
             Step::AttachPort(index, _) => present(self.links.set_port(*index, bridge, &port).await),
+            Step::SetMac(index, _, mac) => present(self.links.set_mac(*index, *mac).await),
+            Step::DeletePort(index, _) => self.links.delete(*index).await,
             _ => Ok(()),
         }
     }

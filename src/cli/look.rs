@@ -12,8 +12,8 @@ use crate::record::{Loaded, Record};
 use std::path::Path;
 use vmnet_model::firewall;
 use vmnet_model::foreign::{Family, Opening};
-use vmnet_model::plan::{Goal, Seen, SeenBridge, SeenPort, State};
-use vmnet_model::port::PortTag;
+use vmnet_model::plan::{Goal, LoosePort, Seen, SeenBridge, SeenPort, State};
+use vmnet_model::tether::Act;
 use vmnet_sys::nftables::Nftables;
 
 /// Look. The links come from one moment; the rest is read after them.
@@ -51,6 +51,7 @@ pub fn network(
             .filter(|link| is_stray(link, goal))
             .map(|l| (l.index, l.name.clone()))
             .collect(),
+        loose: host.links.iter().filter_map(|l| loose(l, goal, link)).collect(),
     })
 }
 
@@ -63,7 +64,7 @@ fn port(link: &SeenLink) -> SeenPort {
     SeenPort {
         index: link.index,
         name: link.name.clone(),
-        ours: tag(link).is_some(),
+        ours: link.tag().is_some(),
         mtu: link.mtu,
         group: link.group,
         isolated: link.isolated,
@@ -74,13 +75,29 @@ fn port(link: &SeenLink) -> SeenPort {
 /// A TAP that the helper made for this bridge and that is no port of any: somebody took the
 /// bridge away under it.
 fn is_stray(link: &SeenLink, goal: &Goal) -> bool {
-    // Without a carrier nobody holds it: one that was made persistent and left.
-    let held = link.carrier;
-    held && link.master.is_none() && tag(link).is_some_and(|tag| tag.bridge == goal.wanted.bridge)
+    let lost = link.master.is_none() && link.tag().is_some_and(|tag| tag.bridge == goal.wanted.bridge);
+    // Without a carrier nobody holds it, and it was either meant to stay or is deleted.
+    lost && (link.carrier || link.tag().is_some_and(|tag| tag.kept)) && act(link, goal) != Act::Delete
 }
 
-fn tag(link: &SeenLink) -> Option<PortTag> {
-    PortTag::parse(link.alias.as_deref()?.as_bytes())
+/// What is to be done about a TAP's holder, who may have been alone with it until now.
+fn act(link: &SeenLink, goal: &Goal) -> Act {
+    link.tethered().map_or(Act::Nothing, |tap| tap.act(goal.wanted.network.guard, 0))
+}
+
+fn loose(link: &SeenLink, goal: &Goal, bridge: Option<&SeenLink>) -> Option<LoosePort> {
+    let tap = link.tethered()?;
+    let ours = match link.master {
+        Some(master) => bridge.is_some_and(|bridge| bridge.index == master),
+        None => tap.tag.bridge == goal.wanted.bridge,
+    };
+    let act = act(link, goal);
+    (ours && !matches!(act, Act::Nothing | Act::Wait)).then(|| LoosePort {
+        index: link.index,
+        name: link.name.clone(),
+        breaches: tap.breaches(),
+        act,
+    })
 }
 
 fn bridge(link: &SeenLink, host: &links::Seen) -> SeenBridge {

@@ -65,7 +65,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     // A parent that ignores its children's end would have us ignore our tools' too.
     vmnet_sys::process::heed_children();
     vmnet_tools::prepare_each_by(vmnet_sys::child::end_with_us);
-    // What we make is for all to read, whatever the umask of root's shell.
+    // What we make is for all to read, whatever the umask of root's shell. What CMD makes is not ours.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let places = Places::new(arguments);
     match &arguments.verb {
@@ -74,7 +74,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Run { name, background } => cmd::run::run(&places, name, *background),
         Verb::Status { name, json } => cmd::status::run(&places, name.as_ref(), *json),
         Verb::List { json } => cmd::list::run(&places, *json),
-        Verb::Ports { name, json } => cmd::ports::run(&places, name, *json),
+        Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&places, name, port),
+        Verb::Ports { name, json, .. } => cmd::ports::run(&places, name, *json),
         Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json),
         Verb::Host(verb) => cmd::host::run(&places, verb),
         Verb::Forward(verb) => cmd::forward::run(&places, verb),

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use std::path::Path;
 use std::time::Duration;
 use vmnet_sys::lock::Claim;
-use vmnet_sys::process::{Process, command_line};
+use vmnet_sys::process::{Process, command_line, is_dying};
 
 /// How long a server may take to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -82,12 +82,17 @@ fn ended(error: std::io::Error) -> std::io::Result<()> {
     if error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32) { Ok(()) } else { Err(error) }
 }
 
-/// The network's keeper, if one holds its lock.
+/// The network's keeper, if one holds its lock and will go on doing so.
 pub fn keeper(room: &Room) -> Option<Process> {
     if !Claim::is_held(&room.keeper()).ok()? {
         return None;
     }
-    Process::watch(number(&room.keeper())?).ok()
+    let keeper = Process::watch(number(&room.keeper())?).ok()?;
+    // On a busy host one that was killed holds it still.
+    if is_dying(keeper.pid()) && Claim::wait_until_free(&room.keeper(), PATIENCE).ok()? {
+        return None;
+    }
+    Some(keeper)
 }
 
 fn number(path: &Path) -> Option<Pid> {

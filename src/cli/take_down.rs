@@ -3,7 +3,7 @@
 
 use crate::failure::{Failure, io, network};
 use crate::foreign;
-use crate::links::Links;
+use crate::links::{LinkError, Links, SeenLink};
 use crate::places::{Places, Room};
 use crate::process;
 use crate::record::{self, Phase, Record};
@@ -41,7 +41,7 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
         let record = record.clone();
         thread::Builder::new().name("nft".to_owned()).spawn(move || remove_table(&record))
     });
-    note(remove_bridge(bridge, record).await);
+    note(remove_links(bridge, record).await);
     note(match table {
         None => Ok(()),
         Some(Ok(thread)) => thread.join().unwrap_or_else(|_| Err("nft could not be waited for".to_owned())),
@@ -101,11 +101,17 @@ fn heir(
     Ok(found.map(|(other_bridge, other)| (places.room(&other_bridge), other)))
 }
 
-/// Only a bridge of ours goes: somebody may have made another one of that name meanwhile.
-/// By a connection of its own: the one that a failed `up` had may be what failed.
-async fn remove_bridge(bridge: &IfName, record: &Record) -> Result<(), String> {
+/// The bridge, and what stays and is held by nobody. By a connection of its own: the one that a
+/// failed `up` had may be what failed.
+async fn remove_links(bridge: &IfName, record: &Record) -> Result<(), String> {
     let links = Links::open().map_err(|error| error.to_string())?;
-    let Some(link) = links.find(bridge).await.map_err(|error| error.to_string())? else { return Ok(()) };
+    let removed = remove_bridge(&links, bridge, record).await;
+    removed.and(remove_vacant(&links, bridge).await).map_err(|error| error.to_string())
+}
+
+/// Only a bridge of ours goes: somebody may have made another one of that name meanwhile.
+async fn remove_bridge(links: &Links, bridge: &IfName, record: &Record) -> Result<(), LinkError> {
+    let Some(link) = links.find(bridge).await? else { return Ok(()) };
     let ours = match &link.alias {
         Some(alias) => *alias == bridge_alias(&record.network),
         None => link.mac.is_some_and(|mac| mac.to_string() == record.mac),
@@ -113,7 +119,20 @@ async fn remove_bridge(bridge: &IfName, record: &Record) -> Result<(), String> {
     if !ours || link.kind.as_deref() != Some("bridge") {
         return Ok(());
     }
-    links.delete(link.index).await.map_err(|error| error.to_string())
+    links.delete(link.index).await
+}
+
+/// TAPs of this bridge that stay and that nobody holds go with it. Those that are held are left to
+/// their holders, and the next `up` takes them back.
+async fn remove_vacant(links: &Links, bridge: &IfName) -> Result<(), LinkError> {
+    let is_left = |link: &SeenLink| {
+        link.master.is_none() && link.is_vacant() && link.tag().is_some_and(|tag| tag.bridge == *bridge)
+    };
+    let all = links.links().await?;
+    for link in all.iter().filter(|link| is_left(link)) {
+        links.delete(link.index).await?;
+    }
+    Ok(())
 }
 
 /// The record goes last: as long as it is there, `down` knows what is left to do.

@@ -37,7 +37,7 @@ pub async fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Po
         let macs: Vec<MacAddr> =
             known.iter().filter(|(port, _)| *port == link.index).map(|(_, mac)| *mac).collect();
         Port {
-            tag: link.alias.as_deref().and_then(|alias| PortTag::parse(alias.as_bytes())),
+            tag: link.tag(),
             leases: leases.iter().filter(|lease| macs.contains(&lease.mac)).cloned().collect(),
             macs,
             link,
@@ -58,9 +58,8 @@ impl Port {
         vec![
             self.link.name.to_string(),
             tag.map_or_else(dash, |tag| name_of(tag.uid)),
-            tag.map_or_else(dash, |tag| tag.pid.to_string()),
-            tag.and_then(|tag| program(tag.pid))
-                .unwrap_or_else(|| self.link.kind.clone().unwrap_or_else(dash)),
+            self.pid().map_or_else(dash, |pid| pid.to_string()),
+            self.program().unwrap_or_else(|| self.link.kind.clone().unwrap_or_else(dash)),
             list(self.macs.iter().map(ToString::to_string).collect()),
             list(self.leases.iter().map(|lease| lease.address.to_string()).collect()),
             list(self.leases.iter().filter_map(|lease| lease.name.clone()).collect()),
@@ -75,16 +74,36 @@ impl Port {
             "kind": self.link.kind,
             "uid": tag.map(|tag| tag.uid),
             "user": tag.map(|tag| name_of(tag.uid)),
-            "pid": tag.map(|tag| tag.pid),
-            "program": tag.and_then(|tag| program(tag.pid)),
+            "pid": self.pid(),
+            "program": self.program(),
+            "kept": tag.is_some_and(|tag| tag.kept),
             "macs": self.macs.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "leases": self.leases.iter().map(lease_json).collect::<Vec<_>>(),
         })
     }
 
+    /// The process that it was made for. One that stays was made by a process that is gone, and whose
+    /// number may be another's by now.
+    fn pid(&self) -> Option<u32> {
+        self.tag.as_ref().filter(|tag| !tag.kept && !self.is_veth()).map(|tag| tag.pid)
+    }
+
+    fn program(&self) -> Option<String> {
+        self.pid().and_then(program)
+    }
+
+    /// One end of a pair, whose other is in a namespace: whoever asked for it is gone.
+    fn is_veth(&self) -> bool {
+        self.link.kind.as_deref() == Some("veth")
+    }
+
     /// In a few words, for a list of those in the way.
     pub fn phrase(&self) -> String {
         match &self.tag {
+            Some(tag) if tag.kept => format!("{} (kept for user {})", self.link.name, name_of(tag.uid)),
+            Some(tag) if self.is_veth() => {
+                format!("{} (a namespace of user {})", self.link.name, name_of(tag.uid))
+            }
             Some(tag) => format!("{} (user {}, pid {})", self.link.name, name_of(tag.uid), tag.pid),
             None => self.link.name.to_string(),
         }

@@ -15,10 +15,14 @@
 //! | [`reservation`] | what a guest may be promised |
 //! | [`rules`] | the access rules: grammar, and one verdict |
 //! | [`port`] | what a port on a bridge must look like, and the record the helper reads |
+//! | [`tether`] | how far whoever holds a TAP may go |
+//! | [`ask`] | what is asked of whoever may make ports, and the answer |
+//! | [`turns`] | who is served when, so that no user holds up another |
 //! | [`network`] | one network as its file describes it |
 //! | [`settle`] | the same with nothing left open |
 //! | [`prefix6`] | an IPv6 prefix and the addresses in it |
 //! | [`guest`] | guests as they are named and known |
+//! | [`domain`] | what a libvirt domain asks of our networks |
 //! | [`forward`] | port forwards as they are written |
 //! | [`holder`] | who holds a port that a forward asks for, and which is free |
 //! | [`search`] | which subnet is free |
@@ -31,16 +35,24 @@
 //! | [`vde`] | what is said to a VDE switch |
 //! | [`delegation`] | what the host's own resolver asks a network's server about |
 //! | [`dnsmasq`] | a network's dnsmasq file |
+//! | [`attach`] | a namespace's interface: its address, name and MAC |
+//! | [`dhcp`] | a DHCP client's part of the talk |
 //! | [`lease`] | dnsmasq's lease file, read back |
+//! | [`launch`] | what a program that is started with a port is told of it |
+//! | [`snippet`] | what to copy so that a program uses a network |
 //! | [`plan`] | the steps from the host as it is to the network as it should be |
 
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod ask;
+pub mod attach;
 pub mod calendar;
 pub mod delegation;
+pub mod dhcp;
 pub mod dnsmasq;
 pub mod doctor;
+pub mod domain;
 pub mod firewall;
 pub mod foreign;
 pub mod forward;
@@ -49,6 +61,7 @@ pub mod frame;
 mod golden;
 pub mod guest;
 pub mod holder;
+pub mod launch;
 pub mod lease;
 pub mod mac;
 pub mod managers;
@@ -62,6 +75,9 @@ pub mod reservation;
 pub mod rules;
 pub mod search;
 pub mod settle;
+pub mod snippet;
 pub mod subnet;
 pub mod switch;
+pub mod tether;
+pub mod turns;
 pub mod vde;

@@ -38,3 +38,5 @@ pub const RECORD_FILE: &str = "record.json";
 pub const KEEPER_FILE: &str = "keeper";
 /// The network that exists without a file.
 pub const BUILT_IN: &str = "brmgr0";
+/// The broker's socket, in the run directory.
+pub const BROKER_SOCKET: &str = "broker.sock";

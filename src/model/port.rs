@@ -1,16 +1,20 @@
 //! What a port on a bridge must look like, and the record in which `vmnet up` tells the helper.
 
+use crate::mac::MacAddr;
 use crate::name::{IfName, NetName, fnv1a};
 use std::fmt;
 
-/// The kernel fills in the number. The prefix is ours alone, so that NetworkManager and networkd
+/// A TAP's name; the kernel fills in the number. The prefix is ours alone, so that NetworkManager and networkd
 /// can be told to leave these links alone by name.
 pub const TAP_TEMPLATE: &str = "vmtap%d";
-/// A name that is most likely free and was not just another port's: the prefix and the number of
-/// the process that makes the TAP, at most 4,194,304 (PID_MAX_LIMIT in include/linux/threads.h).
+/// The same for our end of a veth pair.
+pub const VETH_TEMPLATE: &str = "vmveth%d";
+
+/// A name that is most likely free and was not just another port's: the template's prefix and the
+/// number of the process that makes the link, at most 4,194,304 (PID_MAX_LIMIT in include/linux/threads.h).
 #[must_use]
-pub fn tap_name(process: u32) -> String {
-    TAP_TEMPLATE.replace("%d", &process.to_string())
+pub fn port_name(template: &str, process: u32) -> String {
+    template.replace("%d", &process.to_string())
 }
 
 /// A bridge takes so many ports and no more: BR_MAX_PORTS in net/bridge/br_private.h, less port 0.
@@ -108,15 +112,19 @@ pub struct PortTag {
     pub uid: u32,
     /// The process that asked for it: the helper's parent, so the VM.
     pub pid: u32,
+    /// It was asked for as one that stays when nobody holds it. Any other that stays was made so by
+    /// its holder.
+    pub kept: bool,
 }
 
 impl PortTag {
-    /// The alias: `vmnet BRIDGE uid=UID pid=PID`. No interface name holds a space.
+    /// The alias: `vmnet BRIDGE uid=UID pid=PID`, and ` kept`. No interface name holds a space.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
         let mut alias = b"vmnet ".to_vec();
         alias.extend_from_slice(self.bridge.as_bytes());
-        alias.extend_from_slice(format!(" uid={} pid={}", self.uid, self.pid).as_bytes());
+        let kept = if self.kept { " kept" } else { "" };
+        alias.extend_from_slice(format!(" uid={} pid={}{kept}", self.uid, self.pid).as_bytes());
         alias
     }
 
@@ -128,7 +136,24 @@ impl PortTag {
         let bridge = IfName::new(words.next()?).ok()?;
         let uid = number(words.next()?.strip_prefix(b"uid=")?)?;
         let pid = number(words.next()?.strip_prefix(b"pid=")?)?;
-        (head == b"vmnet" && words.next().is_none()).then_some(Self { bridge, uid, pid })
+        let kept = match words.next() {
+            None => false,
+            Some(b"kept") => true,
+            Some(_) => return None,
+        };
+        (head == b"vmnet" && words.next().is_none()).then_some(Self { bridge, uid, pid, kept })
+    }
+
+    /// The MAC of this link with this tag: whoever looks at it later knows whether its holder changed it.
+    /// The first byte 0xfe keeps a bridge without an own MAC from taking it, where any other port has
+    /// a lower one.
+    #[must_use]
+    pub fn mac(&self, port: &IfName) -> MacAddr {
+        let mut seed = self.render();
+        seed.push(0);
+        seed.extend_from_slice(port.as_bytes());
+        let [_, _, _, a, b, c, d, e] = fnv1a(&seed).to_be_bytes();
+        MacAddr([0xfe, a, b, c, d, e])
     }
 }
 
@@ -158,9 +183,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_tag_reads_back(uid: u32, pid: u32, name in "[!-.0-9;-~]{3,15}") {
-            let tag = PortTag { bridge: IfName::new(name.as_bytes()).unwrap(), uid, pid };
+        fn a_tag_reads_back(uid: u32, pid: u32, kept: bool, name in "[!-.0-9;-~]{3,15}") {
+            let tag = PortTag { bridge: IfName::new(name.as_bytes()).unwrap(), uid, pid, kept };
             prop_assert_eq!(PortTag::parse(&tag.render()), Some(tag));
+        }
+
+        #[test]
+        fn each_port_has_a_mac_of_its_own(uid: u32, pid: u32, kept: bool, one in "vmtap[0-9]{1,7}", other in "vmtap[0-9]{1,7}") {
+            let tag = PortTag { bridge: IfName::new(b"lab").unwrap(), uid, pid, kept };
+            let mac = |name: &str| tag.mac(&IfName::new(name.as_bytes()).unwrap());
+            prop_assert_eq!(mac(&one) == mac(&other), one == other);
+            prop_assert!(mac(&one).is_assignable() && mac(&one).0[0] == 0xfe);
         }
 
         #[test]

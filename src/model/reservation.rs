@@ -108,6 +108,23 @@ fn names(host: &Host, others: &[Host]) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Can a guest with this MAC have this address, by a reservation or by its own hand?
+///
+/// # Errors
+/// The first thing that stands in the way.
+pub fn takes(mac: MacAddr, wanted: &Wanted, leases: &[Lease], address: Ipv4Addr) -> Result<(), Refusal> {
+    is_host(wanted, address)?;
+    is_free(mac, wanted, leases, address)
+}
+
+/// The same for an IPv6 address.
+///
+/// # Errors
+/// The first thing that stands in the way.
+pub fn takes6(wanted: &Wanted, address: Ipv6Addr) -> Result<(), Refusal> {
+    address6(wanted, address)
+}
+
 fn is_host(wanted: &Wanted, address: Ipv4Addr) -> Result<(), Refusal> {
     let subnets = wanted.subnets();
     let Some(subnet) = subnets.iter().find(|subnet| subnet.contains(address)) else {

@@ -55,6 +55,16 @@ pub struct Held {
     _door: Option<File>,
 }
 
+impl Held {
+    /// Its name.
+    ///
+    /// # Errors
+    /// The kernel told one that is none.
+    pub fn name(&self) -> Result<IfName, Refusal> {
+        IfName::new(&self.link.name).map_err(|_| Refusal::Links(std::io::ErrorKind::InvalidData.into()))
+    }
+}
+
 impl Seat {
     /// The bridge, up. Call this only for a caller whom the rules let in: it may start a network.
     ///

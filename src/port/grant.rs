@@ -1,63 +1,172 @@
-//! The TAP: made, attached, counted. Root goes before it is made, the last capability before it
-//! is handed over. There is nothing to clean up: a TAP vanishes with its descriptor.
+//! The port: made, attached, counted. Root goes before it is made, the last capability before it
+//! is handed over. There is nothing to clean up: a TAP vanishes with its descriptor, unless it was
+//! to stay, which is the last thing that is done to it.
 
 use crate::bridge::Held;
 use crate::refusal::Refusal;
+use crate::unfit::Unfit;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
+use vmnet_model::ask::KeptTap;
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
 use vmnet_model::paths;
-use vmnet_model::port::{PortTag, TAP_TEMPLATE, tap_name};
-use vmnet_model::rules::{Caller, Place};
-use vmnet_sys::link::{self, PortWish};
+use vmnet_model::port::{PortTag, TAP_TEMPLATE, VETH_TEMPLATE, port_name};
+use vmnet_model::rules::Place;
+use vmnet_sys::link::{self, Link, PortWish};
 use vmnet_sys::netlink::Netlink;
-use vmnet_sys::privilege::{self, Privilege};
-use vmnet_sys::tun::{self, Tap};
+use vmnet_sys::privilege::{self, Privilege, Shed};
+use vmnet_sys::tun::{self, Tap, TapName, TapWish, TunDevice};
 use vmnet_sys::{lock, random};
 
-/// A port that the rules grant.
+/// A port that is granted.
 #[derive(Debug)]
 pub struct Grant<'a> {
-    /// To whom.
-    pub caller: &'a Caller,
+    /// To this user.
+    pub uid: u32,
     /// For which process.
     pub pid: u32,
     /// On which bridge.
     pub bridge: &'a Held,
-    /// With virtio-net headers.
-    pub vnet_header: bool,
     /// At most so many at one time, as this line says.
     pub quota: Option<(u32, Place)>,
+    /// Where our rights come from.
+    pub privilege: Privilege,
 }
 
 impl Grant<'_> {
-    /// Make it so. Afterwards this process has no privilege at all.
+    /// A TAP for whoever holds its descriptors. Afterwards this process has no privilege at all.
     ///
     /// # Errors
     /// Whatever stood in the way; nothing is left behind.
-    pub fn carry_out(self, netlink: &mut Netlink, privilege: Privilege) -> Result<Tap, Refusal> {
-        let Held { link: bridge, record, .. } = self.bridge;
-        let name =
-            IfName::new(&bridge.name).map_err(|_| Refusal::Links(std::io::ErrorKind::InvalidData.into()))?;
-        // Both before root goes: the node may be 0600, and only root reaches the turns.
+    pub fn tap(self, netlink: &mut Netlink, vnet_header: bool, queues: u8) -> Result<Tap, Refusal> {
+        // Before root goes: the node may be 0600.
         let device = tun::open().map_err(Refusal::Tun)?;
-        let _turn = match (&self.quota, privilege) {
-            (Some(_), Privilege::Root) => {
-                Some(lock::turn_of(self.caller.uid, Path::new(paths::RUN_DIR)).map_err(Refusal::Turn)?)
-            }
-            _ => None,
-        };
+        let more: Vec<TunDevice> =
+            (1..queues).map(|_| tun::open()).collect::<io::Result<_>>().map_err(Refusal::Tun)?;
+        let turn = self.turn()?;
         let shed = privilege::shed().map_err(Refusal::Shed)?;
-        let tap = device
-            .create(&shed, &tap_name(std::process::id()), TAP_TEMPLATE, self.vnet_header)
-            .map_err(Refusal::Tap)?;
-        let tag = PortTag { bridge: name.clone(), uid: self.caller.uid, pid: self.pid };
-        let [a, b, c, d, e] = random::bytes().map_err(Refusal::Tap)?;
+        let free = port_name(TAP_TEMPLATE, std::process::id());
+        let name = TapName::Free(&free, TAP_TEMPLATE);
+        let wish = TapWish { name, vnet_header, many_queues: queues > 1 };
+        let mut tap = device.create(&shed, &wish).map_err(Refusal::Tap)?;
+        more.into_iter().try_for_each(|device| tap.add_queue(device)).map_err(Refusal::Tap)?;
+        if queues > 1 {
+            close_to_others(netlink, &tap)?;
+        }
+        self.attach(netlink, tap.name(), false)?;
+        if queues > 1 {
+            tap.give_to(self.uid).map_err(Refusal::Tap)?;
+        }
+        drop(turn);
+        shed.drop_all().map_err(Refusal::Shed)?;
+        Ok(tap)
+    }
+
+    /// A TAP that stays, for its owner to open by name. Its name is answered.
+    ///
+    /// # Errors
+    /// As [`Grant::tap`].
+    pub fn kept_tap(self, netlink: &mut Netlink, wanted: &KeptTap) -> Result<IfName, Refusal> {
+        let device = tun::open().map_err(Refusal::Tun)?;
+        let turn = self.turn()?;
+        let shed = privilege::shed().map_err(Refusal::Shed)?;
+        let free = port_name(TAP_TEMPLATE, std::process::id());
+        let name = wanted.name.as_ref().map_or(TapName::Free(&free, TAP_TEMPLATE), TapName::Exactly);
+        let wish = TapWish { name, vnet_header: true, many_queues: wanted.many_queues };
+        let tap = match device.create(&shed, &wish) {
+            Ok(tap) => tap,
+            Err(error) => return self.kept_before(netlink, wanted, error, shed),
+        };
+        if wanted.many_queues {
+            close_to_others(netlink, &tap)?;
+        }
+        self.attach(netlink, tap.name(), true)?;
+        // Last: until here it goes with its descriptor, however we end.
+        tap.give_to(self.uid).and_then(|()| tap.keep()).map_err(Refusal::Tap)?;
+        drop(turn);
+        shed.drop_all().map_err(Refusal::Shed)?;
+        Ok(tap.name().clone())
+    }
+
+    /// The name is taken: by the very TAP that is asked for, or by another link.
+    fn kept_before(
+        &self,
+        netlink: &mut Netlink,
+        wanted: &KeptTap,
+        error: io::Error,
+        shed: Shed,
+    ) -> Result<IfName, Refusal> {
+        let Some(name) = wanted.name.as_ref().filter(|_| is_taken(&error)) else {
+            return Err(Refusal::Tap(error));
+        };
+        let bridge = self.bridge.name()?;
+        let is_it = |link: &Link| {
+            let tag = link.alias.as_deref().and_then(PortTag::parse);
+            link.name == name.as_bytes()
+                && link.master == Some(self.bridge.link.index)
+                && tag.is_some_and(|tag| tag.kept && tag.uid == self.uid && tag.bridge == bridge)
+                && link.tap.is_some_and(|tap| tap.persistent && tap.many_queues == wanted.many_queues)
+        };
+        let found = link::find(netlink, name).map_err(Refusal::Links)?;
+        shed.drop_all().map_err(Refusal::Shed)?;
+        if found.as_ref().is_some_and(is_it) {
+            Ok(name.clone())
+        } else {
+            Err(Unfit::Taken(name.clone()).into())
+        }
+    }
+
+    /// A veth pair whose other end is in this network namespace. The name of ours is answered.
+    ///
+    /// # Errors
+    /// As [`Grant::tap`].
+    pub fn veth(
+        self,
+        netlink: &mut Netlink,
+        other: &IfName,
+        mac: MacAddr,
+        space: BorrowedFd<'_>,
+    ) -> Result<IfName, Refusal> {
+        let turn = self.turn()?;
+        let shed = privilege::shed().map_err(Refusal::Shed)?;
+        let name = free_veth(netlink)?;
+        let mtu = self.bridge.link.mtu;
+        link::create_veth(netlink, &name, other, mac, mtu, space).map_err(|error| {
+            if is_taken(&error) { Unfit::Taken(other.clone()) } else { Unfit::Veth(other.clone(), error) }
+        })?;
+        if let Err(refusal) = self.attach(netlink, &name, false) {
+            if let Some(link) = link::find(netlink, &name).map_err(Refusal::Links)? {
+                remove(netlink, &name, link.index, &shed)?;
+            }
+            return Err(refusal);
+        }
+        drop(turn);
+        shed.drop_all().map_err(Refusal::Shed)?;
+        Ok(name)
+    }
+
+    /// Users with a limit take turns, so that none is refused needlessly. Only root can reach that file.
+    fn turn(&self) -> Result<Option<std::fs::File>, Refusal> {
+        match (&self.quota, self.privilege) {
+            (Some(_), Privilege::Root) => {
+                lock::turn_of(self.uid, Path::new(paths::RUN_DIR)).map(Some).map_err(Refusal::Turn)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Make the link a port, and count.
+    fn attach(&self, netlink: &mut Netlink, port: &IfName, kept: bool) -> Result<(), Refusal> {
+        let Held { link: bridge, record, .. } = self.bridge;
+        let name = self.bridge.name()?;
+        let tag = PortTag { bridge: name.clone(), uid: self.uid, pid: self.pid, kept };
         let wish = PortWish {
-            tap: tap.name(),
+            port,
             bridge: bridge.index,
             mtu: bridge.mtu,
-            mac: MacAddr([0xfe, a, b, c, d, e]),
+            mac: tag.mac(port),
             alias: &tag.render(),
             group: record.as_ref().map_or(0, |record| record.group),
             isolated: record.as_ref().is_some_and(|record| record.isolated),
@@ -68,22 +177,68 @@ impl Grant<'_> {
             Some(NO_DEVICE) => Refusal::NoBridge(name.clone()),
             _ => Refusal::Attach(name.clone(), error),
         })?;
-        if let Some((ports, place)) = self.quota {
+        if let Some((ports, place)) = &self.quota {
             // Counted after it joined: whoever joins last sees all others, so that the limit holds
             // even between callers that could not wait for each other.
-            if held_ports(netlink, bridge.index, &tag)? > ports {
-                return Err(Refusal::Quota(name, ports, place));
+            if held_ports(netlink, bridge.index, &tag)? > *ports {
+                return Err(Refusal::Quota(name, *ports, place.clone()));
             }
         }
-        shed.drop_all().map_err(Refusal::Shed)?;
-        Ok(tap)
+        Ok(())
     }
+}
+
+/// A TAP that may have many queues has room for strangers' from its first moment, until it has an
+/// owner: root's for now, so that nobody comes in before it is a port and counted. Whoever came before
+/// that would hold it open when we give it up.
+fn close_to_others(netlink: &mut Netlink, tap: &Tap) -> Result<(), Refusal> {
+    tap.give_to(0).map_err(Refusal::Tap)?;
+    let found = link::find(netlink, tap.name()).map_err(Refusal::Links)?;
+    let queues = found.and_then(|link| link.tap).map(|tap| tap.queues);
+    if queues == u32::try_from(tap.descriptors().len()).ok() {
+        Ok(())
+    } else {
+        Err(Unfit::NotAlone(tap.name().clone()).into())
+    }
+}
+
+/// Delete the link of this number.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn remove(netlink: &mut Netlink, name: &IfName, index: u32, _root_is_gone: &Shed) -> Result<(), Refusal> {
+    link::delete(netlink, index).map_err(|error| Unfit::Remove(name.clone(), error).into())
 }
 
 /// EXFULL, which the kernel answers for a bridge without a free port number (net/bridge/br_if.c).
 const FULL: i32 = 54;
 /// ENODEV, when the bridge went away meanwhile.
 const NO_DEVICE: i32 = 19;
+/// EBUSY and EEXIST, for a name that another link has.
+const TAKEN: [i32; 2] = [16, 17];
+
+fn is_taken(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|number| TAKEN.contains(&number))
+}
+
+/// So many names are tried.
+const NAMES: usize = 8;
+
+/// A free name for our end: a veth's name must be known before it is made. The number of this
+/// process is most likely free; a long-lived pair may still have it from an earlier one.
+fn free_veth(netlink: &mut Netlink) -> Result<IfName, Refusal> {
+    let mut name = port_name(VETH_TEMPLATE, std::process::id());
+    for _ in 0..NAMES {
+        let free =
+            IfName::new(name.as_bytes()).map_err(|_| Refusal::Links(io::ErrorKind::InvalidInput.into()))?;
+        if link::find(netlink, &free).map_err(Refusal::Links)?.is_none() {
+            return Ok(free);
+        }
+        let number = u32::from_ne_bytes(random::bytes().map_err(Refusal::Links)?);
+        name = VETH_TEMPLATE.replace("%d", &format!("x{number:08x}"));
+    }
+    Err(Refusal::Links(io::ErrorKind::AddrInUse.into()))
+}
 
 /// How many ports of this bridge are held by the tag's user.
 fn held_ports(netlink: &mut Netlink, bridge: u32, tag: &PortTag) -> Result<u32, Refusal> {

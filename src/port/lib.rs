@@ -1,18 +1,28 @@
-//! One port for one caller: rules, bridge, TAP. The helper's middle, and whatever else hands out
-//! ports later asks the same functions. This room prints nothing and reads no argv and no TOML.
+//! One port for one caller: rules, bridge, link. The helper's middle and the broker's. This room prints
+//! nothing and reads no argv and no TOML.
 //!
 //! | file | step |
 //! |---|---|
+//! | [`talk`] | a request from a socket, and its answer |
+//! | [`client`] | the other end of that socket |
+//! | [`serve`] | one request from beginning to end |
 //! | [`accounts`] | names of users and groups, without NSS |
 //! | [`policy`] | the rule files of this host, and what they say to a caller |
 //! | [`bridge`] | the bridge of that name, started if it is a network of ours and down |
-//! | [`grant`] | the TAP, attached and counted |
+//! | [`grant`] | the TAP or veth pair, attached and counted |
+//! | [`audit`] | the line in the system log |
 //! | [`refusal`] | every way it can fail, in words |
+//! | [`unfit`] | those of ports that stay, or are in a namespace |
 
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod audit;
 pub mod bridge;
+pub mod client;
 pub mod grant;
 pub mod policy;
 pub mod refusal;
+pub mod serve;
+pub mod talk;
+pub mod unfit;

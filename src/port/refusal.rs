@@ -2,6 +2,7 @@
 //! QEMU's searchable phrases stand inside them, because libvirt and the web show and know those.
 
 use crate::policy::PolicyError;
+use crate::unfit::Unfit;
 use std::fmt;
 use std::io;
 use vmnet_model::name::{IfName, NetName};
@@ -50,6 +51,8 @@ pub enum Refusal {
     Shed(io::Error),
     /// The user's turn could not be waited for.
     Turn(io::Error),
+    /// What was asked for cannot be, whatever the rules say.
+    Unfit(Unfit),
 }
 
 impl fmt::Display for Refusal {
@@ -104,6 +107,7 @@ impl fmt::Display for Refusal {
                 write!(f, "cannot give up root: failed to drop privileges: {}", plain(error))
             }
             Self::Turn(error) => write!(f, "cannot count your ports: {}", plain(error)),
+            Self::Unfit(unfit) => write!(f, "{unfit}"),
         }
     }
 }
@@ -124,11 +128,13 @@ impl Refusal {
             }
             Self::NoBridge(bridge) => Some(format!("'vmnet init {bridge}' describes a network of that name")),
             Self::CannotStart(network) => Some(format!("ask an administrator to run 'vmnet up {network}'")),
-            Self::Unprivileged(WhyNot::NoNewPrivileges) => {
-                Some("QEMU's -sandbox, systemd's NoNewPrivileges= and containers set it".to_owned())
-            }
+            Self::Unfit(Unfit::NoOwner) => Some("--owner USER says whose it is".to_owned()),
+            Self::Unprivileged(WhyNot::NoNewPrivileges) => Some(
+                "QEMU's -sandbox, systemd's NoNewPrivileges= and containers set it; with a running 'vmnet broker' nothing is lost"
+                    .to_owned(),
+            ),
             Self::Unprivileged(WhyNot::NotInstalled) => Some(format!(
-                "'chown root:root {0} && chmod 4755 {0}' installs it with its rights",
+                "'chown root:root {0} && chmod 4755 {0}' installs it with its rights; 'vmnet broker' serves it without",
                 paths::HELPER
             )),
             Self::Unprivileged(WhyNot::NoSuid) => {
@@ -149,5 +155,11 @@ impl Refusal {
 impl From<PolicyError> for Refusal {
     fn from(error: PolicyError) -> Self {
         Self::Policy(error)
+    }
+}
+
+impl From<Unfit> for Refusal {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
     }
 }

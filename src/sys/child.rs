@@ -112,7 +112,7 @@ fn default_signals() {
 }
 
 /// A caller's low priority would be root's too. Where it cannot be raised it stays.
-fn calm_scheduling() {
+pub(crate) fn calm_scheduling() {
     // SAFETY: numbers and a valid, zeroed parameter block; both calls act on this process alone.
     unsafe {
         let normal: libc::sched_param = std::mem::zeroed();

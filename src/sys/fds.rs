@@ -13,27 +13,37 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 pub enum NotASocket {
     /// No such descriptor is open.
     Closed,
-    /// It is something else than a connected AF_UNIX stream socket.
-    Other,
+    /// It is something else than a connected AF_UNIX socket of the expected kind.
+    Other(Kind),
 }
 
 impl fmt::Display for NotASocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "bad file descriptor",
-            Self::Other => "not a connected unix stream socket",
+            Self::Other(Kind::Stream) => "not a connected unix stream socket",
+            Self::Other(Kind::Messages) => "not a connected unix seqpacket socket",
         })
     }
 }
 
 impl std::error::Error for NotASocket {}
 
-/// Take over the inherited descriptor `number`, which must be a connected AF_UNIX stream socket.
+/// Which kind of socket is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A stream, as QEMU and libvirt hand it over.
+    Stream,
+    /// Whole messages, for [`crate::seqpacket`].
+    Messages,
+}
+
+/// Take over the inherited descriptor `number`, which must be a connected AF_UNIX socket of this kind.
 /// It is closed on exec from then on.
 ///
 /// # Errors
 /// It is not open, or is not such a socket.
-pub fn adopt_socket(number: RawFd) -> Result<OwnedFd, NotASocket> {
+pub fn adopt_socket(number: RawFd, kind: Kind) -> Result<OwnedFd, NotASocket> {
     if number < 0 {
         return Err(NotASocket::Closed);
     }
@@ -41,12 +51,16 @@ pub fn adopt_socket(number: RawFd) -> Result<OwnedFd, NotASocket> {
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|_| NotASocket::Closed)?;
     let option = |name| socket_option(borrowed, name);
-    if option(libc::SO_DOMAIN) != Some(libc::AF_UNIX) || option(libc::SO_TYPE) != Some(libc::SOCK_STREAM) {
-        return Err(NotASocket::Other);
+    let wanted = match kind {
+        Kind::Stream => libc::SOCK_STREAM,
+        Kind::Messages => libc::SOCK_SEQPACKET,
+    };
+    if option(libc::SO_DOMAIN) != Some(libc::AF_UNIX) || option(libc::SO_TYPE) != Some(wanted) {
+        return Err(NotASocket::Other(kind));
     }
-    let peer = getpeername::<UnixAddr>(number).map_err(|_| NotASocket::Other)?;
+    let peer = getpeername::<UnixAddr>(number).map_err(|_| NotASocket::Other(kind))?;
     if peer.family() != Some(AddressFamily::Unix) {
-        return Err(NotASocket::Other);
+        return Err(NotASocket::Other(kind));
     }
     // SAFETY: it is open, as the calls above showed, and nothing else in this process owns it: it
     // was inherited, and the program names each inherited descriptor at most once.
@@ -68,16 +82,17 @@ pub(crate) fn socket_option(fd: BorrowedFd<'_>, name: libc::c_int) -> Option<lib
 ///
 /// # Errors
 /// The kernel knows no close_range(2) (before 5.9) and the descriptors could not be listed either.
-pub fn close_all_but(keep: Option<RawFd>) -> io::Result<()> {
-    match keep.and_then(|fd| u32::try_from(fd).ok()).filter(|fd| *fd >= 3) {
-        Some(fd) => {
-            if fd > 3 {
-                close_span(3, fd - 1)?;
-            }
-            close_span(fd.saturating_add(1), u32::MAX)
+pub fn close_all_but(keep: impl IntoIterator<Item = RawFd>) -> io::Result<()> {
+    let mut keep: Vec<u32> = keep.into_iter().filter_map(|fd| u32::try_from(fd).ok()).collect();
+    keep.sort_unstable();
+    let mut first = 3;
+    for fd in keep.into_iter().filter(|fd| *fd >= 3) {
+        if fd > first {
+            close_span(first, fd - 1)?;
         }
-        None => close_span(3, u32::MAX),
+        first = fd.saturating_add(1);
     }
+    close_span(first, u32::MAX)
 }
 
 fn close_span(first: u32, last: u32) -> io::Result<()> {

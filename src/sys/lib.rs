@@ -5,26 +5,33 @@
 //! |---|---|
 //! | [`harden`] | begin life as a privileged program that strangers call |
 //! | [`fds`] | take over an inherited descriptor, close the rest, send one away |
+//! | `inherited` | signals as our caller had them |
 //! | [`caller`] | who calls; the user database |
 //! | [`privilege`] | what we may do; give it up and look whether it is gone |
 //! | [`trust`] | read a rule file as its caller could, judged on the open descriptor |
 //! | [`tun`] | make a TAP |
 //! | [`netlink`] | one request, its answers; knows no meaning |
+//! | [`namespace`] | whose a network namespace is; sockets from within |
 //! | [`link`] | look links up, attach a TAP |
+//! | [`address`] | addresses and default routes |
+//! | [`packet`] | frames on one link |
 //! | [`nftables`] | see and hear nf_tables |
 //! | [`xtables`] | see and hear the older iptables |
 //! | [`child`] | run one program as root in a clean child |
+//! | [`worker`] | a child for one piece of privileged work |
 //! | [`lock`] | wait for one's turn |
 //! | [`checksum`] | a server's socket sends without checksums |
 //! | [`process`] | watch and signal a process without racing its number |
 //! | [`random`] | random bytes |
-//! | [`batch`] | many datagrams in one call |
-//! | [`datagram`] | a datagram socket hears others again |
 //! | [`ready`] | wait until a descriptor has something for us |
 //! | [`rights`] | what a program's file gives whoever starts it |
+//! | [`batch`] | many datagrams in one call |
+//! | [`datagram`] | a datagram socket hears others again |
+//! | [`seqpacket`] | whole messages, and who sent them |
 //! | [`sockets`] | which sockets wait for others to speak |
 //! | [`syslog`] | one line to the system log |
 
+pub mod address;
 pub mod batch;
 pub mod caller;
 pub mod checksum;
@@ -32,17 +39,23 @@ pub mod child;
 pub mod datagram;
 pub mod fds;
 pub mod harden;
+#[cfg(feature = "inherited")]
+pub mod inherited;
 pub mod link;
 pub mod lock;
+pub mod namespace;
 pub mod netlink;
 pub mod nftables;
+pub mod packet;
 pub mod privilege;
 pub mod process;
 pub mod random;
 pub mod ready;
 pub mod rights;
+pub mod seqpacket;
 pub mod sockets;
 pub mod syslog;
 pub mod trust;
 pub mod tun;
+pub mod worker;
 pub mod xtables;

@@ -49,8 +49,13 @@ impl Request {
 
     /// Add an attribute that holds others, which `fill` adds.
     pub fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+        self.nest_after(kind, &[], fill);
+    }
+
+    /// The same behind a header of its own, in whole words of four bytes.
+    pub fn nest_after(&mut self, kind: u16, head: &[u8], fill: impl FnOnce(&mut Self)) {
         let at = self.bytes.len();
-        self.attribute(kind, &[]);
+        self.attribute(kind, head);
         fill(self);
         let length = u16::try_from(self.bytes.len() - at).unwrap_or(4);
         if let Some(field) = self.bytes.get_mut(at..at + 2) {
@@ -120,6 +125,12 @@ impl Netlink {
     /// The kernel refused.
     pub fn open() -> io::Result<Self> {
         Self::open_to(SockProtocol::NetlinkRoute)
+    }
+
+    /// Take over one that another process opened and did not use.
+    #[must_use]
+    pub fn of(socket: OwnedFd) -> Self {
+        Self { socket, sequence: 0 }
     }
 
     /// The same for questions about sockets (sock_diag(7)).
@@ -223,6 +234,12 @@ impl Netlink {
             }
         }
         Ok(false)
+    }
+}
+
+impl From<Netlink> for OwnedFd {
+    fn from(netlink: Netlink) -> Self {
+        netlink.socket
     }
 }
 

@@ -57,6 +57,13 @@ pub fn look() -> Privilege {
     Privilege::Missing(why_not())
 }
 
+/// May our rights be good for nothing outside a container? They are those of whoever started us, not of
+/// our program's setuid bit, and this is not the machine's first user namespace.
+#[must_use]
+pub fn may_be_a_containers() -> bool {
+    getuid() == Uid::effective() && !crate::namespace::is_first_of_users()
+}
+
 fn why_not() -> WhyNot {
     if nix::sys::prctl::get_no_new_privs().unwrap_or(false) {
         return WhyNot::NoNewPrivileges;

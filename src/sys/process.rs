@@ -2,7 +2,8 @@
 //! never come to mean another process in between.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -102,6 +103,26 @@ impl AsRawFd for Process {
     }
 }
 
+/// PF_EXITING in include/linux/sched.h.
+const EXITING: u32 = 4;
+
+/// Is a process on its way out: killed, though the kernel has not got round to it, or ending? It may
+/// hold its locks for a while yet, but will do nothing any more. False where there is none.
+#[must_use]
+pub fn is_dying(pid: Pid) -> bool {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    // Its name, in parentheses, may hold anything; the flags are the seventh word after it (proc_pid_stat(5)).
+    let stat = read("stat");
+    let flags = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(6)?.parse::<u32>().ok());
+    // Pending for the thread or for all of them; signal 9 is bit 8 (proc_pid_status(5)).
+    let status = read("status");
+    let killed = status.lines().filter_map(|line| line.split_once(':')).any(|(key, set)| {
+        let kill = u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & 0x100 != 0);
+        kill && (key == "SigPnd" || key == "ShdPnd")
+    });
+    killed || flags.is_some_and(|flags| flags & EXITING != 0)
+}
+
 /// A process's command line, its arguments split; empty for a kernel thread or none.
 #[must_use]
 pub fn command_line(pid: u32) -> Vec<Vec<u8>> {
@@ -114,6 +135,38 @@ pub fn command_line(pid: u32) -> Vec<Vec<u8>> {
 pub fn program(pid: u32) -> Option<String> {
     let bytes = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
     Some(bytes.trim_ascii_end().escape_ascii().to_string())
+}
+
+/// The moment when a process began, in the kernel's ticks since it booted: with its number it means one
+/// process and no other. None where there is none.
+#[must_use]
+pub fn began(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name, in parentheses, may hold anything; the moment is the 20th word after it (proc_pid_stat(5)).
+    stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// The signals by which people and service managers end a program, held back: a descriptor that is
+/// readable when one came. They stay held for the rest of this process.
+#[derive(Debug)]
+pub struct Interrupts(SignalFd);
+
+impl Interrupts {
+    /// Hold them back from now on.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn hold() -> io::Result<Self> {
+        let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+        signals.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+    }
+}
+
+impl AsFd for Interrupts {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// Take orphaned grandchildren, so that a daemon we started is ours to reap.
@@ -140,5 +193,21 @@ pub fn reap_all() {
         if status == WaitStatus::StillAlive {
             break;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_was_killed_is_on_its_way_out_until_it_is_waited_for() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        assert!(!is_dying(pid));
+        child.kill().unwrap();
+        assert!(is_dying(pid), "at once, however busy the machine is");
+        child.wait().unwrap();
+        assert!(!is_dying(pid), "there is none");
     }
 }

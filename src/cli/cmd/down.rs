@@ -41,7 +41,8 @@ pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Failure
 
 async fn refuse_under_guests(places: &Places, links: &Links, name: &NetName) -> Result<(), Failure> {
     let bridge = name.bridge();
-    let ports = view::ports(links, &bridge, &places.room(&bridge)).await?;
+    let mut ports = view::ports(links, &bridge, &places.room(&bridge)).await?;
+    ports.retain(|port| !port.link.is_vacant());
     if ports.is_empty() {
         return Ok(());
     }

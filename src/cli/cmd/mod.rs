@@ -1,6 +1,6 @@
 //! One file per verb. Each reads what it needs, asks the rooms below, and says what came of it.
 
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use std::future::Future;
 
 pub mod access;
@@ -21,7 +21,7 @@ pub mod status;
 pub mod up;
 
 /// Run the part of a verb that talks to the kernel.
-fn in_runtime(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+pub fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new("begin", "work", crate::failure::io(&error)))?;
     runtime.block_on(work)

@@ -20,6 +20,15 @@ pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> R
         return in_runtime(async { Ok(show_plan(&rehearse(places, name).await?)) });
     }
     need_root("start", network(name))?;
+    if let Some(raised) = bring_up(places, name, on_demand)? {
+        say_up(&raised);
+    }
+    Ok(Exit::Done)
+}
+
+/// Bring it up and see to it that it has a keeper. On demand: only where its file allows that; none if
+/// somebody else was quicker.
+pub fn bring_up(places: &Places, name: &NetName, on_demand: bool) -> Result<Option<Raised>, Failure> {
     if on_demand {
         let file = networks::read(places, name).map_err(|why| why.failure("start", name))?;
         if !file.on_demand {
@@ -28,7 +37,7 @@ pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> R
         // A caller who is first in line for the kernel's killer must not make root's servers so.
         let _ = std::fs::write("/proc/self/oom_score_adj", "0");
         if came_up_meanwhile(places, name)? {
-            return Ok(Exit::Done);
+            return Ok(None);
         }
     }
     in_runtime(async {
@@ -44,8 +53,7 @@ pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> R
             }
             return Err(failure);
         }
-        say_up(&raised);
-        Ok(Exit::Done)
+        Ok(Some(raised))
     })
 }
 

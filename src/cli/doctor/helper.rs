@@ -1,4 +1,4 @@
-//! The helper's file.
+//! The helper's file, and the broker that it may ask.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -6,6 +6,7 @@ use std::path::Path;
 use vmnet_model::doctor::Finding;
 use vmnet_model::doctor::helper::{self, Helper};
 use vmnet_model::paths;
+use vmnet_port::client;
 use vmnet_sys::rights;
 
 /// What is wrong with it.
@@ -16,6 +17,7 @@ pub fn findings() -> Vec<Finding> {
         mount: mount_of(path),
         rights: rights::of(path).ok(),
         tun: std::fs::metadata("/dev/net/tun").ok().map(|meta| meta.mode() & 0o7777),
+        broker: client::broker().is_ok_and(|broker| broker.is_some()),
     })
 }
 

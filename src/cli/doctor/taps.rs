@@ -8,12 +8,7 @@ use std::path::Path;
 use vmnet_model::doctor::taps::{self, Tap};
 use vmnet_model::doctor::{Finding, Subject, bridges};
 use vmnet_model::name::IfName;
-use vmnet_model::port::PortTag;
 use vmnet_sys::process::program;
-
-// include/uapi/linux/if_tun.h
-const IFF_TAP: u32 = 0x0002;
-const IFF_PERSIST: u32 = 0x0800;
 
 /// What is wrong with them. Strangers' TAPs are looked at only where all networks are.
 pub fn findings(
@@ -29,8 +24,7 @@ pub fn findings(
         findings.extend(bridges::full(&subject.bridge, ports));
     }
     let concerned = |tap: &Tap| {
-        let tag = tap.alias.as_deref().and_then(|alias| PortTag::parse(alias.as_bytes()));
-        let bridges = tag.map(|tag| tag.bridge).into_iter().chain(tap.master.clone());
+        let bridges = tap.tag.as_ref().map(|tag| tag.bridge.clone()).into_iter().chain(tap.master.clone());
         all || bridges.into_iter().any(|bridge| subjects.iter().any(|subject| subject.bridge == bridge))
     };
     let taps: Vec<Tap> = seen.links.iter().filter_map(|link| tap(link, seen)).filter(concerned).collect();
@@ -41,29 +35,20 @@ pub fn findings(
     findings
 }
 
-/// A TAP among the links; sysfs tells what netlink's library does not read.
+/// A TAP among the links.
 fn tap(link: &SeenLink, seen: &Seen) -> Option<Tap> {
-    let directory = Path::new("/sys/class/net").join(std::str::from_utf8(link.name.as_bytes()).ok()?);
-    let number = |file: &str| text(directory.join(file)).trim().to_owned();
-    // It shows the links of the namespace that it was mounted in.
-    if link.kind.as_deref() != Some("tun") || number("ifindex") != link.index.to_string() {
-        return None;
-    }
-    let flags = u32::from_str_radix(number("tun_flags").trim_start_matches("0x"), 16).ok()?;
-    if flags & IFF_TAP == 0 {
-        return None;
-    }
-    let persistent = flags & IFF_PERSIST != 0;
+    let state = link.tap?;
     let holder = holder(&link.name);
     let master = seen.links.iter().find(|other| Some(other.index) == link.master);
     Some(Tap {
         name: link.name.clone(),
         index: link.index,
-        alias: link.alias.clone(),
-        persistent,
-        owned: number("owner") != "-1" || number("group") != "-1",
+        tag: link.tag(),
+        breaches: link.tethered().map(|tap| tap.breaches()).unwrap_or_default(),
+        persistent: state.persistent,
+        owned: state.owner.is_some() || state.group.is_some(),
         // The driver has a carrier while a queue is attached (drivers/net/tun.c).
-        held: !persistent || link.carrier || holder.is_some(),
+        held: !state.persistent || link.carrier || holder.is_some(),
         holder,
         master: master.map(|master| master.name.clone()),
     })

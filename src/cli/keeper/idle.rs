@@ -3,6 +3,7 @@
 
 use super::Keeper;
 use crate::failure::{Failure, io, network};
+use crate::links::SeenLink;
 use crate::look;
 use crate::take_down::take_down_under;
 use std::time::Duration;
@@ -24,10 +25,12 @@ impl Keeper<'_> {
     /// After the last port went its time runs. A network that never had one was meant to be there.
     pub(super) async fn see_to_idleness(&mut self) {
         self.read_again();
-        let Ok(ports) = self.ports().await else { return };
-        self.used |= ports > 0;
+        let Ok(ports) = look::ports(&self.links, &self.name.bridge()).await else { return };
+        self.used |= !ports.is_empty();
+        // A TAP that stays and that nobody holds goes with the network.
+        let vacant = ports.iter().all(SeenLink::is_vacant);
         self.idle = match self.network.idle {
-            Idle::After(seconds) if self.used && ports == 0 => {
+            Idle::After(seconds) if self.used && vacant => {
                 let end = Instant::now() + Duration::from_secs(seconds.into());
                 Some(self.idle.unwrap_or(end))
             }
@@ -57,11 +60,12 @@ impl Keeper<'_> {
             return Ok(Some(User::OnTheWayIn));
         }
         let ports = look::ports(&self.links, &self.name.bridge()).await?;
-        if ports.is_empty() {
+        if ports.iter().all(SeenLink::is_vacant) {
             return take_down_under(lock, self.places, self.name).await.map(|()| None);
         }
         self.claim.open_door().map_err(failed)?;
-        Ok(Some(User::Ports(ports.iter().map(|port| port.name.to_string()).collect())))
+        let held = ports.iter().filter(|port| !port.is_vacant());
+        Ok(Some(User::Ports(held.map(|port| port.name.to_string()).collect())))
     }
 
     /// Told to stop: as `down` does, and like it not under attached guests.

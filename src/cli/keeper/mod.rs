@@ -5,21 +5,23 @@
 mod firewalls;
 mod gone;
 mod idle;
+mod ports;
 mod wake;
 
 use crate::failure::{Failure, io, network};
 use crate::foreign;
 use crate::lease_watch::LeaseWatch;
-use crate::links::{Links, Port, Watch};
-use crate::look;
+use crate::links::{Links, Watch};
 use crate::networks;
-use crate::places::{Places, Room, read_file};
+use crate::places::{Places, Room};
 use crate::process;
 use crate::record::Record;
 use crate::resolved::{Registrar, Registration};
 use crate::say::Log;
 use crate::up::raise;
 use crate::view;
+use ports::Offence;
+use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -27,7 +29,6 @@ use vmnet_model::delegation::Delegation;
 use vmnet_model::guest::{self, Guest};
 use vmnet_model::name::NetName;
 use vmnet_model::network::Network;
-use vmnet_model::port::PortRecord;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::{Process, adopt_orphans, reap_all};
 use wake::{Signals, Turn, ended, listen_to, next_event};
@@ -60,6 +61,8 @@ pub struct Keeper<'a> {
     used: bool,
     /// When a network without ports is to go down.
     idle: Option<Instant>,
+    /// By the number of the port.
+    offences: BTreeMap<u32, Offence>,
 }
 
 /// Repairs one after the other.
@@ -112,6 +115,7 @@ impl<'a> Keeper<'a> {
             guests: Vec::new(),
             used: false,
             idle: None,
+            offences: BTreeMap::new(),
             room,
             claim,
         };
@@ -146,7 +150,8 @@ impl<'a> Keeper<'a> {
                     self.see_to_idleness().await;
                 }
                 Turn::Port { bridge, port } => self.see_to_port(bridge, port).await,
-                Turn::PortGone => {
+                Turn::PortGone { port } => {
+                    self.offences.remove(&port);
                     self.forget_ports().await;
                     // It may have come and gone before we could look.
                     self.used = true;
@@ -172,6 +177,8 @@ impl<'a> Keeper<'a> {
                             _ => {}
                         }
                     }
+                    // Before a repair puts right without counting what holders did.
+                    self.see_to_ports().await;
                     self.repair(&format!("{what} is gone")).await;
                     self.see_to_idleness().await;
                 }
@@ -267,39 +274,6 @@ impl<'a> Keeper<'a> {
         true
     }
 
-    /// Those that came before we listened.
-    async fn see_to_ports(&mut self) {
-        let ports = look::ports(&self.links, &self.name.bridge()).await.unwrap_or_default();
-        for port in ports {
-            if let Some(bridge) = port.master {
-                self.see_to_port(bridge, port.index).await;
-            }
-        }
-    }
-
-    /// A port that the helper did not make (a container's, say) gets what the helper gives.
-    async fn see_to_port(&mut self, bridge: u32, index: u32) {
-        let record = read_file(&self.room.port()).ok().flatten();
-        let Some(record) = record.and_then(|text| PortRecord::parse(&text).ok()) else { return };
-        let done = match self.links.at(index).await {
-            // Not one that went on to another bridge meanwhile.
-            Ok(Some(link)) if link.master == Some(bridge) => {
-                (self.used, self.idle) = (true, None);
-                let PortRecord { group, isolated, hairpin, .. } = record;
-                // Its MTU is its owner's affair, until the network's changes.
-                let port = Port { mtu: link.mtu, group, isolated, hairpin };
-                let has = Port { group: link.group, isolated: link.isolated, hairpin: link.hairpin, ..port };
-                if has == port { Ok(()) } else { self.links.set_port(index, bridge, &port).await }
-            }
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        match done {
-            Err(error) if !error.cause.is_absent() => self.log.trouble(&self.failed(error).to_string()),
-            _ => {}
-        }
-    }
-
     /// The file may say something else than when the network was brought up.
     fn read_again(&mut self) {
         if let Ok(network) = networks::with_live(self.places, self.name) {
@@ -322,10 +296,6 @@ impl<'a> Keeper<'a> {
 
     fn guests_of(&self, network: &Network) -> Vec<Guest> {
         guest::known(&network.hosts, &view::leases(&self.room).unwrap_or_default())
-    }
-
-    async fn ports(&self) -> Result<usize, Failure> {
-        Ok(look::ports(&self.links, &self.name.bridge()).await?.len())
     }
 
     fn failed(&self, cause: impl std::fmt::Display) -> Failure {

@@ -28,7 +28,10 @@ pub enum Turn {
         port: u32,
     },
     /// A port went.
-    PortGone,
+    PortGone {
+        /// Its number.
+        port: u32,
+    },
     /// A guest got a lease, or lost one.
     Leases,
     /// Somebody changed a firewall of the host.
@@ -84,7 +87,7 @@ pub async fn next_event(watch: &mut Watch, bridge: u32) -> Result<Turn, LinkErro
             Turn::Lost("the bridge's IPv6 address")
         }
         Some(Event::PortChanged { bridge: of, port }) if of == bridge => Turn::Port { bridge, port },
-        Some(Event::PortGone { bridge: of, .. }) if of == bridge => Turn::PortGone,
+        Some(Event::PortGone { bridge: of, port }) if of == bridge => Turn::PortGone { port },
         Some(Event::Missed) => Turn::Lost("an announcement of the kernel"),
         Some(_) => Turn::Nothing,
         None => {

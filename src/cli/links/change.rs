@@ -57,6 +57,15 @@ impl Links {
         self.raise(index).await
     }
 
+    /// Gives a link an address.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn set_mac(&self, index: u32, mac: MacAddr) -> Result<(), LinkError> {
+        let order = LinkUnspec::new_with_index(index).address(mac.0.to_vec()).build();
+        self.change("set the MAC of", index, order).await
+    }
+
     /// Sets a link up.
     ///
     /// # Errors

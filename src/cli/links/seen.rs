@@ -1,10 +1,11 @@
 //! The kernel's messages as plain values. What a message lacks is `None`; a message that lacks
 //! what makes it one (a link without a name) is nothing.
 
+use rtnetlink::packet_core::Nla;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{
-    InfoBridgePort, InfoPortData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
+    InfoBridgePort, InfoData, InfoPortData, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
 };
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
@@ -13,7 +14,19 @@ use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage,
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
+use vmnet_model::port::PortTag;
 use vmnet_model::subnet::Subnet;
+use vmnet_model::tether::{TapState, Tethered};
+
+// include/uapi/linux/if_link.h and if_tun.h
+const IFLA_TUN_OWNER: u16 = 1;
+const IFLA_TUN_GROUP: u16 = 2;
+const IFLA_TUN_TYPE: u16 = 3;
+const IFLA_TUN_PERSIST: u16 = 6;
+const IFLA_TUN_MULTI_QUEUE: u16 = 7;
+const IFLA_TUN_NUM_QUEUES: u16 = 8;
+const IFLA_TUN_NUM_DISABLED_QUEUES: u16 = 9;
+const IFF_TAP: u8 = 2;
 
 /// The host's network at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +73,8 @@ pub struct SeenLink {
     pub alias: Option<String>,
     /// Its other names.
     pub altnames: Vec<String>,
+    /// If it is a TAP: what the driver says of it.
+    pub tap: Option<TapState>,
 }
 
 /// One IPv4 address of a link.
@@ -135,11 +150,13 @@ impl SeenLink {
             hairpin: false,
             alias: None,
             altnames: Vec::new(),
+            tap: None,
         };
         for attribute in all {
             match attribute {
                 LinkAttribute::LinkInfo(info) => {
                     link.kind = first(info, kind);
+                    link.tap = first(info, tap_state);
                     let flags = info.iter().filter_map(port_flags).flatten();
                     flags.for_each(|flag| match flag {
                         InfoBridgePort::Isolated(is) => link.isolated = *is,
@@ -160,6 +177,52 @@ impl SeenLink {
         }
         Some(link)
     }
+
+    /// The tag of a port that was made for somebody.
+    #[must_use]
+    pub fn tag(&self) -> Option<PortTag> {
+        PortTag::parse(self.alias.as_deref()?.as_bytes())
+    }
+
+    /// A TAP that was made for somebody.
+    #[must_use]
+    pub fn tethered(&self) -> Option<Tethered> {
+        Some(Tethered {
+            tag: self.tag()?,
+            name: self.name.clone(),
+            mac: self.mac,
+            held: self.carrier,
+            state: self.tap?,
+        })
+    }
+
+    /// A TAP that was made for somebody, stays, and is held by nobody.
+    #[must_use]
+    pub fn is_vacant(&self) -> bool {
+        self.tethered().is_some_and(|tap| tap.is_vacant())
+    }
+}
+
+/// What the driver says of a TAP; none of a TUN, which has no frames.
+fn tap_state(info: &LinkInfo) -> Option<TapState> {
+    let LinkInfo::Data(InfoData::Tun(all)) = info else { return None };
+    let value = |wanted: u16| {
+        let InfoTun::Other(attribute) = all.iter().find(|a| a.kind() == wanted)? else { return None };
+        let mut bytes = vec![0; attribute.value_len()];
+        attribute.emit_value(&mut bytes);
+        Some(bytes)
+    };
+    let byte = |wanted| value(wanted).and_then(|bytes| bytes.first().copied());
+    let number = |wanted| Some(u32::from_ne_bytes(value(wanted)?.try_into().ok()?));
+    (byte(IFLA_TUN_TYPE) == Some(IFF_TAP)).then(|| TapState {
+        persistent: byte(IFLA_TUN_PERSIST).is_some_and(|is| is != 0),
+        owner: number(IFLA_TUN_OWNER),
+        group: number(IFLA_TUN_GROUP),
+        many_queues: byte(IFLA_TUN_MULTI_QUEUE).is_some_and(|is| is != 0),
+        queues: number(IFLA_TUN_NUM_QUEUES)
+            .unwrap_or(0)
+            .saturating_add(number(IFLA_TUN_NUM_DISABLED_QUEUES).unwrap_or(0)),
+    })
 }
 
 fn kind(info: &LinkInfo) -> Option<String> {

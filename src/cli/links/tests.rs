@@ -379,3 +379,21 @@ fn links_that_come_and_go_meanwhile_hide_none_that_stay() {
         assert!(listings > 0);
     });
 }
+
+#[test]
+fn a_change_of_a_tap_is_told_and_a_mac_can_be_put_back() {
+    alone(|links| async move {
+        sh("ip link add br0 type bridge; ip tuntap add dev t0 mode tap user 1000; ip link set t0 master br0");
+        sh("ip link set t0 alias 'vmnet br0 uid=1000 pid=7 kept'; ip tuntap add dev t1 mode tun");
+        let (bridge, tap) = (find(&links, "br0").await.index, find(&links, "t0").await);
+        assert!(tap.is_vacant() && tap.tap.is_some_and(|tap| tap.owner == Some(1000)));
+        assert!(find(&links, "t1").await.tap.is_none(), "it has no frames");
+        let mut watch = Watch::open().unwrap();
+        sh("ip link set t0 address 02:00:00:00:00:07");
+        until(&mut watch, |event| *event == Event::PortChanged { bridge, port: tap.index }).await;
+        links.set_mac(tap.index, MAC).await.unwrap();
+        assert_eq!(find(&links, "t0").await.mac, Some(MAC));
+        let error = links.set_mac(tap.index, MacAddr([1; 6])).await.unwrap_err().to_string();
+        assert!(error.starts_with("cannot set the MAC of t0: "), "{error}");
+    });
+}

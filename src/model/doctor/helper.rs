@@ -1,4 +1,5 @@
-//! The helper's file: a plain user's QEMU starts it, so it must bring its own right to make a TAP.
+//! The helper's file: a plain user's QEMU starts it, so it must bring its own right to make a TAP, or
+//! find a broker that has it.
 
 use super::{Finding, Severity, quoted};
 
@@ -26,6 +27,8 @@ pub struct Helper {
     pub rights: Option<Rights>,
     /// Permission bits of `/dev/net/tun`, if that is there.
     pub tun: Option<u32>,
+    /// A broker listens, which serves a helper that has no rights.
+    pub broker: bool,
 }
 
 /// What is wrong with it.
@@ -58,17 +61,17 @@ pub fn findings(helper: &Helper) -> Vec<Finding> {
             "it runs as that user, who may make no TAP",
             give,
         ));
-    } else if !setuid && !rights.capability {
+    } else if !setuid && !rights.capability && !helper.broker {
         let cause = "started by a plain user, it may make no TAP";
         findings.push(finding(
             helper,
             "helper-rights",
-            "is neither setuid root nor has it a file capability",
+            "is neither setuid root nor has it a file capability, and no broker listens",
             cause,
             give,
         ));
     }
-    if rights.nosuid && (setuid || rights.capability) {
+    if rights.nosuid && (setuid || rights.capability) && !helper.broker {
         let mount = quoted(&helper.mount);
         let cause = "the kernel passes over its setuid bit and its capability there";
         let what = format!("is on a file system mounted nosuid ({})", helper.mount);
@@ -127,7 +130,24 @@ mod tests {
             (Some(Rights { nosuid: true, ..with_capability }), 0o666, &["helper-nosuid"]),
             (Some(Rights { mode: 0o4750, ..good }), 0o666, &["helper-mode"]),
         ] {
-            let helper = Helper { path: "/h".to_owned(), mount: "/".to_owned(), rights, tun: Some(tun) };
+            let (path, mount) = ("/h".to_owned(), "/".to_owned());
+            let helper = Helper { path, mount, rights, tun: Some(tun), broker: false };
+            let ids: Vec<_> = findings(&helper).iter().map(|finding| finding.id).collect();
+            assert_eq!(ids, expected, "{rights:?}");
+        }
+    }
+
+    #[test]
+    fn with_a_broker_the_helper_needs_no_rights_but_must_be_there_for_all() {
+        let plain = Rights { owner: 0, mode: 0o755, capability: false, nosuid: false };
+        for (rights, expected) in [
+            (Some(plain), &[][..]),
+            (Some(Rights { mode: 0o4755, nosuid: true, ..plain }), &[]),
+            (Some(Rights { mode: 0o750, ..plain }), &["helper-mode"]),
+            (None, &["helper-missing"]),
+        ] {
+            let (path, mount) = ("/h".to_owned(), "/".to_owned());
+            let helper = Helper { path, mount, rights, tun: None, broker: true };
             let ids: Vec<_> = findings(&helper).iter().map(|finding| finding.id).collect();
             assert_eq!(ids, expected, "{rights:?}");
         }

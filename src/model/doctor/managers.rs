@@ -5,7 +5,7 @@ use super::files::{self, Networkd};
 use super::ports::SHIPPED;
 use super::{Finding, Severity, Subject};
 use crate::name::IfName;
-use crate::port::TAP_TEMPLATE;
+use crate::port::{TAP_TEMPLATE, VETH_TEMPLATE, port_name};
 
 /// A link as one manager sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,20 +34,16 @@ pub struct NetworkdFacts {
     pub links: Vec<Link>,
 }
 
-/// A guest's port, by any number.
-fn any_tap() -> String {
-    TAP_TEMPLATE.replace("%d", "1")
+/// A guest's ports, by any number, and their kinds.
+fn any_ports() -> [(String, &'static str); 2] {
+    [(port_name(TAP_TEMPLATE, 1), "tun"), (port_name(VETH_TEMPLATE, 1), "veth")]
 }
 
 /// The names in a cure, as patterns.
 fn pattern(link: &str) -> String {
-    if files::fits(SHIPPED, link) {
-        SHIPPED.to_owned()
-    } else if link.starts_with(TAP_TEMPLATE.trim_end_matches("%d")) {
-        TAP_TEMPLATE.replace("%d", "*")
-    } else {
-        link.to_owned()
-    }
+    let ports = [TAP_TEMPLATE, VETH_TEMPLATE].map(|template| template.replace("%d", "*"));
+    let known = [SHIPPED.to_owned()].into_iter().chain(ports).find(|pattern| files::fits(pattern, link));
+    known.unwrap_or_else(|| link.to_owned())
 }
 
 /// What is wrong with NetworkManager.
@@ -97,11 +93,8 @@ pub fn networkd(facts: &NetworkdFacts, subjects: &[Subject]) -> Vec<Finding> {
     let bare = unspared(subjects, |link, kind| taker(link, kind).is_some());
     let mut findings = Vec::new();
     if let Some(first) = bare.first() {
-        let sample = if files::fits(first, &any_tap()) {
-            (any_tap(), "tun")
-        } else {
-            (first.replace('*', "0"), "bridge")
-        };
+        let port = any_ports().into_iter().find(|(port, _)| files::fits(first, port));
+        let sample = port.unwrap_or_else(|| (first.replace('*', "0"), "bridge"));
         let path = taker(&sample.0, sample.1).unwrap_or_else(|| "a file".to_owned());
         let lines = format!("'[Match]' 'Name={}' '[Link]' Unmanaged=yes", bare.join(" "));
         findings.push(Finding {
@@ -149,7 +142,7 @@ fn taken(links: &[Link]) -> impl Iterator<Item = &IfName> {
 /// The patterns of our links that a manager would take.
 fn unspared(subjects: &[Subject], takes: impl Fn(&str, &str) -> bool) -> Vec<String> {
     let bridges = subjects.iter().map(|subject| (subject.bridge.to_string(), "bridge"));
-    let links = bridges.chain([(any_tap(), "tun")]);
+    let links = bridges.chain(any_ports());
     let mut patterns: Vec<String> =
         links.filter(|(link, kind)| takes(link, kind)).map(|(link, _)| pattern(&link)).collect();
     patterns.sort();
@@ -174,9 +167,10 @@ mod tests {
         let lab = &network_manager(&facts, &[subject("lab", 3)])[0];
         assert_eq!((lab.id, lab.object.as_str()), ("networkmanager-config", "lab"));
         let bare = &network_manager(&NetworkManager::default(), &[subject("brmgr0", 3)])[0];
-        assert_eq!(bare.object, "brmgr* vmtap*");
+        assert_eq!(bare.object, "brmgr* vmtap* vmveth*");
         assert!(
-            bare.cure.contains("match-device=interface-name:brmgr*,interface-name:vmtap*"),
+            bare.cure
+                .contains("match-device=interface-name:brmgr*,interface-name:vmtap*,interface-name:vmveth*"),
             "{}",
             bare.cure
         );

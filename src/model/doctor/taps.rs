@@ -4,6 +4,7 @@
 use super::{Finding, Fix, Severity, Subject};
 use crate::name::IfName;
 use crate::port::PortTag;
+use crate::tether::Breach;
 
 /// One TAP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +13,10 @@ pub struct Tap {
     pub name: IfName,
     /// Its number.
     pub index: u32,
-    /// Its alias.
-    pub alias: Option<String>,
+    /// The tag of one that was made for somebody. Only CAP_NET_ADMIN can write one.
+    pub tag: Option<PortTag>,
+    /// How its holder went further than the grant.
+    pub breaches: Vec<Breach>,
     /// It stays when nobody holds it (TUNSETPERSIST).
     pub persistent: bool,
     /// A user or group may open it (TUNSETOWNER, TUNSETGROUP).
@@ -26,47 +29,45 @@ pub struct Tap {
     pub master: Option<IfName>,
 }
 
-impl Tap {
-    /// The helper's tag. Only CAP_NET_ADMIN can write one.
-    fn tag(&self) -> Option<PortTag> {
-        PortTag::parse(self.alias.as_deref()?.as_bytes())
-    }
-}
-
 /// What is wrong with one beside these networks.
 #[must_use]
 pub fn findings(tap: &Tap, subjects: &[Subject]) -> Vec<Finding> {
     let is_home = |subject: &Subject| subject.is_there() && Some(&subject.bridge) == tap.master.as_ref();
     let at_home = subjects.iter().any(is_home);
     let mut findings = Vec::new();
-    if let Some(tag) = tap.tag() {
+    if let Some(tag) = &tap.tag {
         let own = subjects.iter().find(|subject| subject.bridge == tag.bridge);
-        match tap.held {
+        let is_kept = at_home || own.is_some_and(Subject::is_there);
+        // A bridge that is no network of ours.
+        let at_home = is_kept || own.is_none() && tap.master.as_ref() == Some(&tag.bridge);
+        match (tap.held, tag.kept) {
             // The port of a network that is up and lost its bridge is a drift of that network.
-            true if !at_home && !own.is_some_and(Subject::is_there) => {
-                findings.push(cut_off(tap, &tag, own));
+            (true, _) if !at_home => findings.push(cut_off(tap, tag, own)),
+            // So is a changed MAC, and whatever its holder left behind there.
+            (true, _) if tap.breaches.iter().any(|breach| *breach != Breach::Mac) => {
+                findings.push(loose(tap, tag));
             }
-            false if tap.persistent => findings.push(leaked(tap, &tag, !at_home)),
+            (false, false) if tap.persistent && !is_kept => findings.push(leaked(tap, tag)),
+            (false, true) if !at_home => findings.push(forgotten(tap, tag, own)),
             _ => {}
         }
     }
-    if tap.persistent && !tap.owned && !tap.held && findings.is_empty() {
+    if tap.tag.is_none() && tap.persistent && !tap.owned && !tap.held {
         findings.push(unowned(tap));
     }
     findings
 }
 
-fn leaked(tap: &Tap, tag: &PortTag, alone: bool) -> Finding {
+fn leaked(tap: &Tap, tag: &PortTag) -> Finding {
     let name = &tap.name;
-    let place = if alone { "on no network that is up" } else { "still a port" };
     Finding {
         id: "tap-leaked",
         severity: Severity::Warning,
         object: name.to_string(),
-        what: format!("{name} was left behind by pid {}, {place}", tag.pid),
+        what: format!("{name} was left behind by pid {}, on no network that is up", tag.pid),
         cause: "whoever held it made it persistent, and holds it no more".to_owned(),
         cure: format!("ip link delete {name}"),
-        fix: alone.then(|| Fix::DeleteLink(name.clone(), tap.index)),
+        fix: Some(Fix::DeleteLink(name.clone(), tap.index)),
     }
 }
 
@@ -83,6 +84,39 @@ fn cut_off(tap: &Tap, tag: &PortTag, own: Option<&Subject>) -> Finding {
             Some(own) => format!("vmnet up {}", own.network),
             None => format!("ip link set {name} master {bridge} up"),
         },
+        fix: None,
+    }
+}
+
+/// Its network went under its holder, who ended later.
+fn forgotten(tap: &Tap, tag: &PortTag, own: Option<&Subject>) -> Finding {
+    let name = &tap.name;
+    let cure = match own {
+        Some(own) => format!("vmnet tap rm {name}  # or have it attached again: vmnet up {}", own.network),
+        None => format!("vmnet tap rm {name}"),
+    };
+    Finding {
+        id: "tap-forgotten",
+        severity: Severity::Warning,
+        object: name.to_string(),
+        what: format!("{name}, kept for uid {}, is a port of no network that is up", tag.uid),
+        cause: format!("bridge {} was taken away under it", tag.bridge),
+        cure,
+        fix: None,
+    }
+}
+
+fn loose(tap: &Tap, tag: &PortTag) -> Finding {
+    let name = &tap.name;
+    let holder = tap.holder.clone().unwrap_or_else(|| format!("pid {}", tag.pid));
+    let breaches: Vec<String> = tap.breaches.iter().map(ToString::to_string).collect();
+    Finding {
+        id: "tap-loose",
+        severity: Severity::Warning,
+        object: name.to_string(),
+        what: format!("{name}, held by {holder}: {}", breaches.join(", ")),
+        cause: "the kernel lets whoever holds a TAP do that; it goes when nobody holds it".to_owned(),
+        cure: format!("ip link delete {name}  # takes it from its holder now"),
         fix: None,
     }
 }
@@ -107,11 +141,16 @@ mod tests {
     use super::super::tests::subject;
     use super::*;
 
+    fn tag(bridge: &str, kept: bool) -> Option<PortTag> {
+        Some(PortTag { bridge: IfName::new(bridge.as_bytes()).unwrap(), uid: 1000, pid: 7, kept })
+    }
+
     fn tap() -> Tap {
         Tap {
             name: IfName::new(b"vmtap7").unwrap(),
             index: 9,
-            alias: Some("vmnet lab uid=1000 pid=7".to_owned()),
+            tag: tag("lab", false),
+            breaches: Vec::new(),
             persistent: false,
             owned: false,
             holder: Some("qemu (pid 7)".to_owned()),
@@ -134,25 +173,46 @@ mod tests {
         for persistent in [false, true] {
             let away = Tap { persistent, master: None, ..tap() };
             assert_eq!(found(&away), []);
-            let alias = Some("vmnet old uid=1000 pid=7".to_owned());
-            assert_eq!(found(&Tap { alias, ..away }), [("tap-cut-off", false)]);
+            assert_eq!(found(&Tap { tag: tag("old", false), ..away }), [("tap-cut-off", false)]);
         }
     }
 
     #[test]
-    fn a_tap_of_ours_that_nobody_holds_is_deleted_unless_it_is_a_port_of_a_network_that_is_up() {
+    fn a_tap_of_ours_that_nobody_holds_is_deleted_where_no_network_that_is_up_does_so() {
         let left = Tap { persistent: true, held: false, holder: None, ..tap() };
-        assert_eq!(found(&left), [("tap-leaked", false)]);
-        assert_eq!(found(&Tap { master: None, ..left.clone() }), [("tap-leaked", true)]);
-        assert_eq!(
-            found(&Tap { master: Some(IfName::new(b"old").unwrap()), ..left }),
-            [("tap-leaked", true)]
-        );
+        assert_eq!(found(&left), [], "the network has drifted, and `up` deletes it");
+        assert_eq!(found(&Tap { master: None, ..left.clone() }), []);
+        let alone = Tap { tag: tag("old", false), master: None, ..left };
+        assert_eq!(found(&alone), [("tap-leaked", true)]);
+        let elsewhere = Tap { master: Some(IfName::new(b"old").unwrap()), ..alone };
+        assert_eq!(found(&elsewhere), [("tap-leaked", true)]);
+    }
+
+    #[test]
+    fn one_that_was_made_to_stay_is_found_only_where_its_network_is_gone() {
+        let kept =
+            Tap { tag: tag("lab", true), persistent: true, owned: true, held: false, holder: None, ..tap() };
+        assert_eq!(found(&kept), []);
+        assert_eq!(found(&Tap { held: true, ..kept.clone() }), []);
+        let lost = Tap { tag: tag("old", true), master: None, ..kept };
+        assert_eq!(found(&lost), [("tap-forgotten", false)]);
+        assert_eq!(found(&Tap { held: true, ..lost.clone() }), [("tap-cut-off", false)]);
+        // On a bridge that is no network of ours.
+        let plain = Tap { tag: tag("br0", true), master: Some(IfName::new(b"br0").unwrap()), ..lost };
+        assert_eq!(found(&plain), []);
+        assert_eq!(found(&Tap { held: true, ..plain }), []);
+    }
+
+    #[test]
+    fn a_holder_who_went_too_far_is_named_while_he_holds_it() {
+        let loose = Tap { persistent: true, breaches: vec![Breach::Persistent], ..tap() };
+        assert_eq!(found(&loose), [("tap-loose", false)]);
+        assert_eq!(found(&Tap { breaches: vec![Breach::Mac], ..tap() }), [], "the network has drifted");
     }
 
     #[test]
     fn a_strangers_tap_is_only_told_where_anybody_could_take_it() {
-        let bare = Tap { alias: None, persistent: true, held: false, holder: None, ..tap() };
+        let bare = Tap { tag: None, persistent: true, held: false, holder: None, ..tap() };
         assert_eq!(found(&bare), [("tap-unowned", false)]);
         assert_eq!(found(&Tap { owned: true, ..bare.clone() }), []);
         assert_eq!(found(&Tap { held: true, ..bare }), []);

@@ -19,7 +19,7 @@ mod server;
 mod step;
 
 pub use live::live;
-pub use seen::{Ipv6Role, Seen, SeenBridge, SeenPort, State};
+pub use seen::{Ipv6Role, LoosePort, Seen, SeenBridge, SeenPort, State};
 pub use step::Step;
 
 use crate::dnsmasq::{self, Place};

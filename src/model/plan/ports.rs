@@ -1,7 +1,8 @@
 //! The bridge's ports: those that are there have what the helper gives each; those that lost their
-//! bridge get it back.
+//! bridge get it back; TAPs whose holders went too far are put back or go.
 
-use super::{Aspect, Goal, Seen, SeenPort, Step};
+use super::{Aspect, Goal, LoosePort, Seen, SeenPort, Step};
+use crate::tether::Act;
 
 pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
     let wanted = |port: &SeenPort| SeenPort {
@@ -20,7 +21,18 @@ pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
         let cure = vec![Step::AttachPort(*index, name.clone())];
         Aspect::new(format!("port {name}"), "attached", "not attached", cure)
     });
-    wrong.chain(strays).collect()
+    let loose = seen.loose.iter().map(loose);
+    loose.chain(wrong).chain(strays).collect()
+}
+
+fn loose(port: &LoosePort) -> Aspect {
+    let cure = match port.act {
+        Act::PutBack(mac) => vec![Step::SetMac(port.index, port.name.clone(), mac)],
+        Act::Delete => vec![Step::DeletePort(port.index, port.name.clone())],
+        Act::Nothing | Act::Wait => Vec::new(),
+    };
+    let actual: Vec<String> = port.breaches.iter().map(ToString::to_string).collect();
+    Aspect::new(format!("holder of {}", port.name), "within the grant", actual.join(", "), cure)
 }
 
 fn words(port: &SeenPort) -> String {

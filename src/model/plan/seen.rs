@@ -3,6 +3,7 @@
 use crate::foreign::Opening;
 use crate::mac::MacAddr;
 use crate::name::IfName;
+use crate::tether::{Act, Breach};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The bridge as it is.
@@ -70,6 +71,19 @@ pub struct SeenPort {
     pub hairpin: bool,
 }
 
+/// A TAP that is not as it was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoosePort {
+    /// The link's number.
+    pub index: u32,
+    /// Its name.
+    pub name: IfName,
+    /// In what.
+    pub breaches: Vec<Breach>,
+    /// What is to be done.
+    pub act: Act,
+}
+
 /// A table, file or server as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -128,4 +142,6 @@ pub struct Seen {
     pub foreign: Option<Vec<Opening>>,
     /// TAPs that the helper made for this bridge and that are no port of any.
     pub strays: Vec<(u32, IfName)>,
+    /// TAPs whose holders went further than their grants, where something can be done about it.
+    pub loose: Vec<LoosePort>,
 }

@@ -64,6 +64,10 @@ pub enum Step {
     SetPort(SeenPort),
     /// Make a TAP that lost its bridge a port again.
     AttachPort(u32, IfName),
+    /// Give a TAP the MAC of its grant again.
+    SetMac(u32, IfName, MacAddr),
+    /// Delete a TAP whose holder went further than his grant.
+    DeletePort(u32, IfName),
 }
 
 impl fmt::Display for Step {
@@ -97,6 +101,8 @@ impl fmt::Display for Step {
             Self::OpenFirewalls => f.write_str("let guests through the host's other firewalls"),
             Self::SetPort(port) => write!(f, "set up port {}", port.name),
             Self::AttachPort(_, name) => write!(f, "attach {name} again"),
+            Self::SetMac(_, name, mac) => write!(f, "set the MAC of {name} to {mac} again"),
+            Self::DeletePort(_, name) => write!(f, "delete {name}"),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::name::NetName;
 use crate::network::{HostAccess, Mode, Network, Prefix6Choice};
 use crate::port::BRIDGES_GROUP;
 use crate::settle::Circumstances;
+use crate::tether::{Act, Breach};
 use std::net::{IpAddr, Ipv4Addr};
 
 fn goal(change: impl FnOnce(&mut Network)) -> Goal {
@@ -52,6 +53,7 @@ fn nothing() -> Seen {
         ports: Vec::new(),
         foreign: Some(Vec::new()),
         strays: Vec::new(),
+        loose: Vec::new(),
     }
 }
 
@@ -83,6 +85,7 @@ fn all_right(goal: &Goal) -> Seen {
         ports: vec![port(goal)],
         foreign: Some(Vec::new()),
         strays: Vec::new(),
+        loose: Vec::new(),
     }
 }
 
@@ -324,4 +327,20 @@ fn what_another_firewall_closes_is_opened_and_shown() {
     );
     assert_eq!(closed.cure, [Step::OpenFirewalls]);
     assert!(!row(true).has_drifted() && row(true).cure.is_empty());
+}
+
+#[test]
+fn a_tap_whose_holder_went_too_far_is_put_back_or_deleted_before_ports_are_set_up() {
+    let goal = goal(|_| {});
+    let name = IfName::new(b"vmtap7").unwrap();
+    let mac = MacAddr([0xfe, 0, 0, 0, 0, 7]);
+    for (act, steps) in [
+        (Act::PutBack(mac), vec![Step::SetMac(9, name.clone(), mac)]),
+        (Act::Delete, vec![Step::DeletePort(9, name.clone())]),
+        (Act::Wait, vec![]),
+    ] {
+        let loose = LoosePort { index: 9, name: name.clone(), breaches: vec![Breach::Mac], act };
+        let seen = Seen { loose: vec![loose], ..all_right(&goal) };
+        assert_eq!(up(&goal, &seen), Ok(steps));
+    }
 }

@@ -88,7 +88,7 @@ fn a_port_gets_everything_in_one_go() {
         for (tap, flagged) in [("p0", false), ("p1", true)] {
             let tap = name(tap);
             let wish = PortWish {
-                tap: &tap,
+                port: &tap,
                 bridge,
                 mtu: 1450,
                 mac: MacAddr([0xfe, 0, 0, 0, 0, 9]),
@@ -126,7 +126,7 @@ fn a_refused_change_tells_the_kernels_reason() {
         let mut netlink = Netlink::open().unwrap();
         let tap = name("p0");
         let wish = PortWish {
-            tap: &tap,
+            port: &tap,
             bridge: 999,
             mtu: 1500,
             mac: MacAddr([0xfe; 6]),
@@ -136,5 +136,77 @@ fn a_refused_change_tells_the_kernels_reason() {
             hairpin: false,
         };
         assert!(attach(&mut netlink, &wish).unwrap_err().raw_os_error().is_some());
+    });
+}
+
+#[test]
+fn a_veths_other_end_is_known_across_namespaces_and_its_end_is_heard() {
+    use crate::address::{self, Address};
+    use crate::namespace::Space;
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+    alone(|| {
+        let host = Space::own().unwrap();
+        let mut here = Netlink::open().unwrap();
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        let other = Space::own().unwrap();
+        nix::sched::setns(host.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
+        let mut there = other.inside().unwrap().netlink;
+        assert_eq!(Space::own().unwrap().identity().unwrap(), host.identity().unwrap(), "back again");
+        assert_eq!(number_of(&mut here, other.as_fd()).unwrap(), None);
+        assert_ne!(host.identity().unwrap(), other.identity().unwrap());
+
+        let mac = MacAddr([2, 0, 0, 0, 0, 7]);
+        create_veth(&mut here, &name("vmveth1"), &name("eth0"), mac, 1400, other.as_fd()).unwrap();
+        let outer = find(&mut here, &name("vmveth1")).unwrap().unwrap();
+        let inner = find(&mut there, &name("eth0")).unwrap().unwrap();
+        assert_eq!((inner.mac, inner.mtu, outer.mtu), (Some(mac), 1400, 1400));
+        assert_eq!((outer.peer, inner.peer), (Some(inner.index), Some(outer.index)));
+        assert!(outer.peer_space.is_some());
+        assert_eq!(number_of(&mut here, other.as_fd()).unwrap(), outer.peer_space);
+        assert_eq!(at(&mut here, outer.index).unwrap(), Some(outer.clone()));
+        assert_eq!(find(&mut here, &name("eth0")).unwrap(), None, "never seen on the host");
+
+        raise(&mut there, inner.index, Some(1300), Some(b"vmnet lab")).unwrap();
+        let own = |text: &str, left| Address { address: text.parse().unwrap(), length: 24, left };
+        for left in [None, Some(600), Some(1200)] {
+            address::put(&mut there, inner.index, &own("10.5.0.9", left)).unwrap();
+            assert_eq!(address::list(&mut there, inner.index).unwrap(), [own("10.5.0.9", left)]);
+        }
+        for _ in 0..2 {
+            address::route_by(&mut there, inner.index, "10.5.0.1".parse().unwrap()).unwrap();
+        }
+        address::put(&mut there, inner.index, &own("fd00::9", None)).unwrap();
+        assert!(address::list(&mut there, inner.index).unwrap().contains(&own("fd00::9", None)));
+        for _ in 0..2 {
+            address::remove(&mut there, inner.index, &own("10.5.0.9", None)).unwrap();
+        }
+        let seen = find(&mut there, &name("eth0")).unwrap().unwrap();
+        assert_eq!((seen.mtu, seen.alias.as_deref()), (1300, Some(&b"vmnet lab"[..])));
+
+        let watched = gone::Watched::new(outer.index).unwrap().unwrap();
+        assert!(!watched.wait(Duration::ZERO).unwrap());
+        ip("link add br0 type bridge");
+        ip("link set vmveth1 master br0");
+        ip("link set vmveth1 nomaster");
+        assert!(!watched.wait(Duration::from_millis(50)).unwrap());
+        delete(&mut there, inner.index).unwrap();
+        assert!(watched.wait(Duration::from_secs(5)).unwrap());
+        assert!(gone::Watched::new(outer.index).unwrap().is_none());
+    });
+}
+
+#[test]
+fn a_tap_tells_who_may_open_it_and_whether_it_stays() {
+    alone(|| {
+        ip("tuntap add dev t0 mode tap user 1000 group 7 multi_queue");
+        ip("tuntap add dev t1 mode tap");
+        let mut netlink = Netlink::open().unwrap();
+        let mut state = |tap: &str| find(&mut netlink, &name(tap)).unwrap().unwrap().tap;
+        let shared =
+            TapState { persistent: true, owner: Some(1000), group: Some(7), many_queues: true, queues: 0 };
+        assert_eq!(state("t0"), Some(shared));
+        assert_eq!(state("t1"), Some(TapState { persistent: true, ..TapState::default() }));
+        assert_eq!(state("lo"), None);
     });
 }

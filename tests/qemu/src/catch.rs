@@ -127,7 +127,15 @@ impl Caught {
 pub struct Holder {
     /// What it got.
     pub caught: Caught,
-    _process: Process,
+    process: Process,
+}
+
+impl Holder {
+    /// Whether a frame of at least so many bytes comes within `patience`, for one with the setting `--frames`.
+    pub fn hears_frame(&self, bytes: usize, patience: Duration) -> bool {
+        let size = |line: &str| line.strip_prefix("frame ").and_then(|size| size.parse::<usize>().ok());
+        self.process.line(patience, |line| size(line).is_some_and(|size| size >= bytes)).is_ok()
+    }
 }
 
 impl House {
@@ -161,7 +169,7 @@ impl House {
         let process = self.spawn(who, &argv);
         let line = process.line(Duration::from_secs(90), |_| true).unwrap_or_else(|e| panic!("{e}"));
         let caught = Caught::parse(&line).unwrap_or_else(|| panic!("{}: {line}", words(&argv)));
-        Holder { caught, _process: process }
+        Holder { caught, process }
     }
 
     /// Holds what a plain user gets with no special settings.

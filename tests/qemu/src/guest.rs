@@ -53,6 +53,8 @@ pub struct Plan {
     user: String,
     netdev: String,
     address: Option<String>,
+    device: String,
+    starter: Vec<String>,
     more: Vec<String>,
 }
 
@@ -60,14 +62,29 @@ impl Plan {
     /// A guest called `name` (its hostname; its MAC is made of it), run by `user` with this `-netdev`
     /// (without `id=`, which is added), such as `bridge,br=br0,helper=/usr/local/libexec/…`.
     pub fn new(name: &str, user: &str, netdev: &str) -> Self {
+        let device = format!("mac={}", mac(name));
         let (name, user, netdev) = (name.to_owned(), user.to_owned(), netdev.to_owned());
-        Self { name, user, netdev, address: None, more: Vec::new() }
+        Self { name, user, netdev, address: None, device, starter: Vec::new(), more: Vec::new() }
     }
 
     /// Uses this address (with prefix length) and no DHCP.
     #[must_use]
     pub fn with_address(mut self, address: &str) -> Self {
         self.address = Some(address.to_owned());
+        self
+    }
+
+    /// Has these words, and QEMU's after them, start QEMU.
+    #[must_use]
+    pub fn started_by(mut self, words: &[&str]) -> Self {
+        self.starter = words.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// Gives the network card these properties, in place of its MAC.
+    #[must_use]
+    pub fn with_card(mut self, properties: &str) -> Self {
+        properties.clone_into(&mut self.device);
         self
     }
 
@@ -87,8 +104,9 @@ impl Plan {
             append.push_str(&format!(" vmnet.address={address}"));
         }
         let netdev = format!("{},id=net0", self.netdev);
-        let device = format!("virtio-net-pci,netdev=net0,romfile=,mac={}", mac(&self.name));
-        let mut argv = vec![QEMU, "-accel", "tcg", "-m", "128", "-nodefaults", "-nographic", "-no-reboot"];
+        let device = format!("virtio-net-pci,netdev=net0,romfile=,{}", self.device);
+        let mut argv: Vec<&str> = self.starter.iter().map(String::as_str).collect();
+        argv.extend([QEMU, "-accel", "tcg", "-m", "128", "-nodefaults", "-nographic", "-no-reboot"]);
         argv.extend(["-chardev", "stdio,id=line,signal=off", "-serial", "chardev:line"]);
         argv.extend(["-kernel", "/tmp/house/guest/vmlinuz", "-initrd", "/tmp/house/guest/initramfs"]);
         argv.extend(["-append", &append, "-netdev", &netdev, "-device", &device]);
@@ -115,6 +133,11 @@ pub struct Starting {
 }
 
 impl Starting {
+    /// A guest that somebody else starts, with its serial line led to the input and output of `line`.
+    pub fn on_line(line: Process, name: &str) -> Self {
+        Self { qemu: line, name: name.to_owned(), fixed: false }
+    }
+
     /// Waits until the guest is ready for commands.
     ///
     /// # Panics
@@ -252,10 +275,15 @@ pub fn mac(name: &str) -> String {
     format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
 }
 
+/// The guest's kernel in a house, once [`prepare`] put it there.
+pub const KERNEL: &str = "/tmp/house/guest/vmlinuz";
+/// The guest's initramfs.
+pub const INITRAMFS: &str = "/tmp/house/guest/initramfs";
+
 /// Builds the guest if need be and copies it into the house.
 #[track_caller]
-fn prepare(house: &House) {
-    if house.outside_path("/tmp/house/guest/initramfs").exists() {
+pub fn prepare(house: &House) {
+    if house.outside_path(INITRAMFS).exists() {
         return;
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -3,7 +3,7 @@
 
 use crate::catch::Caught;
 use crate::difference::difference;
-use crate::house::{As, HELPER, House, QEMU_HELPER, ours_built};
+use crate::house::{As, HELPER, House, Privilege, QEMU_HELPER, ours_built};
 use crate::skip::{present, skip};
 
 /// One of the two.
@@ -54,8 +54,8 @@ impl Helper {
         }
     }
 
-    /// A house with this helper installed, the bridges br0 (MTU 1400, own MAC, up, 10.7.0.1/24) and br1 (down), both
-    /// allowed.
+    /// A house with this helper installed, the bridges br0 (MTU 1400, own MAC, up, 10.7.0.1/24, no IPv6 address of
+    /// its own, which would come with the first port) and br1 (down), both allowed.
     #[track_caller]
     pub fn house(self) -> House {
         let house = House::new();
@@ -64,6 +64,7 @@ impl Helper {
             Self::Ours => house.install(),
         }
         house.sh("ip link add br0 address 52:54:00:00:00:01 type bridge
+             ip link set br0 addrgenmode none
              ip link set br0 mtu 1400 up
              ip address add 10.7.0.1/24 dev br0
              ip link add br1 type bridge");
@@ -91,6 +92,19 @@ pub fn each(test: &str, check: impl Fn(Helper, &House)) {
     for helper in Helper::all(test) {
         println!("{helper:?}");
         check(helper, &helper.house());
+    }
+}
+
+/// The same, and once more with ours when it has no rights and a broker is there.
+#[track_caller]
+pub fn each_way(test: &str, check: impl Fn(Helper, &House)) {
+    each(test, &check);
+    if ours_built() {
+        println!("Ours, by the broker");
+        let house = Helper::Ours.house();
+        house.install_with(Privilege::None);
+        let _broker = house.start_broker();
+        check(Helper::Ours, &house);
     }
 }
 

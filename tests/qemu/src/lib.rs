@@ -7,17 +7,25 @@
 //! - [`snapshot`]: everything a network tool could leave behind, as comparable text
 //! - [`outside`]: an uplink, and "the Internet" at its other end
 //! - [`catch`]: the caller that gets a TAP from a helper, as QEMU would
+//! - [`broker`]: the broker, and callers whose helper has no rights
 //! - [`companion`]: `vmnet` itself, and what its failures must look like
 //! - [`helper`]: the two helpers, and what each says about a request
 //! - [`difference`]: everything in which ours is meant to differ from QEMU's
 //! - [`firewalls`]: other people's firewalls, and guests that are served beside them
 //! - [`doctor`]: `vmnet doctor`, what it finds and its cures
 //! - [`guest`]: a small Linux under QEMU that reports what its network is like
+//! - [`libvirt`]: a real libvirt in a house, of a plain user or of the system
+//! - [`tap`]: a TAP in the hands of somebody who does to it what a test says
+//! - [`page`]: the blocks that the pages in docs/ show
 //! - [`station`]: a guest that is only a namespace, for traffic by the second instead of by the boot
+//! - [`attach`]: namespaces that got an interface
 //! - [`frame`]: frames that a guest forges
 //! - [`forwards`]: forwards from the side of their users
+//! - [`mod@unit`]: what a systemd unit of ours leaves its program
 //! - [`skip`]: what a test says when it cannot run
 
+pub mod attach;
+pub mod broker;
 pub mod catch;
 pub mod command;
 pub mod companion;
@@ -29,8 +37,12 @@ pub mod frame;
 pub mod guest;
 pub mod helper;
 pub mod house;
+pub mod libvirt;
 pub mod outside;
+pub mod page;
 pub mod process;
 pub mod skip;
 pub mod snapshot;
 pub mod station;
+pub mod tap;
+pub mod unit;

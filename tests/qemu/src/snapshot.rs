@@ -17,10 +17,11 @@ pub struct Snapshot {
 }
 
 /// Keys of iproute2's JSON that change by themselves.
-const RESTLESS: [&str; 9] = [
+const RESTLESS: [&str; 10] = [
     "ifindex",
     "link_index",
     "hello_timer",
+    "forward_delay_timer",
     "tcn_timer",
     "topology_change_timer",
     "gc_timer",

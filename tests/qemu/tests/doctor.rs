@@ -140,7 +140,7 @@ fn networkd_is_found_where_a_file_of_its_takes_our_links() {
     let running = impersonate(&house, "systemd-networkd");
     house.assert_healthy();
     house.write_file("/etc/systemd/network/50-all.network", "[Match]\nName=*\n[Network]\nDHCP=yes\n");
-    assert_eq!(house.assert_cured("networkd-config").object, "brmgr* vmtap*");
+    assert_eq!(house.assert_cured("networkd-config").object, "brmgr* vmtap* vmveth*");
     drop(running);
 }
 

@@ -247,7 +247,7 @@ fn the_json_of_every_verb_has_its_keys() {
     let (code, ports) = house.json(&["ports", "brmgr0"]);
     let port = &ports["ports"][0];
     assert_eq!((code, &port["port"], &port["kind"]), (DONE, &"one".into(), &"veth".into()));
-    assert_eq!(keys(port), ["kind", "leases", "macs", "pid", "port", "program", "uid", "user"]);
+    assert_eq!(keys(port), ["kept", "kind", "leases", "macs", "pid", "port", "program", "uid", "user"]);
     assert_eq!(port["leases"][0]["address"], address.as_str(), "{ports}");
 
     let (code, leases) = house.json(&["leases", "brmgr0"]);

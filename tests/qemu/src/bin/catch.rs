@@ -31,6 +31,7 @@ struct Settings {
     kind: String,
     number: Option<RawFd>,
     hold: bool,
+    frames: bool,
     persist: bool,
     no_new_privileges: bool,
     file_size: Option<u64>,
@@ -102,8 +103,20 @@ fn main() {
         received.fds.iter().for_each(|fd| persist(fd.as_fd()));
     }
     println!("{report}");
+    if let Some(tap) = received.fds.first().filter(|_| settings.frames) {
+        let tap = tap.try_clone().expect("the TAP again");
+        std::thread::spawn(move || tell_frames(File::from(tap)));
+    }
     if settings.hold {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    }
+}
+
+/// One line for each frame that the host sends to the TAP.
+fn tell_frames(mut tap: File) {
+    let mut frame = [0; 65536];
+    while let Ok(size) = tap.read(&mut frame) {
+        println!("frame {size}");
     }
 }
 
@@ -128,6 +141,7 @@ fn settings(words: &[String]) -> Settings {
             "--kind" => settings.kind = value.to_owned(),
             "--number" => settings.number = Some(value.parse().expect("a number")),
             "--hold" => settings.hold = true,
+            "--frames" => settings.frames = true,
             "--persist" => settings.persist = true,
             "--no-new-privileges" => settings.no_new_privileges = true,
             "--file-size" => settings.file_size = Some(value.parse().expect("a number")),

@@ -9,6 +9,7 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::paths;
 
+
 /// Networks for virtual machines: a bridge with DHCP, DNS, NAT and a firewall.
 #[derive(Debug, Parser)]
 #[command(name = "vmnet", version, about, max_term_width = 100, arg_required_else_help = true)]
@@ -75,11 +76,14 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Show who is plugged in
+    /// Show who is plugged in, or take a port away
     Ports {
         /// The network
         #[arg(value_parser = NetName::new)]
         name: NetName,
+        /// Delete this port: whoever holds it is off the network at once
+        #[arg(long, value_name = "PORT", value_parser = interface, conflicts_with = "json")]
+        revoke: Option<IfName>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -256,6 +260,10 @@ pub enum AccountKind {
     User,
     /// The database of groups.
     Group,
+}
+
+fn interface(text: &str) -> Result<IfName, vmnet_model::name::NameError> {
+    IfName::new(text.as_bytes())
 }
 
 /// Any bridge may be asked about; a network with a long name means its bridge.

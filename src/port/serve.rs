@@ -1,0 +1,190 @@
+//! One request from beginning to end: whether it may be asked for, what the rules say, the bridge, the
+//! port. The setuid helper and the broker's workers do the same here.
+
+use crate::accounts::HostAccounts;
+use crate::bridge;
+use crate::grant::{Grant, remove};
+use crate::policy::{self, RuleFiles};
+use crate::refusal::Refusal;
+use crate::unfit::Unfit;
+use std::os::fd::{AsFd, OwnedFd};
+use vmnet_model::ask::{Ask, KeptTap, OWN_NAME_PREFIX, Wish};
+use vmnet_model::name::IfName;
+use vmnet_model::port::PortTag;
+use vmnet_model::rules::{Caller, Place, Verdict};
+use vmnet_sys::netlink::Netlink;
+use vmnet_sys::privilege::{self, Privilege};
+use vmnet_sys::trust::Reader;
+use vmnet_sys::tun::Tap;
+use vmnet_sys::{link, namespace};
+
+/// By what right somebody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// By the access rules.
+    Rules,
+    /// As root, who makes the rules.
+    Root,
+}
+
+/// A request, and who makes it.
+#[derive(Debug)]
+pub struct Request {
+    /// What.
+    pub ask: Ask,
+    /// The network namespace that came with it.
+    pub space: Option<OwnedFd>,
+    /// Who.
+    pub caller: Caller,
+    /// For which process.
+    pub pid: u32,
+    /// By what right.
+    pub authority: Authority,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Served {
+    /// The bridge, by its own name.
+    pub bridge: IfName,
+    /// The port.
+    pub port: IfName,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// Its descriptors, where it is not to stay without them.
+    pub tap: Option<Tap>,
+    /// The line of the rules that let it be.
+    pub by: Option<Place>,
+}
+
+/// What the rules leave to a caller.
+struct Leave {
+    by: Option<Place>,
+    quota: Option<(u32, Place)>,
+}
+
+impl Request {
+    /// Serve it. This process has no privilege afterwards.
+    ///
+    /// # Errors
+    /// Why there is no port. Nothing is left behind.
+    pub fn serve(&self, privilege: Privilege, accounts: &HostAccounts) -> Result<Served, Refusal> {
+        self.check()?;
+        let mut netlink = Netlink::open().map_err(Refusal::Links)?;
+        if let Wish::Remove { tap } = &self.ask.wish {
+            return self.remove(&mut netlink, tap, privilege);
+        }
+        let seat = bridge::look_up(&mut netlink, &self.ask.bridge)?;
+        let name = seat.name.clone();
+        let Leave { by, quota } = self.judge(&name, privilege, accounts)?;
+        if let Privilege::Missing(why) = privilege {
+            return Err(Refusal::Unprivileged(why));
+        }
+        self.check_space()?;
+        let held = seat.bridge(&mut netlink, privilege)?;
+        let mtu = held.link.mtu;
+        let grant = Grant { uid: self.owner(), pid: self.pid, bridge: &held, quota, privilege };
+        let (port, tap) = match (&self.ask.wish, &self.space) {
+            (Wish::Tap { vnet_header, queues }, _) => {
+                let tap = grant.tap(&mut netlink, *vnet_header, *queues)?;
+                (tap.name().clone(), Some(tap))
+            }
+            (Wish::Kept(wanted), _) => (grant.kept_tap(&mut netlink, wanted)?, None),
+            (Wish::Veth { interface, mac }, Some(space)) => {
+                (grant.veth(&mut netlink, interface, *mac, space.as_fd())?, None)
+            }
+            (Wish::Veth { .. }, None) => return Err(Unfit::NotASpace.into()),
+            (Wish::Remove { tap }, _) => return Err(Unfit::NotKept(tap.clone()).into()),
+        };
+        Ok(Served { bridge: name, port, mtu, tap, by })
+    }
+
+    /// What needs no look at the host.
+    fn check(&self) -> Result<(), Refusal> {
+        let is_root = self.authority == Authority::Root;
+        let named = match &self.ask.wish {
+            Wish::Kept(KeptTap { name, owner, .. }) => {
+                match owner {
+                    None if is_root => return Err(Unfit::NoOwner.into()),
+                    Some(uid) if !is_root && *uid != self.caller.uid => {
+                        return Err(Unfit::NotTheOwner(*uid).into());
+                    }
+                    _ => {}
+                }
+                if let Some(name) = name.as_ref().filter(|name| !name.as_bytes().starts_with(OWN_NAME_PREFIX))
+                    && !is_root
+                {
+                    return Err(Unfit::Reserved(name.clone()).into());
+                }
+                name.as_ref()
+            }
+            Wish::Veth { interface, .. } => Some(interface),
+            Wish::Tap { .. } | Wish::Remove { .. } => None,
+        };
+        match named.filter(|name| name.as_bytes().contains(&b'%')) {
+            Some(name) => Err(Unfit::Template(name.clone()).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whose the port will be.
+    fn owner(&self) -> u32 {
+        match &self.ask.wish {
+            Wish::Kept(KeptTap { owner: Some(owner), .. }) => *owner,
+            _ => self.caller.uid,
+        }
+    }
+
+    /// By which rule the caller may, and with how many ports.
+    fn judge(
+        &self,
+        bridge: &IfName,
+        privilege: Privilege,
+        accounts: &HostAccounts,
+    ) -> Result<Leave, Refusal> {
+        if self.authority == Authority::Root {
+            return Ok(Leave { by: None, quota: None });
+        }
+        let reader =
+            if privilege == Privilege::Root { Reader::SetuidFor(&self.caller) } else { Reader::Myself };
+        match policy::collect(&RuleFiles::of_this_host(), reader)?.judge(bridge, &self.caller, accounts)? {
+            Verdict::Allowed { by, ports } => {
+                Ok(Leave { quota: ports.map(|ports| (ports, by.clone())), by: Some(by) })
+            }
+            Verdict::Refused { by } => Err(Refusal::Denied(bridge.clone(), by)),
+        }
+    }
+
+    /// An ordinary user gives ports only to namespaces that are theirs: lxc-user-nic's rule.
+    fn check_space(&self) -> Result<(), Refusal> {
+        let Some(space) = &self.space else { return Ok(()) };
+        if !namespace::is_network(space.as_fd()).map_err(Unfit::Space)? {
+            return Err(Unfit::NotASpace.into());
+        }
+        if self.authority == Authority::Root {
+            return Ok(());
+        }
+        let owner = namespace::owner(space.as_fd()).map_err(Unfit::Space)?;
+        if owner == self.caller.uid { Ok(()) } else { Err(Unfit::ForeignSpace(owner).into()) }
+    }
+
+    /// Take a TAP away that was kept for the caller. No rule is asked: it is theirs.
+    fn remove(&self, netlink: &mut Netlink, tap: &IfName, privilege: Privilege) -> Result<Served, Refusal> {
+        if let Privilege::Missing(why) = privilege {
+            return Err(Refusal::Unprivileged(why));
+        }
+        let link = link::find(netlink, tap).map_err(Refusal::Links)?;
+        let not_kept = || Unfit::NotKept(tap.clone());
+        // By its own name only: what is looked at is then what is removed.
+        let link = link.filter(|link| link.name == tap.as_bytes()).ok_or_else(not_kept)?;
+        let tag =
+            link.alias.as_deref().and_then(PortTag::parse).filter(|tag| tag.kept).ok_or_else(not_kept)?;
+        if self.authority == Authority::Rules && tag.uid != self.caller.uid {
+            return Err(Unfit::NotYours(tap.clone()).into());
+        }
+        let shed = privilege::shed().map_err(Refusal::Shed)?;
+        remove(netlink, tap, link.index, &shed)?;
+        shed.drop_all().map_err(Refusal::Shed)?;
+        Ok(Served { bridge: tag.bridge, port: tap.clone(), mtu: link.mtu, tap: None, by: None })
+    }
+}

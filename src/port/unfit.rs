@@ -1,0 +1,73 @@
+//! Why a port of a special kind cannot be, whatever the rules say: one that stays, one in a network
+//! namespace.
+
+use std::fmt;
+use std::io;
+use vmnet_model::ask::OWN_NAME_PREFIX;
+use vmnet_model::name::IfName;
+use vmnet_sys::trust::plain;
+
+/// What is wrong with what was asked for.
+#[derive(Debug)]
+pub enum Unfit {
+    /// Another link has the name.
+    Taken(IfName),
+    /// An ordinary user may not call a TAP so.
+    Reserved(IfName),
+    /// The kernel would fill in a number.
+    Template(IfName),
+    /// Only root makes TAPs for others.
+    NotTheOwner(u32),
+    /// A TAP that stays and has no owner would be everybody's.
+    NoOwner,
+    /// Another process has a queue of a TAP that was just made.
+    NotAlone(IfName),
+    /// What came beside the request is no network namespace.
+    NotASpace,
+    /// The namespace is another user's.
+    ForeignSpace(u32),
+    /// The namespace cannot be asked whose it is.
+    Space(io::Error),
+    /// The veth pair could not be made; its other end's name.
+    Veth(IfName, io::Error),
+    /// No such TAP, or not one that was kept for anybody.
+    NotKept(IfName),
+    /// A TAP that was kept for another user.
+    NotYours(IfName),
+    /// It could not be removed.
+    Remove(IfName, io::Error),
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken(name) => write!(f, "cannot make '{name}': there is an interface of that name"),
+            Self::Reserved(name) => {
+                write!(
+                    f,
+                    "cannot make '{name}': a name that you choose begins with '{}'",
+                    OWN_NAME_PREFIX.escape_ascii()
+                )
+            }
+            Self::Template(name) => write!(f, "cannot make '{name}': '%' may not be in the name"),
+            Self::NotTheOwner(uid) => {
+                write!(f, "cannot make a tap for uid {uid}: only root makes them for others")
+            }
+            Self::NoOwner => f.write_str("cannot make a tap without an owner: everybody could open it"),
+            Self::NotAlone(name) => {
+                write!(f, "cannot create a tap: another process opened '{name}' while it was made")
+            }
+            Self::NotASpace => f.write_str("cannot use the namespace: it is not a network namespace"),
+            Self::ForeignSpace(uid) => {
+                write!(f, "cannot use the namespace: its user namespace belongs to uid {uid}, not to you")
+            }
+            Self::Space(error) => write!(f, "cannot use the namespace: {}", plain(error)),
+            Self::Veth(name, error) => write!(f, "cannot make '{name}' in the namespace: {}", plain(error)),
+            Self::NotKept(tap) => write!(f, "cannot remove '{tap}': it is no tap that 'vmnet tap add' made"),
+            Self::NotYours(tap) => write!(f, "cannot remove '{tap}': it belongs to another user"),
+            Self::Remove(name, error) => write!(f, "cannot remove '{name}': {}", plain(error)),
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}
