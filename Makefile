@@ -23,6 +23,8 @@ RELEASE    := $(TARGET_DIR)/release
 # where no static libc is at hand.
 HELPER_LINK ?= static
 STATIC     := $(if $(filter static,$(HELPER_LINK)),--config 'build.rustflags="-C target-feature=+crt-static"')
+# Setuid root, so that a plain user's QEMU may start it; 0755 where the broker is to do all.
+HELPER_MODE ?= 4755
 # What the tests need of Debian that must not be installed: a kernel for guests, systemd-resolved.
 FETCH      := tests/qemu/guest/build-guest.sh && tests/qemu/guest/fetch-resolved.sh
 
@@ -40,10 +42,11 @@ RUST_NEEDED := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # What the programs need on a host, what building and testing needs, what lint needs.
 DEBIAN_RUN   := dnsmasq-base iproute2 nftables
 DEBIAN_TEST  := busybox-static cpio dbus dbus-daemon dbus-system-bus-common docker.io firewalld \
-                gcc iptables iputils-ping kmod libc6-dev libcap2-bin make procps python3-dbus \
-                qemu-system-common qemu-system-x86 strace tcpdump ufw util-linux vde2
+                gcc iptables iputils-ping kmod libc6-dev libcap2-bin libvirt-clients libvirt-daemon \
+                lxc make procps python3-dbus qemu-system-common qemu-system-x86 strace tcpdump ufw \
+                util-linux vde2
 DEBIAN_LINT  := mandoc shellcheck systemd
-# Only bench and its comparisons; lxc and libvirt may start services of their own.
+# Only bench and its comparisons.
 DEBIAN_BENCH := lxc
 
 .PHONY: help
@@ -55,12 +58,13 @@ help: ## this list
 
 .PHONY: deps deps-bench deps-libvirt rust-check
 deps: rust-check ## install the Debian packages that build, demo, test and lint need
-	@lint/debian-packages $(DEBIAN_RUN) $(DEBIAN_TEST) $(DEBIAN_LINT)
+	@# Tests start daemons themselves, in namespaces of their own.
+	@lint/debian-packages --no-services $(DEBIAN_RUN) $(DEBIAN_TEST) $(DEBIAN_LINT)
 	@# A fresh machine may have no list of packages yet.
 	@{ $(FETCH); } || { apt-get update --quiet && $(FETCH); }
 
-deps-bench: deps ## and those that bench compares with; lxc may bring up a bridge of its own
-	@lint/debian-packages $(DEBIAN_BENCH)
+deps-bench: deps ## and those that bench compares with
+	@lint/debian-packages --no-services $(DEBIAN_BENCH)
 
 deps-libvirt: ## and libvirt, for the comparisons that say so; it may start services
 	@lint/debian-packages --settle libvirt-daemon-system libvirt-clients
@@ -93,15 +97,18 @@ completions: build ## write completions/ anew from the parser
 
 MAN8   := man/vmnet.8 man/vmnet-bridge-helper.8
 MAN5   := man/vmnet.toml.5 man/vmnet-bridge.conf.5
+UNITS  := vmnet@.service vmnet-broker.service vmnet-broker.socket
 SHARE  := $(DESTDIR)$(PREFIX)/share
 # Fills in a template and writes it to standard output.
-FILL   := sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g'
+FILL   := sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' -e 's|@RUNDIR@|$(RUNDIR)|g'
 # A file below /etc belongs to the administrator once it is there.
 CONFIG := conf/install-config '$(DESTDIR)' '$(PREFIX)/share/vmnet/default'
+LIBVIRT_HOOKS := $(foreach driver,qemu network,$(SYSCONFDIR)/libvirt/hooks/$(driver).d/vmnet)
 CONFIG_FILES := $(SYSCONFDIR)/vmnet/bridge.conf $(SYSCONFDIR)/vmnet/networks/brmgr0.toml \
                 $(SYSCONFDIR)/dnsmasq.d/vmnet.conf $(SYSCONFDIR)/NetworkManager/conf.d/vmnet.conf \
-                $(SYSCONFDIR)/init.d/vmnet \
-                $(SYSCONFDIR)/sv/vmnet-brmgr0/run $(SYSCONFDIR)/sv/vmnet-brmgr0/finish
+                $(LIBVIRT_HOOKS) $(SYSCONFDIR)/init.d/vmnet $(SYSCONFDIR)/init.d/vmnet-broker \
+                $(SYSCONFDIR)/sv/vmnet-brmgr0/run $(SYSCONFDIR)/sv/vmnet-brmgr0/finish \
+                $(SYSCONFDIR)/sv/vmnet-broker/run
 
 .PHONY: install install-programs install-docs install-config install-group
 install: install-programs install-docs install-config install-group ## install below DESTDIR; edited files in /etc are kept
@@ -110,8 +117,7 @@ install-programs:
 	@if [[ ! -x $(RELEASE)/vmnet || ! -x $(RELEASE)/vmnet-bridge-helper || \
 	       $$(cat $(RELEASE)/vmnet.paths 2>/dev/null) != '$(PATHS)' ]]; then $(MAKE) build; fi
 	install -D -m 0755 $(RELEASE)/vmnet $(DESTDIR)$(VMNET_PROGRAM)
-	@# Setuid root, so that a plain user's QEMU may start it. The only place that says so.
-	install -D -m 4755 $(RELEASE)/vmnet-bridge-helper $(DESTDIR)$(VMNET_HELPER)
+	install -D -m $(HELPER_MODE) $(RELEASE)/vmnet-bridge-helper $(DESTDIR)$(VMNET_HELPER)
 
 install-docs:
 	install -d $(SHARE)/man/man8 $(SHARE)/man/man5
@@ -130,21 +136,26 @@ install-config:
 	$(CONFIG) 0644 $(SYSCONFDIR)/vmnet/networks/brmgr0.toml <conf/brmgr0.toml
 	$(CONFIG) 0644 $(SYSCONFDIR)/dnsmasq.d/vmnet.conf <conf/dnsmasq.conf
 	$(CONFIG) 0644 $(SYSCONFDIR)/NetworkManager/conf.d/vmnet.conf <conf/networkmanager.conf
+	@# One and the same, but for the driver, which is its directory's name.
+	@for hook in $(LIBVIRT_HOOKS); do driver=$${hook%.d/vmnet}; \
+		$(FILL) -e "s|@DRIVER@|$${driver##*/}|" conf/libvirt-hook.in | $(CONFIG) 0755 $$hook; done
 	@for init in $(INIT); do $(MAKE) install-$$init; done
 
 .PHONY: install-systemd install-openrc install-runit install-none
 install-systemd:
-	$(FILL) conf/vmnet@.service.in | install -D -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/vmnet@.service
+	for unit in $(UNITS); do $(FILL) conf/$$unit.in | install -D -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
 	install -D -m 0644 conf/networkd.network $(DESTDIR)$(PREFIX)/lib/systemd/network/05-vmnet.network
 	install -D -m 0644 conf/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/vmnet.conf
 	@if [[ -z '$(DESTDIR)' && -d /run/systemd/system ]]; then systemctl daemon-reload; fi
 
 install-openrc:
 	$(FILL) conf/vmnet.openrc.in | $(CONFIG) 0755 $(SYSCONFDIR)/init.d/vmnet
+	$(FILL) conf/vmnet-broker.openrc.in | $(CONFIG) 0755 $(SYSCONFDIR)/init.d/vmnet-broker
 
 install-runit:
 	$(FILL) conf/vmnet.runit-run.in | $(CONFIG) 0755 $(SYSCONFDIR)/sv/vmnet-brmgr0/run
 	$(CONFIG) 0755 $(SYSCONFDIR)/sv/vmnet-brmgr0/finish <conf/vmnet.runit-finish
+	$(FILL) conf/vmnet-broker.runit-run.in | $(CONFIG) 0755 $(SYSCONFDIR)/sv/vmnet-broker/run
 
 install-none:
 
@@ -162,7 +173,7 @@ uninstall: ## remove what install put there; edited files in /etc and the group 
 	rm -f $(SHARE)/bash-completion/completions/vmnet $(SHARE)/zsh/site-functions/_vmnet
 	rm -f $(SHARE)/fish/vendor_completions.d/vmnet.fish
 	rm -f $(SHARE)/vmnet/lxc.container.conf $(SHARE)/vmnet/network.schema.json
-	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/vmnet@.service
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(UNITS))
 	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/network/05-vmnet.network $(DESTDIR)$(PREFIX)/lib/sysusers.d/vmnet.conf
 	@for directory in $(SHARE)/vmnet $(DESTDIR)$(SYSCONFDIR)/vmnet/networks $(DESTDIR)$(SYSCONFDIR)/vmnet; do \
 		rmdir --ignore-fail-on-non-empty $$directory 2>/dev/null || true; done

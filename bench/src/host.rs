@@ -4,11 +4,13 @@
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Our helper.
 pub const HELPER: &str = "/usr/local/libexec/vmnet-bridge-helper";
+/// The same without any right of its own.
+pub const PLAIN_HELPER: &str = "/usr/local/libexec/vmnet-bridge-helper-plain";
 /// Our companion.
 pub const VMNET: &str = "/usr/local/sbin/vmnet";
 /// QEMU's helper, where Debian puts it.
@@ -78,6 +80,38 @@ pub fn as_user(words: &[String]) -> io::Result<Command> {
     Ok(command)
 }
 
+/// Where it listens.
+const BROKER_SOCKET: &str = "/run/vmnet/broker.sock";
+
+/// A running `vmnet broker`. Dropping it ends it.
+pub struct Broker(Child);
+
+impl Broker {
+    /// Start it, and wait until it listens.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn start() -> io::Result<Self> {
+        let broker = Self(Command::new(VMNET).arg("broker").stdin(Stdio::null()).spawn()?);
+        for _ in 0..500 {
+            if Path::new(BROKER_SOCKET).exists() {
+                return Ok(broker);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err(io::Error::other("the broker does not listen"))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        // What a killed one leaves; the next one would take it away too.
+        let _ = std::fs::remove_file(BROKER_SOCKET);
+    }
+}
+
 fn full() -> String {
     let mut text = "subnet = \"10.99.0.0/24\"\nmore_subnets = [\"10.98.0.0/24\"]\nisolated = true\nguard = true\n\
         mtu = \"auto\"\nallow_from = [\"brmgr0\"]\nidle = \"1h\"\n[limits]\nfrom_guest = \"1gbit\"\nto_guest = \"1gbit\"\n\
@@ -108,6 +142,7 @@ pub fn prepare() -> io::Result<()> {
     script(&format!(
         "chmod 0666 /dev/net/tun
          chmod 4755 {QEMU_HELPER}
+         install -m 0755 {HELPER} {PLAIN_HELPER}
          ip link add {BRIDGE} type bridge
          ip link set {BRIDGE} up
          busybox syslogd -O /dev/null -S"

@@ -6,6 +6,7 @@
 mod apply;
 mod args;
 mod background;
+mod broker;
 mod cmd;
 mod doctor;
 mod failure;
@@ -76,6 +77,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::List { json } => cmd::list::run(&places, *json),
         Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&places, name, port),
         Verb::Ports { name, json, .. } => cmd::ports::run(&places, name, *json),
+        Verb::Broker => cmd::broker::run(&places),
         Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json),
         Verb::Host(verb) => cmd::host::run(&places, verb),
         Verb::Forward(verb) => cmd::forward::run(&places, verb),

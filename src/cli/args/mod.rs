@@ -106,6 +106,8 @@ pub enum Verb {
     /// Reserve names and addresses for guests
     #[command(subcommand)]
     Host(HostVerb),
+    /// Serve the helper where it has no rights of its own
+    Broker,
     /// Write a commented file for a new network
     Init {
         /// The network

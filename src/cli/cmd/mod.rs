@@ -5,6 +5,7 @@ use std::future::Future;
 
 pub mod access;
 pub mod account;
+pub mod broker;
 pub mod check;
 pub mod completions;
 pub mod doctor;

@@ -1,9 +1,9 @@
 //! The contract with QEMU and libvirt: arguments, message, TAP, exit status. Every case runs against
-//! QEMU's own helper and against ours.
+//! QEMU's own helper and against ours, with rights of its own and with a broker's.
 
 use rig::catch::Caught;
 use rig::difference::DIFFERENCES;
-use rig::helper::{Helper, each};
+use rig::helper::{Helper, each, each_way};
 use rig::house::{As, House, Privilege};
 use rig::snapshot::Snapshot;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn snapshot_after_a_first_tap(house: &House, helper: Helper) -> Snapshot {
 
 #[test]
 fn arguments_come_in_every_order() {
-    each("arguments_come_in_every_order", |helper, house| {
+    each_way("arguments_come_in_every_order", |helper, house| {
         let (v, b, f) = ("--use-vnet", "--br=br0", "--fd={fd}");
         for order in [[v, b, f], [v, f, b], [b, v, f], [b, f, v], [f, v, b], [f, b, v]] {
             let caught = ask(house, helper, &order);
@@ -45,7 +45,7 @@ fn arguments_come_in_every_order() {
 
 #[test]
 fn the_last_argument_of_a_kind_wins() {
-    each("the_last_argument_of_a_kind_wins", |helper, house| {
+    each_way("the_last_argument_of_a_kind_wins", |helper, house| {
         let caught = ask(house, helper, &["--br=br1", "--fd=99", "--br=br0", "--fd={fd}"]);
         assert_eq!(caught.tap().master.as_deref(), Some("br0"));
         let caught = ask(house, helper, &["--fd={fd}", "--br=a-name-that-is-too-long", "--br=br1"]);
@@ -55,7 +55,7 @@ fn the_last_argument_of_a_kind_wins() {
 
 #[test]
 fn missing_and_unknown_arguments_are_refused_with_usage() {
-    each("missing_and_unknown_arguments_are_refused_with_usage", |helper, house| {
+    each_way("missing_and_unknown_arguments_are_refused_with_usage", |helper, house| {
         for arguments in [
             &[][..],
             &["--br=br0"],
@@ -76,7 +76,7 @@ fn missing_and_unknown_arguments_are_refused_with_usage() {
 
 #[test]
 fn arguments_of_two_words_and_questions_are_ours_alone() {
-    each("arguments_of_two_words_and_questions_are_ours_alone", |helper, house| {
+    each_way("arguments_of_two_words_and_questions_are_ours_alone", |helper, house| {
         let caught = ask(house, helper, &["--br", "br0", "--fd", "{fd}"]);
         assert_eq!(caught.granted(), helper.differs("two-word arguments", false, true), "{caught:#?}");
         for question in ["--help", "--version"] {
@@ -90,7 +90,7 @@ fn arguments_of_two_words_and_questions_are_ours_alone() {
 
 #[test]
 fn exactly_one_byte_and_one_descriptor_come_and_nothing_is_said() {
-    each("exactly_one_byte_and_one_descriptor_come_and_nothing_is_said", |helper, house| {
+    each_way("exactly_one_byte_and_one_descriptor_come_and_nothing_is_said", |helper, house| {
         let caught = ask(house, helper, &["--use-vnet", "--fd={fd}", "--br=br0"]);
         assert!(caught.granted() && caught.ended, "{caught:#?}");
         assert_eq!((caught.bytes.as_slice(), caught.fds, caught.controls), (&[0][..], 1, 1));
@@ -100,7 +100,7 @@ fn exactly_one_byte_and_one_descriptor_come_and_nothing_is_said() {
 
 #[test]
 fn the_tap_is_as_qemu_wants_it() {
-    each("the_tap_is_as_qemu_wants_it", |helper, house| {
+    each_way("the_tap_is_as_qemu_wants_it", |helper, house| {
         let caught = ask(house, helper, &["--use-vnet", "--br=br0", "--fd={fd}"]);
         let tap = caught.tap();
         assert_eq!(tap.master.as_deref(), Some("br0"));
@@ -116,7 +116,7 @@ fn the_tap_is_as_qemu_wants_it() {
 
 #[test]
 fn the_tap_lives_as_long_as_its_descriptor() {
-    each("the_tap_lives_as_long_as_its_descriptor", |helper, house| {
+    each_way("the_tap_lives_as_long_as_its_descriptor", |helper, house| {
         let before = snapshot_after_a_first_tap(house, helper);
         let first = house.hold("alice", &[helper.path(), "--br=br0", "--fd={fd}"]);
         let second = house.hold("bob", &[helper.path(), "--br=br0", "--fd={fd}"]);
@@ -152,7 +152,7 @@ fn a_name_that_is_taken_is_left_to_its_holder() {
 
 #[test]
 fn the_bridge_keeps_its_mtu_its_mac_and_its_state() {
-    each("the_bridge_keeps_its_mtu_its_mac_and_its_state", |helper, house| {
+    each_way("the_bridge_keeps_its_mtu_its_mac_and_its_state", |helper, house| {
         let holder = house.hold("alice", &[helper.path(), "--br=br0", "--fd={fd}"]);
         assert!(holder.caught.granted(), "{:#?}", holder.caught);
         let link = house.sh("ip -o link show br0");
@@ -165,7 +165,7 @@ fn the_bridge_keeps_its_mtu_its_mac_and_its_state() {
 
 #[test]
 fn a_large_mtu_reaches_the_tap() {
-    each("a_large_mtu_reaches_the_tap", |helper, house| {
+    each_way("a_large_mtu_reaches_the_tap", |helper, house| {
         house.sh("ip link set br0 mtu 9000");
         assert_eq!(ask(house, helper, &["--br=br0", "--fd={fd}"]).tap().mtu, 9000);
     });
@@ -173,7 +173,7 @@ fn a_large_mtu_reaches_the_tap() {
 
 #[test]
 fn a_descriptor_that_cannot_carry_the_tap_is_refused_and_nothing_stays() {
-    each("a_descriptor_that_cannot_carry_the_tap_is_refused_and_nothing_stays", |helper, house| {
+    each_way("a_descriptor_that_cannot_carry_the_tap_is_refused_and_nothing_stays", |helper, house| {
         let before = snapshot_after_a_first_tap(house, helper);
         let with = |setting: &str| {
             let argv = [helper.path(), "--br=br0", "--fd={fd}"];
@@ -200,7 +200,7 @@ fn a_descriptor_that_cannot_carry_the_tap_is_refused_and_nothing_stays() {
 
 #[test]
 fn a_descriptor_that_is_no_number_is_not_standard_input() {
-    each("a_descriptor_that_is_no_number_is_not_standard_input", |helper, house| {
+    each_way("a_descriptor_that_is_no_number_is_not_standard_input", |helper, house| {
         let argv = [helper.path(), "--br=br0", "--fd=abc"];
         let caught = house.catch_with(As::User("alice"), &["--number=0"], &argv);
         assert_eq!(caught.granted(), helper.differs("fd is a number", true, false), "{caught:#?}");
@@ -209,7 +209,7 @@ fn a_descriptor_that_is_no_number_is_not_standard_input() {
 
 #[test]
 fn what_is_no_bridge_is_refused_and_nothing_stays() {
-    each("what_is_no_bridge_is_refused_and_nothing_stays", |helper, house| {
+    each_way("what_is_no_bridge_is_refused_and_nothing_stays", |helper, house| {
         house.write_file("/etc/qemu/bridge.conf", "allow all\n");
         house.sh("ip link add veth0 type veth peer name veth1");
         let before = house.snapshot();
@@ -230,7 +230,7 @@ fn what_is_no_bridge_is_refused_and_nothing_stays() {
 
 #[test]
 fn who_is_not_allowed_is_told_so() {
-    each("who_is_not_allowed_is_told_so", |helper, house| {
+    each_way("who_is_not_allowed_is_told_so", |helper, house| {
         house.write_file("/etc/qemu/bridge.conf", "allow br1\n");
         let caught = ask(house, helper, &["--br=br0", "--fd={fd}"]);
         assert!(caught.refusal().contains("access denied by acl file"), "{caught:#?}");
@@ -271,7 +271,7 @@ fn a_file_capability_is_enough() {
 
 #[test]
 fn ours_works_where_the_tun_device_is_roots_alone() {
-    each("ours_works_where_the_tun_device_is_roots_alone", |helper, house| {
+    each_way("ours_works_where_the_tun_device_is_roots_alone", |helper, house| {
         house.set_tun_mode(0o600);
         let caught = ask(house, helper, &["--br=br0", "--fd={fd}"]);
         assert_eq!(caught.granted(), helper.differs("tun device mode", false, true), "{caught:#?}");

@@ -1,7 +1,6 @@
 //! Under service managers, as far as that shows without one: with the rights, the file system and the
 //! system calls that the systemd unit leaves it, the keeper does all its work; runit's scripts run it.
 
-use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use rig::house::{As, House, VMNET, ours_built};
 use rig::outside::{Outside, SERVER, SERVER_NAME};
 use rig::process::Process;
 use rig::skip::{have, skip};
+use rig::unit::Unit;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -30,13 +30,6 @@ fn house(test: &str, needed: &[&str]) -> Option<(House, Outside)> {
 fn read(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-/// The value of a setting of the unit.
-#[track_caller]
-fn setting(unit: &str, key: &str) -> String {
-    let found = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-    found.unwrap_or_else(|| panic!("the unit has no {key}")).to_owned()
 }
 
 /// Starts a keeper of brmgr0 below other programs and waits for its READY, as systemd does.
@@ -75,29 +68,13 @@ fn terminate(house: &House) {
     house.run(&["kill", "-TERM", pid.trim()]).success();
 }
 
-/// What `ProtectSystem=strict` leaves: all read-only but the two directories that the unit asks for.
-const PROTECT: &str = r#"
-mkdir -p /run/vmnet /var/lib/vmnet
-for place in /run/vmnet /var/lib/vmnet; do mount --bind $place $place; done
-for place in / /etc /usr/local /usr/lib/qemu /var/lib /run /tmp; do
-    mountpoint -q $place && mount -o remount,bind,ro $place
-done
-! touch /etc/probe /run/probe /var/lib/probe /tmp/probe 2>/dev/null
-exec "$@"
-"#;
-
 #[test]
 fn the_keeper_needs_no_more_rights_than_the_unit_leaves_it() {
     let name = "the_keeper_needs_no_more_rights_than_the_unit_leaves_it";
     let Some((house, _outside)) = house(name, &["setpriv", "unshare", "mountpoint"]) else { return };
     house.start_syslog();
-    let unit = read("conf/vmnet@.service.in");
-    assert_eq!(setting(&unit, "NoNewPrivileges"), "yes");
-    assert_eq!(setting(&unit, "ProtectSystem"), "strict");
-    let rights = setting(&unit, "CapabilityBoundingSet").to_lowercase().replace("cap_", "+");
-    let bounding = format!("--bounding-set=-all,{}", rights.replace(' ', ","));
-    let mut before = vec!["unshare", "--mount", "--propagation=private", "bash", "-euc", PROTECT, "bash"];
-    before.extend(["setpriv", &bounding, "--inh-caps=-all", "--no-new-privs", "--"]);
+    let before = Unit::read("vmnet@.service.in").confinement();
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
     let keeper = start(&house, &before);
     assert_it_keeps(&house, keeper);
     // Some trouble is only logged.
@@ -105,41 +82,13 @@ fn the_keeper_needs_no_more_rights_than_the_unit_leaves_it() {
     assert!(!house.log().lines().any(complains), "{}", house.log());
 }
 
-/// The names in one of systemd's sets of system calls, the sets in it included; a call is itself.
-fn calls_of(house: &House, set: &str) -> BTreeSet<String> {
-    if !set.starts_with('@') {
-        return BTreeSet::from([set.to_owned()]);
-    }
-    let mut calls = BTreeSet::new();
-    let text = house.run(&["systemd-analyze", "syscall-filter", set]).success().to_owned();
-    for word in text.lines().skip(1).map(str::trim).filter(|word| !word.starts_with('#') && !word.is_empty())
-    {
-        if word.starts_with('@') {
-            calls.extend(calls_of(house, word));
-        } else {
-            calls.insert(word.to_owned());
-        }
-    }
-    calls
-}
-
 #[test]
 fn the_keeper_and_its_programs_make_no_system_call_that_the_unit_forbids() {
     let name = "the_keeper_and_its_programs_make_no_system_call_that_the_unit_forbids";
     let Some((house, _outside)) = house(name, &["strace", "systemd-analyze"]) else { return };
-    let sets = setting(&read("conf/vmnet@.service.in"), "SystemCallFilter");
-    let allowed: BTreeSet<String> = sets.split(' ').flat_map(|set| calls_of(&house, set)).collect();
-    assert!(allowed.len() > 100, "{allowed:?}");
     let keeper = start(&house, &["strace", "-f", "-qq", "-o", "/tmp/house/calls"]);
     assert_it_keeps(&house, keeper);
-    let log = house.read_file("/tmp/house/calls").unwrap_or_default();
-    let call = |line: &str| {
-        let (name, _) = line.split_once(' ')?.1.trim().split_once('(')?;
-        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_').then(|| name.to_owned())
-    };
-    let made: BTreeSet<String> = log.lines().filter_map(call).collect();
-    assert!(made.contains("bind") && made.contains("execve"), "{made:?}");
-    let forbidden: Vec<&String> = made.difference(&allowed).collect();
+    let forbidden = Unit::read("vmnet@.service.in").forbidden_calls(&house, "/tmp/house/calls");
     assert!(forbidden.is_empty(), "{forbidden:?}");
 }
 

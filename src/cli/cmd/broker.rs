@@ -1,0 +1,16 @@
+//! `vmnet broker`: the service that the helper asks where it has no rights of its own.
+
+use super::need_root;
+use crate::broker::{Broker, Socket};
+use crate::failure::{Exit, Failure};
+use crate::places::Places;
+use sd_notify::NotifyState;
+
+/// Serve until SIGTERM.
+pub fn run(places: &Places) -> Result<Exit, Failure> {
+    need_root("serve", "requests".to_owned())?;
+    let socket = Socket::open(places)?;
+    let broker = Broker::new(socket)?;
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    broker.serve().map(|()| Exit::Done)
+}
