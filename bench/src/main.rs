@@ -3,10 +3,12 @@
 //!
 //!     vmnet-bench all MARKDOWN_FILE
 
+mod attach;
 mod call;
 mod caller;
 mod chance;
 mod dhcp;
+mod exec;
 mod forwards;
 mod helpers;
 mod host;
@@ -30,6 +32,10 @@ fn main() -> ExitCode {
         ["caller", ..] => Errand::read(&words[1..])
             .ok_or_else(|| io::ErrorKind::InvalidInput.into())
             .and_then(|errand| errand.run(&mut io::stdout().lock())),
+        ["exec", rounds] => rounds
+            .parse()
+            .map_err(io::Error::other)
+            .and_then(|rounds| exec::call(rounds, &mut io::stdout().lock())),
         ["cold"] => helpers::cold_call().map(|nanoseconds| println!("{nanoseconds}")),
         _ => Err(io::Error::other("usage: vmnet-bench all MARKDOWN_FILE")),
     };
@@ -45,12 +51,14 @@ fn main() -> ExitCode {
 /// One part: its name, and what runs it.
 type Part = (&'static str, fn() -> io::Result<Section>);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 9] = [
     ("helper, bridge there", || helpers::race(400)),
     ("helper, bridge filling up", || helpers::crowd(40)),
     ("cold start", || helpers::cold(15)),
+    ("exec", || exec::measure(200)),
     ("network up and down", || verbs::compare(30)),
     ("forward added and removed", || forwards::compare(60)),
+    ("a namespace attached", || attach::compare(60)),
     ("first lease", || leases::measure(20)),
     ("memory", memory::measure),
 ];

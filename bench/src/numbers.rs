@@ -35,6 +35,12 @@ impl Sample {
     pub fn ratio(&self, other: &Self) -> f64 {
         Self(self.0.iter().zip(&other.0).map(|(own, other)| own / other).collect()).median()
     }
+
+    /// The median of the differences, in microseconds, each measurement less its partner of the same round.
+    #[must_use]
+    pub fn excess(&self, other: &Self) -> f64 {
+        Self(self.0.iter().zip(&other.0).map(|(own, other)| own - other).collect()).median()
+    }
 }
 
 /// Microseconds, as a person reads them.

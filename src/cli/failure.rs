@@ -16,6 +16,10 @@ pub enum Exit {
     NotUp = 3,
     /// The network is up, but not as wanted.
     Drifted = 4,
+    /// The program that was to be run cannot be, as shells say it.
+    NotRunnable = 126,
+    /// There is no such program.
+    NotFound = 127,
 }
 
 impl From<Exit> for ExitCode {
@@ -27,8 +31,8 @@ impl From<Exit> for ExitCode {
 /// `cannot VERB OBJECT: cause`
 #[derive(Clone, Debug)]
 pub struct Failure {
-    act: &'static str,
-    object: String,
+    /// `cannot VERB OBJECT`, or none where another program said the whole sentence.
+    what: Option<String>,
     cause: String,
     /// A second line.
     pub hint: Option<String>,
@@ -39,7 +43,13 @@ pub struct Failure {
 impl Failure {
     /// A failure without a hint, exit 1.
     pub fn new(act: &'static str, object: impl fmt::Display, cause: impl fmt::Display) -> Self {
-        Self { act, object: object.to_string(), cause: cause.to_string(), hint: None, exit: Exit::Failed }
+        let what = Some(format!("cannot {act} {object}"));
+        Self { what, cause: cause.to_string(), hint: None, exit: Exit::Failed }
+    }
+
+    /// The sentence of another program of ours, with its hint.
+    pub fn told(sentence: String, hint: Option<String>) -> Self {
+        Self { what: None, cause: sentence, hint, exit: Exit::Failed }
     }
 
     /// The same with a hint.
@@ -66,7 +76,10 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.act, self.object, self.cause)
+        match &self.what {
+            Some(what) => write!(f, "{what}: {}", self.cause),
+            None => f.write_str(&self.cause),
+        }
     }
 }
 

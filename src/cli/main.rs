@@ -23,6 +23,7 @@ mod look;
 mod memory;
 mod networks;
 mod places;
+mod plug;
 mod process;
 mod record;
 mod resolved;
@@ -67,7 +68,9 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     vmnet_sys::process::heed_children();
     vmnet_tools::prepare_each_by(vmnet_sys::child::end_with_us);
     // What we make is for all to read, whatever the umask of root's shell. What CMD makes is not ours.
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    if !matches!(arguments.verb, Verb::Exec(_)) {
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    }
     let places = Places::new(arguments);
     match &arguments.verb {
         Verb::Up { name, dry_run, on_demand } => cmd::up::run(&places, name, *dry_run, *on_demand),
@@ -77,6 +80,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::List { json } => cmd::list::run(&places, *json),
         Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&places, name, port),
         Verb::Ports { name, json, .. } => cmd::ports::run(&places, name, *json),
+        Verb::Exec(words) => cmd::exec::run(words),
+        Verb::Snippet { name, program } => cmd::snippet::run(&places, name, *program),
         Verb::Broker => cmd::broker::run(&places),
         Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json),
         Verb::Host(verb) => cmd::host::run(&places, verb),

@@ -1,5 +1,7 @@
 //! What may be typed. Help, completions and the check of the man pages come from here.
 
+mod plug;
+
 use clap::{Parser, Subcommand};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::paths;
 
+pub use plug::{ExecWords, Program, Switch};
 
 /// Networks for virtual machines: a bridge with DHCP, DNS, NAT and a firewall.
 #[derive(Debug, Parser)]
@@ -106,6 +109,17 @@ pub enum Verb {
     /// Reserve names and addresses for guests
     #[command(subcommand)]
     Host(HostVerb),
+    /// Run a program with a port of its own as an inherited descriptor
+    Exec(ExecWords),
+    /// Print what makes a program use a network
+    Snippet {
+        /// The network, or a bridge
+        #[arg(value_parser = bridge)]
+        name: IfName,
+        /// The program
+        #[arg(long = "for", value_name = "PROGRAM")]
+        program: Program,
+    },
     /// Serve the helper where it has no rights of its own
     Broker,
     /// Write a commented file for a new network

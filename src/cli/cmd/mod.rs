@@ -10,6 +10,7 @@ pub mod check;
 pub mod completions;
 pub mod doctor;
 pub mod down;
+pub mod exec;
 pub mod forward;
 pub mod host;
 pub mod init;
@@ -18,6 +19,7 @@ pub mod list;
 pub mod ports;
 pub mod run;
 pub mod schema;
+pub mod snippet;
 pub mod status;
 pub mod up;
 

@@ -1,0 +1,56 @@
+//! The words of those verbs that plug something in.
+
+use super::bridge;
+use clap::Args;
+use std::ffi::OsString;
+use vmnet_model::ask::QUEUES_MAX;
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::IfName;
+
+/// `vmnet exec`
+#[derive(Debug, Args)]
+pub struct ExecWords {
+    /// The network, or a bridge
+    #[arg(value_parser = bridge)]
+    pub name: IfName,
+    /// So many queues, one descriptor each
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=i64::from(QUEUES_MAX)))]
+    pub queues: u8,
+    /// With virtio-net headers, or without
+    #[arg(long, value_name = "on|off", default_value = "on")]
+    pub vnet_hdr: Switch,
+    /// What stands for `{mac}`, instead of a random one
+    #[arg(long)]
+    pub mac: Option<MacAddr>,
+    /// The program and its words, in which {fd}, {fds}, {fds,} and {mac} are replaced
+    #[arg(required = true, last = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+/// Programs that `vmnet snippet` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Program {
+    /// QEMU.
+    Qemu,
+    /// libvirt.
+    Libvirt,
+    /// Firecracker.
+    Firecracker,
+    /// Cloud Hypervisor.
+    CloudHypervisor,
+    /// crosvm.
+    Crosvm,
+    /// LXC.
+    Lxc,
+    /// systemd-nspawn.
+    Nspawn,
+}

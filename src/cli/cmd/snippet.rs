@@ -1,0 +1,42 @@
+//! `vmnet snippet NAME --for PROGRAM`
+
+use crate::args::Program;
+use crate::failure::{Exit, Failure, io};
+use crate::networks;
+use crate::places::Places;
+use crate::say;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use vmnet_model::launch::guest_mac;
+use vmnet_model::name::IfName;
+use vmnet_model::snippet::Snippet;
+use vmnet_sys::random;
+
+/// Print it. The network may be down.
+pub fn run(places: &Places, name: &IfName, program: Program) -> Result<Exit, Failure> {
+    let failed =
+        |cause: &dyn std::fmt::Display| Failure::new("write a snippet for", format!("'{name}'"), cause);
+    let network = networks::names(places)?.into_iter().find(|network| network.bridge() == *name);
+    if network.is_none() && !is_bridge(name) {
+        return Err(failed(&"no such network, and no such bridge")
+            .hint(format!("'vmnet init {name}' describes a network of that name")));
+    }
+    let mac = random::bytes().map(guest_mac).map_err(|error| failed(&io(&error)))?;
+    let snippet = Snippet::new(name.as_bytes(), network, mac).map_err(|error| failed(&error))?;
+    say::text(&match program {
+        Program::Qemu => snippet.qemu(),
+        Program::Libvirt => snippet.libvirt(),
+        Program::Firecracker => snippet.firecracker(),
+        Program::CloudHypervisor => snippet.cloud_hypervisor(),
+        Program::Crosvm => snippet.crosvm(),
+        Program::Lxc => snippet.lxc(),
+        Program::Nspawn => snippet.nspawn(),
+    });
+    Ok(Exit::Done)
+}
+
+/// Any bridge that is there: rules may let people onto those too.
+fn is_bridge(name: &IfName) -> bool {
+    Path::new("/sys/class/net").join(OsStr::from_bytes(name.as_bytes())).join("bridge").is_dir()
+}

@@ -1,0 +1,102 @@
+//! Asking for a port on somebody's behalf: as root by a worker of our own, without rules; as anybody else
+//! from the broker, and where there is none from the setuid helper.
+
+use crate::failure::{Failure, io};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::process::{Command, Stdio};
+use vmnet_model::ask::{ASK_SIZE, Answer, Ask};
+use vmnet_model::name::IfName;
+use vmnet_model::paths;
+use vmnet_port::client;
+use vmnet_port::serve::{Authority, Request};
+use vmnet_port::talk;
+use vmnet_sys::caller;
+use vmnet_sys::privilege;
+use vmnet_sys::seqpacket::Channel;
+use vmnet_sys::worker;
+
+/// Who says so in the system log.
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
+/// A port that was made for us.
+#[derive(Debug)]
+pub struct Plugged {
+    /// Its name on the host.
+    pub port: IfName,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// Its descriptors, one a queue, close-on-exec; none where it stays without them.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// Ask for a port. `space` is the network namespace that a veth pair's other end goes to. To be called
+/// before there is a second thread.
+pub fn ask(ask: &Ask, space: Option<BorrowedFd<'_>>) -> Result<Plugged, Failure> {
+    let failed = |cause: &dyn std::fmt::Display| Failure::new("ask for", "a port", cause);
+    let descriptors: Vec<BorrowedFd<'_>> = space.into_iter().collect();
+    let is_root = nix::unistd::getuid().is_root();
+    // A container's root is nobody's root here, unless there is no other who could be asked.
+    let broker = if is_root && !privilege::may_be_a_containers() {
+        None
+    } else {
+        client::broker().map_err(|error| failed(&io(&error)))?
+    };
+    let answered = match broker {
+        Some(broker) => client::ask(&broker, ask, &descriptors),
+        None if is_root => ask_ourselves(ask, &descriptors),
+        None => ask_helper(ask, &descriptors),
+    };
+    match answered {
+        Ok((Answer::Done { port, mtu }, descriptors)) => Ok(Plugged { port, mtu, descriptors }),
+        Ok((Answer::Refused { sentence, hint }, _)) => Err(Failure::told(sentence, hint)),
+        Err(error) => Err(failed(&io(&error))),
+    }
+}
+
+type Answered = std::io::Result<(Answer, Vec<OwnedFd>)>;
+
+/// In a child, because making a port ends with no rights at all.
+fn ask_ourselves(ask: &Ask, descriptors: &[BorrowedFd<'_>]) -> Answered {
+    let (ours, theirs) = Channel::pair()?;
+    let pid = std::process::id();
+    let worker = worker::start(|| {
+        let heard = theirs.receive(ASK_SIZE, talk::DESCRIPTORS_MAX).ok();
+        let Some((ask, space)) = heard.and_then(|message| talk::read(message).ok()) else { return 1 };
+        let Ok(caller) = caller::real() else { return 1 };
+        let request = Request { ask, space, caller, pid, authority: Authority::Root };
+        let told = talk::answer(&theirs, &request, privilege::look(), PROGRAM);
+        u8::from(!told.served || told.answer.is_err())
+    })?;
+    drop(theirs);
+    let answered = client::ask(&ours, ask, descriptors);
+    worker.wait()?;
+    answered
+}
+
+/// The helper judges by its real ids, which are ours.
+fn ask_helper(ask: &Ask, descriptors: &[BorrowedFd<'_>]) -> Answered {
+    let (ours, theirs) = Channel::pair()?;
+    // The only descriptor that it is to have.
+    fcntl(theirs.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    let mut child = Command::new(paths::HELPER)
+        .arg("--ask")
+        .arg(format!("--fd={}", theirs.as_fd().as_raw_fd()))
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::PermissionDenied => std::io::Error::other(format!(
+                "no broker answers, and {} cannot be started: {}",
+                paths::HELPER,
+                io(&error)
+            )),
+            _ => error,
+        })?;
+    drop(theirs);
+    let answered = client::ask(&ours, ask, descriptors);
+    child.wait()?;
+    answered
+}
