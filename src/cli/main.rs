@@ -81,6 +81,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&places, name, port),
         Verb::Ports { name, json, .. } => cmd::ports::run(&places, name, *json),
         Verb::Exec(words) => cmd::exec::run(words),
+        Verb::Tap(verb) => cmd::tap::run(verb),
         Verb::Snippet { name, program } => cmd::snippet::run(&places, name, *program),
         Verb::Broker => cmd::broker::run(&places),
         Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json),

@@ -11,7 +11,7 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::paths;
 
-pub use plug::{ExecWords, Program, Switch};
+pub use plug::{ExecWords, Program, Switch, TapVerb};
 
 /// Networks for virtual machines: a bridge with DHCP, DNS, NAT and a firewall.
 #[derive(Debug, Parser)]
@@ -111,6 +111,9 @@ pub enum Verb {
     Host(HostVerb),
     /// Run a program with a port of its own as an inherited descriptor
     Exec(ExecWords),
+    /// Make TAPs for programs that open theirs by name
+    #[command(subcommand)]
+    Tap(TapVerb),
     /// Print what makes a program use a network
     Snippet {
         /// The network, or a bridge

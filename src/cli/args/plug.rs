@@ -1,7 +1,7 @@
 //! The words of those verbs that plug something in.
 
-use super::bridge;
-use clap::Args;
+use super::{bridge, interface};
+use clap::{Args, Subcommand};
 use std::ffi::OsString;
 use vmnet_model::ask::QUEUES_MAX;
 use vmnet_model::mac::MacAddr;
@@ -34,6 +34,32 @@ pub enum Switch {
     On,
     /// No.
     Off,
+}
+
+/// `vmnet tap`
+#[derive(Debug, Subcommand)]
+pub enum TapVerb {
+    /// Make a TAP that stays: attached, up, and its owner's to open
+    Add {
+        /// The network, or a bridge
+        #[arg(value_parser = bridge)]
+        name: IfName,
+        /// Whose it is, by name or number; yourself if you are not root
+        #[arg(long, value_name = "USER")]
+        owner: Option<String>,
+        /// What it is called; a free name is chosen if none is given
+        #[arg(long = "name", value_name = "IF", value_parser = interface)]
+        interface: Option<IfName>,
+        /// It may be opened several times, once for each queue
+        #[arg(long)]
+        queues: bool,
+    },
+    /// Remove one
+    Rm {
+        /// The TAP
+        #[arg(value_parser = interface)]
+        tap: IfName,
+    },
 }
 
 /// Programs that `vmnet snippet` knows.

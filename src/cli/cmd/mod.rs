@@ -21,6 +21,7 @@ pub mod run;
 pub mod schema;
 pub mod snippet;
 pub mod status;
+pub mod tap;
 pub mod up;
 
 /// Run the part of a verb that talks to the kernel.

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use rig::catch::{Caught, Holder};
-use rig::house::{As, HELPER, House, Privilege, ours_built};
+use rig::house::{As, HELPER, House, Privilege, VMNET, ours_built};
+use rig::process::Process;
 use rig::skip::skip;
+use rig::tap::TapHolder;
 
 const RULES: &str = "/etc/vmnet/bridge.conf";
 const ASK: [&str; 3] = [HELPER, "--br=lab", "--fd={fd}"];
@@ -158,4 +160,131 @@ fn with_a_file_capability_of_twenty_at_once_never_more_than_five_get_a_port() {
             let_go(&house, holder);
         }
     }
+}
+
+/// How many ports alice has on `lab`, by the kernel's list.
+fn ports(house: &House) -> usize {
+    house.sh("ip -o link show master lab").lines().filter(|line| line.contains("uid=1000")).count()
+}
+
+/// A hundred at once, each by another way in; the processes and TAPs of those that got a port stay.
+fn crowd(house: &House) -> Vec<Process> {
+    let way_in = |number: usize| -> Option<Process> {
+        let patience = Duration::from_secs(60);
+        let (words, granted): (&[&str], &str) = match number % 4 {
+            0 => (&[VMNET, "exec", "lab", "--", "sh", "-c", "echo granted; exec sleep 300"], "granted"),
+            1 => (
+                &[VMNET, "exec", "lab", "--queues=2", "--", "sh", "-c", "echo granted; exec sleep 300"],
+                "granted",
+            ),
+            2 => (&[VMNET, "tap", "add", "lab"], "vmtap"),
+            _ => {
+                let holder = house.ask_tap("alice", &ASK);
+                if let Err(words) = &holder {
+                    assert!(words.contains("all 8 ports"), "{words}");
+                }
+                return holder.ok().map(TapHolder::into_process);
+            }
+        };
+        let mut process = house.spawn(As::User("alice"), words);
+        if process.line(patience, |line| line.starts_with(granted)).is_ok() {
+            return Some(process);
+        }
+        assert!(!process.wait(patience).success(), "{}", process.said());
+        let said = house.wait_until(patience, || !process.said().is_empty());
+        assert!(said && process.said().contains("all 8 ports"), "{}", process.said());
+        None
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..100).map(|number| scope.spawn(move || way_in(number))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().expect("a caller")).collect()
+    })
+}
+
+#[test]
+fn of_a_hundred_at_once_by_every_way_in_exactly_the_eight_allowed_get_a_port() {
+    let name = "of_a_hundred_at_once_by_every_way_in_exactly_the_eight_allowed_get_a_port";
+    let Some(house) = house_with(name, Privilege::Setuid, "allow lab ports=8\n") else { return };
+    let granted = crowd(&house);
+    assert_eq!((granted.len(), ports(&house)), (8, 8), "{}", house.sh("ip -o link show master lab"));
+}
+
+#[test]
+fn through_the_broker_alone_or_beside_the_setuid_helper_they_are_eight_too() {
+    let name = "through_the_broker_alone_or_beside_the_setuid_helper_they_are_eight_too";
+    for privilege in [Privilege::None, Privilege::Setuid] {
+        let Some(house) = house_with(name, privilege, "allow lab ports=8\n") else { return };
+        let _broker = house.start_broker();
+        let granted = crowd(&house);
+        let links = house.sh("ip -o link show master lab");
+        assert_eq!((granted.len(), ports(&house)), (8, 8), "{privilege:?}: {links}");
+    }
+}
+
+#[test]
+fn with_a_file_capability_of_a_hundred_by_every_way_in_never_more_than_eight_get_a_port() {
+    let name = "with_a_file_capability_of_a_hundred_by_every_way_in_never_more_than_eight_get_a_port";
+    let Some(house) = house_with(name, Privilege::FileCapability, "allow lab ports=8\n") else { return };
+    let granted = crowd(&house);
+    println!("{} of 100 granted", granted.len());
+    assert!(granted.len() <= 8 && ports(&house) <= 8, "{}", house.sh("ip -o link show master lab"));
+}
+
+#[test]
+fn no_limit_is_passed_by_making_taps_stay_and_asking_again() {
+    let name = "no_limit_is_passed_by_making_taps_stay_and_asking_again";
+    let Some(house) = house_with(name, Privilege::Setuid, "allow lab ports=3\n") else { return };
+    house.set_tun_mode(0o666);
+    // What a holder can do to it leaves it hers: on a bridge without a keeper nobody takes it back.
+    let mut left = Vec::new();
+    for acts in [
+        &["persist 1", "owner 1000"][..],
+        &["mac 02:00:00:00:00:01", "persist 1"],
+        &["owner 1001", "persist 1"],
+    ] {
+        let mut holder = house.ask_tap("alice", &ASK).unwrap_or_else(|why| panic!("{why}"));
+        for act in acts {
+            holder.tell(act).unwrap_or_else(|why| panic!("{act}: {why}"));
+        }
+        left.push(holder.name.clone());
+    }
+    for words in [&ASK[..], &[VMNET, "exec", "lab", "--", "true"], &[VMNET, "tap", "add", "lab"]] {
+        let words = if words == ASK {
+            house.catch("alice", words).stderr
+        } else {
+            house.run_as("alice", words).stderr
+        };
+        assert!(words.contains("all 3 ports allowed to you are in use"), "{words}");
+    }
+    // Nor by hiding one: what it is counted by is not hers to change, in no namespace.
+    for change in ["alias mine", "nomaster", "netns $$", "name vmtapx"] {
+        for way in ["", "unshare --user --map-root-user ", "unshare --user --map-root-user --net "] {
+            let script = format!("{way}ip link set dev {} {change}", left[0]);
+            assert_ne!(house.run_as("alice", &["sh", "-c", &script]).code(), 0, "{script}");
+        }
+    }
+    // Opened again it is the same port, and no more of them.
+    let _again = house.open_tap("alice", &left[0], false).unwrap_or_else(|why| panic!("{why}"));
+    assert_over(&house.catch("alice", &ASK), 3, "/etc/vmnet/bridge.conf:1");
+    assert_eq!(ports(&house), 3);
+    // Only root gives one back for her.
+    house.run(&["ip", "link", "delete", &left[1]]).success();
+    house.catch("alice", &ASK).tap();
+}
+
+#[test]
+fn what_root_made_for_a_user_counts_and_what_he_made_to_stay_counts_until_it_is_removed() {
+    let name = "what_root_made_for_a_user_counts_and_what_he_made_to_stay_counts_until_it_is_removed";
+    let Some(house) = house_with(name, Privilege::Setuid, "allow lab ports=2\n") else { return };
+    house.vmnet(&["tap", "add", "lab", "--owner", "alice", "--name", "fc0"]).success();
+    house.run_as("alice", &[VMNET, "tap", "add", "lab", "--name", "vmtapfc1"]).success();
+    assert_over(&house.catch("alice", &ASK), 2, "/etc/vmnet/bridge.conf:1");
+    house.catch("bob", &ASK).tap();
+    // Root asks nobody.
+    house.vmnet(&["tap", "add", "lab", "--owner", "alice", "--name", "fc2"]).success();
+    for one in ["vmtapfc1", "fc0"] {
+        assert_over(&house.catch("alice", &ASK), 2, "/etc/vmnet/bridge.conf:1");
+        house.run_as("alice", &[VMNET, "tap", "rm", one]).success();
+    }
+    house.catch("alice", &ASK).tap();
 }

@@ -1,0 +1,44 @@
+//! `vmnet tap add|rm`
+
+use crate::args::TapVerb;
+use crate::failure::{Exit, Failure, io};
+use crate::plug;
+use crate::say;
+use vmnet_model::ask::{Ask, KeptTap, Wish};
+use vmnet_model::name::IfName;
+use vmnet_sys::caller;
+
+/// Make a TAP that stays, or remove one.
+pub fn run(verb: &TapVerb) -> Result<Exit, Failure> {
+    match verb {
+        TapVerb::Add { name, owner, interface, queues } => {
+            let owner = owner.as_deref().map(number_of).transpose()?;
+            let kept = KeptTap { name: interface.clone(), owner, many_queues: *queues };
+            let plugged = plug::ask(&ask(name.clone(), Wish::Kept(kept)), None)?;
+            say::line(&plugged.port.to_string());
+        }
+        TapVerb::Rm { tap } => {
+            // Where it is a port does not matter.
+            plug::ask(&ask(tap.clone(), Wish::Remove { tap: tap.clone() }), None)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn ask(bridge: IfName, wish: Wish) -> Ask {
+    Ask { bridge, for_itself: false, wish }
+}
+
+/// The number of a user who may have no account: jailers take numbers that are nobody's.
+fn number_of(user: &str) -> Result<u32, Failure> {
+    let failed = |cause: String| Failure::new("look up", format!("user '{user}'"), cause);
+    match caller::named(user).map_err(|error| failed(io(&error)))? {
+        Some(found) => Ok(found.uid),
+        // The largest number stands for none (chown(2)).
+        None => user
+            .parse()
+            .ok()
+            .filter(|number| *number != u32::MAX)
+            .ok_or_else(|| failed("no such user".to_owned())),
+    }
+}
