@@ -5,6 +5,7 @@
 
 mod apply;
 mod args;
+mod attach;
 mod background;
 mod broker;
 mod cmd;
@@ -82,6 +83,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Ports { name, json, .. } => cmd::ports::run(&places, name, *json),
         Verb::Exec(words) => cmd::exec::run(words),
         Verb::Tap(verb) => cmd::tap::run(verb),
+        Verb::Attach(words) => cmd::attach::run(&places, words),
+        Verb::Detach { name, space, ifname } => cmd::detach::run(&places, name, space, ifname),
         Verb::Snippet { name, program } => cmd::snippet::run(&places, name, *program),
         Verb::Broker => cmd::broker::run(&places),
         Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json),

@@ -11,7 +11,7 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::paths;
 
-pub use plug::{ExecWords, Program, Switch, TapVerb};
+pub use plug::{AttachWords, ExecWords, Program, SpaceWords, Switch, TapVerb};
 
 /// Networks for virtual machines: a bridge with DHCP, DNS, NAT and a firewall.
 #[derive(Debug, Parser)]
@@ -114,6 +114,20 @@ pub enum Verb {
     /// Make TAPs for programs that open theirs by name
     #[command(subcommand)]
     Tap(TapVerb),
+    /// Give a network namespace an interface on a network
+    Attach(AttachWords),
+    /// Take it away again
+    Detach {
+        /// The network, or a bridge
+        #[arg(value_parser = bridge)]
+        name: IfName,
+        /// The namespace
+        #[command(flatten)]
+        space: SpaceWords,
+        /// The interface in it
+        #[arg(long, value_name = "IF", value_parser = interface, default_value = "eth0")]
+        ifname: IfName,
+    },
     /// Print what makes a program use a network
     Snippet {
         /// The network, or a bridge

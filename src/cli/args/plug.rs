@@ -3,6 +3,7 @@
 use super::{bridge, interface};
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use vmnet_model::ask::QUEUES_MAX;
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
@@ -60,6 +61,41 @@ pub enum TapVerb {
         #[arg(value_parser = interface)]
         tap: IfName,
     },
+}
+
+/// `vmnet attach`
+#[derive(Debug, Args)]
+pub struct AttachWords {
+    /// The network, or a bridge
+    #[arg(value_parser = bridge)]
+    pub name: IfName,
+    /// The namespace.
+    #[command(flatten)]
+    pub space: SpaceWords,
+    /// Its address there, `ADDRESS/LENGTH`; may be given several times
+    #[arg(long, value_name = "CIDR", conflicts_with = "dhcp")]
+    pub address: Vec<String>,
+    /// An address by DHCP, also where nothing else is said
+    #[arg(long)]
+    pub dhcp: bool,
+    /// The interface in it
+    #[arg(long, value_name = "IF", value_parser = interface, default_value = "eth0")]
+    pub ifname: IfName,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which network namespace.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct SpaceWords {
+    /// That of this process
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// The one at this path, or of this name in /run/netns
+    #[arg(long, value_name = "PATH")]
+    pub netns: Option<PathBuf>,
 }
 
 /// Programs that `vmnet snippet` knows.

@@ -5,9 +5,11 @@ use std::future::Future;
 
 pub mod access;
 pub mod account;
+pub mod attach;
 pub mod broker;
 pub mod check;
 pub mod completions;
+pub mod detach;
 pub mod doctor;
 pub mod down;
 pub mod exec;

@@ -1,0 +1,254 @@
+//! What the interface is given in its namespace: up, addresses, routes, names. All of it can be done
+//! again; what is so already stays.
+
+use super::facts::Facts;
+use super::keep::{self, Charge};
+use super::lease::{self, NoLease};
+use super::standing::Ends;
+use super::{Attached, Work, resolver};
+use crate::failure::{Failure, io};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use vmnet_model::attach::{Cidr, Mark, host_name};
+use vmnet_model::dhcp::{self, Client, Lease};
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::IfName;
+use vmnet_sys::address::{self, Address};
+use vmnet_sys::link::{self, Link};
+use vmnet_sys::namespace::Space;
+use vmnet_sys::netlink::Netlink;
+use vmnet_sys::packet::Packets;
+use vmnet_sys::process::Interrupts;
+use vmnet_sys::random;
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Wishes<'a> {
+    /// These addresses.
+    pub addresses: &'a [Cidr],
+    /// One by DHCP, whatever it has.
+    pub dhcp: bool,
+}
+
+/// The addresses as they were typed.
+pub fn parse(texts: &[String]) -> Result<Vec<Cidr>, Failure> {
+    let parse =
+        |text: &String| text.parse().map_err(|why| Failure::new("use", format!("address '{text}'"), why));
+    texts.iter().map(parse).collect()
+}
+
+/// Give it all that it is to have.
+pub fn furnish(
+    work: &mut Work<'_>,
+    already: bool,
+    Ends { inner, outer }: &Ends,
+    facts: &Facts,
+    wishes: &Wishes<'_>,
+    interrupts: &Interrupts,
+) -> Result<Attached, Failure> {
+    let mac = mac(inner);
+    let mark = inner.alias.as_deref().and_then(Mark::parse);
+    let mut mark = mark.filter(|mark| already && mark.bridge == work.bridge).unwrap_or_else(|| Mark {
+        bridge: work.bridge.clone(),
+        server: None,
+        keeper: None,
+    });
+    raise(work, inner, outer.mtu, &mark)?;
+    for cidr in wishes.addresses {
+        put(work, inner.index, *cidr)?;
+    }
+    let own = list(work, inner)?.into_iter().find(|own| own.address.is_ipv4());
+    // One that ends is a lease's, even if whoever got it was killed before that was noted.
+    let held = own.filter(|own| own.left.is_some() || mark.server.is_some());
+    let asks = wishes.dhcp || (wishes.addresses.is_empty() && (own.is_none() || held.is_some()));
+    let lease = if asks { Some(lease(work, inner, held, interrupts)?) } else { None };
+    let gateways = route(work, inner, facts, wishes, lease.as_ref())?;
+    let (resolvers, domain) = match &lease {
+        Some(lease) => (lease.resolvers.iter().copied().map(IpAddr::V4).collect(), lease.domain.clone()),
+        None => facts.resolvers(),
+    };
+    let resolver_file = match &work.target.name {
+        Some(name) => resolver::write(name, &work.bridge, work.interface, &resolvers, domain.as_deref())?,
+        None => None,
+    };
+    if let Some(lease) = &lease {
+        mark.server = Some(lease.server);
+        hand_over(work, inner, outer, lease, &mut mark)?;
+    }
+    let on_offer = wishes.addresses.iter().map(|cidr| cidr.address);
+    Ok(Attached {
+        label: work.target.label.clone(),
+        already,
+        port: IfName::new(&outer.name).map_err(|why| work.failed(&why.to_string()))?,
+        bridge: work.bridge.clone(),
+        mac,
+        mtu: outer.mtu,
+        addresses: list(work, inner)?.iter().filter_map(shown).collect(),
+        gateways,
+        on_offer: on_offer.filter(|address| facts.is_on_offer(mac, *address)).collect(),
+        resolvers,
+        domain,
+        resolver_file,
+    })
+}
+
+fn list(work: &mut Work<'_>, inner: &Link) -> Result<Vec<Address>, Failure> {
+    address::list(&mut work.inside.netlink, inner.index).map_err(|error| work.failed(&io(&error)))
+}
+
+/// The ways out: one for each address that somebody chose, and the one that the DHCP server told.
+fn route(
+    work: &mut Work<'_>,
+    inner: &Link,
+    facts: &Facts,
+    wishes: &Wishes<'_>,
+    lease: Option<&Lease>,
+) -> Result<Vec<IpAddr>, Failure> {
+    let chosen = wishes.addresses.iter().filter_map(|cidr| facts.gateway(*cidr));
+    let told = lease.and_then(|lease| lease.gateway).map(IpAddr::V4);
+    let mut gateways: Vec<IpAddr> = chosen.chain(told).collect();
+    gateways.dedup();
+    for gateway in &gateways {
+        address::route_by(&mut work.inside.netlink, inner.index, *gateway)
+            .map_err(|error| work.failed(&format!("cannot route by {gateway}: {}", io(&error))))?;
+    }
+    Ok(gateways)
+}
+
+/// Those that are worth telling: each link makes itself a link-local one.
+fn shown(own: &Address) -> Option<(Cidr, Option<u32>)> {
+    let local = matches!(own.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    (!local).then_some((Cidr { address: own.address, length: own.length }, own.left))
+}
+
+/// `lo` and the interface.
+fn raise(work: &mut Work<'_>, inner: &Link, mtu: u32, mark: &Mark) -> Result<(), Failure> {
+    let netlink = &mut work.inside.netlink;
+    let raise = |netlink: &mut Netlink| {
+        if let Ok(name) = IfName::new(b"lo")
+            && let Some(lo) = link::find(netlink, &name)?
+        {
+            link::raise(netlink, lo.index, None, None)?;
+        }
+        link::raise(netlink, inner.index, (inner.mtu != mtu).then_some(mtu), Some(&mark.render()))
+    };
+    raise(netlink).map_err(|error| work.failed(&format!("cannot set it up: {}", io(&error))))
+}
+
+fn put(work: &mut Work<'_>, index: u32, cidr: Cidr) -> Result<(), Failure> {
+    let own = Address { address: cidr.address, length: cidr.length, left: None };
+    address::put(&mut work.inside.netlink, index, &own).map_err(|error| {
+        let cause = match (cidr.address, error.kind()) {
+            (IpAddr::V6(_), std::io::ErrorKind::PermissionDenied) => "IPv6 is turned off there".to_owned(),
+            _ => io(&error),
+        };
+        work.failed(&format!("cannot give it {cidr}: {cause}"))
+    })
+}
+
+/// A new lease, or the one that it has for a new while; its address is then in place.
+fn lease(
+    work: &mut Work<'_>,
+    inner: &Link,
+    held: Option<Address>,
+    interrupts: &Interrupts,
+) -> Result<Lease, Failure> {
+    let talk = talk(work, inner);
+    // It is not closed before the lease is handed over: its keeper then has the wait.
+    let packets = work.target.space.packets().map_err(|error| work.failed(&io(&error)))?;
+    let packets = work.packets.insert(packets);
+    talk.hold(&mut work.inside.netlink, packets, held, Some(interrupts.as_fd()))
+        .map_err(|error| work.failed(&error.to_string()))
+}
+
+fn talk(work: &Work<'_>, inner: &Link) -> Talk {
+    let name = work.target.name.as_deref().or(work.inside.host_name.as_deref());
+    Talk { mac: mac(inner), index: inner.index, name: name.and_then(host_name) }
+}
+
+/// Every Ethernet link has one.
+pub fn mac(inner: &Link) -> MacAddr {
+    inner.mac.unwrap_or(MacAddr([0; 6]))
+}
+
+/// What a client of DHCP needs.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// The interface's number.
+    pub index: u32,
+    /// What it calls itself.
+    pub name: Option<String>,
+}
+
+impl Talk {
+    /// Talk until it has an address, which is then on the interface for as long as the lease lasts. One
+    /// that it held and may not keep goes.
+    pub fn hold(
+        &self,
+        netlink: &mut Netlink,
+        packets: &Packets,
+        held: Option<Address>,
+        interrupts: Option<BorrowedFd<'_>>,
+    ) -> Result<Lease, NoLease> {
+        packets.bind(self.index).map_err(NoLease::Broken)?;
+        let number = u32::from_ne_bytes(random::bytes().map_err(NoLease::Broken)?);
+        let fresh = Client::new(self.mac, number, self.name.clone());
+        let kept = match held.as_ref().map(|held| held.address) {
+            Some(IpAddr::V4(address)) => Some(fresh.clone().holding(address)),
+            _ => None,
+        };
+        let mut refused = || {
+            if let Some(held) = &held {
+                let _ = address::remove(netlink, self.index, held);
+            }
+        };
+        let mut talk = |client, limit| lease::obtain(packets, client, interrupts, limit, &mut refused);
+        let lease = match kept.map(|kept| talk(kept, lease::HOLDING)) {
+            None | Some(Err(NoLease::Unanswered)) => talk(fresh, lease::PATIENCE)?,
+            Some(answered) => answered?,
+        };
+        if held.is_some_and(|held| held.address != lease.address) {
+            refused();
+        }
+        let own = Address { address: lease.address.into(), length: lease.length, left: lease.seconds };
+        address::put(netlink, self.index, &own).map_err(NoLease::Broken)?;
+        Ok(lease)
+    }
+}
+
+/// See to it that the lease is renewed, and note on the interface where it is from.
+fn hand_over(
+    work: &mut Work<'_>,
+    inner: &Link,
+    outer: &Link,
+    lease: &Lease,
+    mark: &mut Mark,
+) -> Result<(), Failure> {
+    let charge = Charge { talk: talk(work, inner), port: outer.index, lease: lease.clone() };
+    if lease.renewal.is_some() && !mark.keeper.is_some_and(keep::is_at_work) {
+        mark.keeper = keep::start(charge, &work.target, &work.bridge, work.interface)
+            .map_err(|error| work.failed(&format!("cannot keep its lease: {}", io(&error))))?;
+    }
+    link::raise(&mut work.inside.netlink, inner.index, None, Some(&mark.render()))
+        .map_err(|error| work.failed(&io(&error)))
+}
+
+/// Tell the server that the interface's address is free again, if it is from one. There is no answer to
+/// wait for.
+pub fn give_back(space: &Space, netlink: &mut Netlink, inner: &Link) {
+    let mark = inner.alias.as_deref().and_then(Mark::parse);
+    let Some(server) = mark.and_then(|mark| mark.server) else { return };
+    let (Ok(addresses), Ok(packets)) = (address::list(netlink, inner.index), space.packets()) else { return };
+    let number = random::bytes().map_or(0, u32::from_ne_bytes);
+    for own in addresses {
+        if let IpAddr::V4(address) = own.address
+            && packets.bind(inner.index).is_ok()
+        {
+            let _ = packets.send(&dhcp::release(mac(inner), number, address, server));
+        }
+    }
+    // Closing it takes as long as deleting the link: both at one time.
+    let _ = std::thread::Builder::new().name("close".to_owned()).spawn(move || drop(packets));
+}

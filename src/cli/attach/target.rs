@@ -1,0 +1,133 @@
+//! Which namespace is meant, held so that it stays the same one while we work.
+
+use crate::args::SpaceWords;
+use crate::failure::{Failure, io};
+use std::io::ErrorKind;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use vmnet_model::attach::{NAMES, name_of};
+use vmnet_sys::namespace::{self, Identity, Space};
+use vmnet_sys::process::Process;
+
+/// A namespace that is there.
+#[derive(Debug)]
+pub struct Target {
+    /// In words.
+    pub label: String,
+    /// Held open.
+    pub space: Space,
+    /// Its name among those of `ip netns`.
+    pub name: Option<String>,
+    /// How to find it again.
+    pub way: Way,
+}
+
+/// How a namespace is found.
+#[derive(Debug)]
+pub enum Way {
+    /// By a process in it, which this holds.
+    Process(Process),
+    /// By a file.
+    Path(PathBuf),
+}
+
+/// One that is not.
+#[derive(Debug)]
+pub struct Absent {
+    /// In words.
+    pub label: String,
+    /// What is not there.
+    pub cause: &'static str,
+    /// What would help.
+    pub hint: String,
+    /// The name that it would have.
+    pub name: Option<String>,
+}
+
+impl Target {
+    /// Open the one that the words mean; or say what is not there.
+    pub fn open(act: &'static str, words: &SpaceWords) -> Result<Result<Self, Absent>, Failure> {
+        let (label, name, way) = match (words.pid, &words.netns) {
+            (Some(pid), _) => {
+                let label = format!("the namespace of process {pid}");
+                match namespace::process(pid) {
+                    Ok(process) => (label, None, Way::Process(process)),
+                    Err(error) if is_gone(&error) => return Ok(Err(Absent::process(label))),
+                    Err(error) => return Err(Failure::new(act, label, io(&error))),
+                }
+            }
+            (None, path) => {
+                let given = path.clone().unwrap_or_default();
+                // Without a slash it is a name.
+                let is_name =
+                    given.components().count() == 1 && !given.as_os_str().as_encoded_bytes().contains(&b'/');
+                let path = if is_name { Path::new(NAMES).join(given) } else { given };
+                let name = name_of(&path).map(str::to_owned);
+                let label =
+                    format!("namespace '{}'", name.clone().unwrap_or_else(|| path.display().to_string()));
+                (label, name, Way::Path(path))
+            }
+        };
+        let failed = |cause: &str| Failure::new(act, &label, cause);
+        let space = match way.space() {
+            Ok(space) => space,
+            Err(error) if is_gone(&error) => {
+                return Ok(Err(match way {
+                    Way::Process(_) => Absent::process(label),
+                    Way::Path(_) => Absent::file(label, name),
+                }));
+            }
+            Err(error) => return Err(failed(&io(&error))),
+        };
+        match namespace::is_network(space.as_fd()) {
+            Ok(true) => {}
+            Ok(false) => return Err(failed("it is no network namespace")),
+            Err(error) => return Err(failed(&io(&error))),
+        }
+        let identity = |space: &Space| space.identity().map_err(|error| failed(&io(&error)));
+        let own = Space::own().map_err(|error| failed(&io(&error)))?;
+        if identity(&space)? == identity(&own)? {
+            return Err(failed("it is this host's own"));
+        }
+        Ok(Ok(Self { label, space, name, way }))
+    }
+}
+
+impl Way {
+    /// The namespace that it leads to now.
+    pub fn space(&self) -> std::io::Result<Space> {
+        match self {
+            Self::Process(process) => Space::of(process),
+            Self::Path(path) => Space::at(path),
+        }
+    }
+
+    /// The same, if it is still that one.
+    pub fn same(&self, identity: Identity) -> Option<Space> {
+        self.space().ok().filter(|space| space.identity().is_ok_and(|now| now == identity))
+    }
+}
+
+impl Absent {
+    fn process(label: String) -> Self {
+        Self {
+            label,
+            cause: "no such process",
+            hint: "--pid takes a process that runs".to_owned(),
+            name: None,
+        }
+    }
+
+    fn file(label: String, name: Option<String>) -> Self {
+        let hint = match &name {
+            Some(name) => format!("'ip netns add {name}' makes one"),
+            None => format!("--netns takes a file such as /proc/PID/ns/net, or a name in {NAMES}"),
+        };
+        Self { label, cause: "no such namespace", hint, name }
+    }
+}
+
+/// ESRCH, or a file in the directory of a process that has ended.
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32)
+}

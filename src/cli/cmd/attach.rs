@@ -1,0 +1,71 @@
+//! `vmnet attach NAME`
+
+use crate::args::AttachWords;
+use crate::attach::{self, Attached};
+use crate::failure::{Exit, Failure};
+use crate::places::Places;
+use crate::say;
+use crate::view::duration;
+use serde_json::json;
+use vmnet_model::attach::Cidr;
+
+/// Give a namespace its interface, and say what it has.
+pub fn run(places: &Places, words: &AttachWords) -> Result<Exit, Failure> {
+    let attached = attach::attach(places, words)?;
+    if words.json {
+        say_json(words, &attached)
+    } else {
+        say_words(words, &attached)
+    }
+    Ok(Exit::Done)
+}
+
+fn say_words(words: &AttachWords, attached: &Attached) {
+    let Attached { label, bridge, port, .. } = attached;
+    let state = if attached.already { "is attached already" } else { "is attached" };
+    let addresses: Vec<String> = attached.addresses.iter().map(address).collect();
+    let list = if addresses.is_empty() { "no address".to_owned() } else { addresses.join(", ") };
+    say::line(&format!("{} of {label} {state} to {bridge} ({port}): {list}", words.ifname));
+    if !attached.resolvers.is_empty() {
+        let servers: Vec<String> = attached.resolvers.iter().map(ToString::to_string).collect();
+        let domain = attached.domain.as_ref().map_or_else(String::new, |domain| format!(", domain {domain}"));
+        let place = attached
+            .resolver_file
+            .as_ref()
+            .map_or_else(String::new, |file| format!(", in {}", file.display()));
+        say::line(&format!("names: resolver {}{domain}{place}", servers.join(" ")));
+    }
+    for address in &attached.on_offer {
+        say::line(&format!(
+            "note: DHCP may give {address} to another guest; 'vmnet host add' reserves it for {}",
+            attached.mac
+        ));
+    }
+}
+
+fn address((cidr, left): &(Cidr, Option<u32>)) -> String {
+    left.map_or_else(|| cidr.to_string(), |left| format!("{cidr} for {}", duration(left.into())))
+}
+
+/// `left` is in seconds, null for ever.
+fn say_json(words: &AttachWords, attached: &Attached) {
+    let texts = |list: &[std::net::IpAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let addresses: Vec<_> = attached
+        .addresses
+        .iter()
+        .map(|(cidr, left)| json!({ "address": cidr.address.to_string(), "length": cidr.length, "left": left }))
+        .collect();
+    say::json(&json!({
+        "interface": words.ifname.to_string(),
+        "already": attached.already,
+        "bridge": attached.bridge.to_string(),
+        "port": attached.port.to_string(),
+        "mac": attached.mac.to_string(),
+        "mtu": attached.mtu,
+        "addresses": addresses,
+        "gateways": texts(&attached.gateways),
+        "resolvers": texts(&attached.resolvers),
+        "domain": attached.domain,
+        "resolver_file": attached.resolver_file,
+    }));
+}

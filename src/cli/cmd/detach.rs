@@ -1,0 +1,17 @@
+//! `vmnet detach NAME`
+
+use crate::args::SpaceWords;
+use crate::attach::{self, Detached};
+use crate::failure::{Exit, Failure};
+use crate::places::Places;
+use crate::say;
+use vmnet_model::name::IfName;
+
+/// Take a namespace's interface away.
+pub fn run(places: &Places, name: &IfName, space: &SpaceWords, ifname: &IfName) -> Result<Exit, Failure> {
+    match attach::detach(places, name, space, ifname)? {
+        Detached::Gone(label) => say::line(&format!("{ifname} of {label} is detached from {name}")),
+        Detached::Absent(what) => say::line(&format!("nothing to detach: {what}")),
+    }
+    Ok(Exit::Done)
+}
