@@ -22,11 +22,20 @@ _vmnet() {
             vmnet,account)
                 cmd="vmnet__subcmd__account"
                 ;;
+            vmnet,attach)
+                cmd="vmnet__subcmd__attach"
+                ;;
+            vmnet,broker)
+                cmd="vmnet__subcmd__broker"
+                ;;
             vmnet,check)
                 cmd="vmnet__subcmd__check"
                 ;;
             vmnet,completions)
                 cmd="vmnet__subcmd__completions"
+                ;;
+            vmnet,detach)
+                cmd="vmnet__subcmd__detach"
                 ;;
             vmnet,doctor)
                 cmd="vmnet__subcmd__doctor"
@@ -34,11 +43,17 @@ _vmnet() {
             vmnet,down)
                 cmd="vmnet__subcmd__down"
                 ;;
+            vmnet,exec)
+                cmd="vmnet__subcmd__exec"
+                ;;
             vmnet,forward)
                 cmd="vmnet__subcmd__forward"
                 ;;
             vmnet,help)
                 cmd="vmnet__subcmd__help"
+                ;;
+            vmnet,hook)
+                cmd="vmnet__subcmd__hook"
                 ;;
             vmnet,host)
                 cmd="vmnet__subcmd__host"
@@ -61,8 +76,14 @@ _vmnet() {
             vmnet,schema)
                 cmd="vmnet__subcmd__schema"
                 ;;
+            vmnet,snippet)
+                cmd="vmnet__subcmd__snippet"
+                ;;
             vmnet,status)
                 cmd="vmnet__subcmd__status"
+                ;;
+            vmnet,tap)
+                cmd="vmnet__subcmd__tap"
                 ;;
             vmnet,up)
                 cmd="vmnet__subcmd__up"
@@ -97,11 +118,20 @@ _vmnet() {
             vmnet__subcmd__help,account)
                 cmd="vmnet__subcmd__help__subcmd__account"
                 ;;
+            vmnet__subcmd__help,attach)
+                cmd="vmnet__subcmd__help__subcmd__attach"
+                ;;
+            vmnet__subcmd__help,broker)
+                cmd="vmnet__subcmd__help__subcmd__broker"
+                ;;
             vmnet__subcmd__help,check)
                 cmd="vmnet__subcmd__help__subcmd__check"
                 ;;
             vmnet__subcmd__help,completions)
                 cmd="vmnet__subcmd__help__subcmd__completions"
+                ;;
+            vmnet__subcmd__help,detach)
+                cmd="vmnet__subcmd__help__subcmd__detach"
                 ;;
             vmnet__subcmd__help,doctor)
                 cmd="vmnet__subcmd__help__subcmd__doctor"
@@ -109,11 +139,17 @@ _vmnet() {
             vmnet__subcmd__help,down)
                 cmd="vmnet__subcmd__help__subcmd__down"
                 ;;
+            vmnet__subcmd__help,exec)
+                cmd="vmnet__subcmd__help__subcmd__exec"
+                ;;
             vmnet__subcmd__help,forward)
                 cmd="vmnet__subcmd__help__subcmd__forward"
                 ;;
             vmnet__subcmd__help,help)
                 cmd="vmnet__subcmd__help__subcmd__help"
+                ;;
+            vmnet__subcmd__help,hook)
+                cmd="vmnet__subcmd__help__subcmd__hook"
                 ;;
             vmnet__subcmd__help,host)
                 cmd="vmnet__subcmd__help__subcmd__host"
@@ -136,8 +172,14 @@ _vmnet() {
             vmnet__subcmd__help,schema)
                 cmd="vmnet__subcmd__help__subcmd__schema"
                 ;;
+            vmnet__subcmd__help,snippet)
+                cmd="vmnet__subcmd__help__subcmd__snippet"
+                ;;
             vmnet__subcmd__help,status)
                 cmd="vmnet__subcmd__help__subcmd__status"
+                ;;
+            vmnet__subcmd__help,tap)
+                cmd="vmnet__subcmd__help__subcmd__tap"
                 ;;
             vmnet__subcmd__help,up)
                 cmd="vmnet__subcmd__help__subcmd__up"
@@ -151,6 +193,9 @@ _vmnet() {
             vmnet__subcmd__help__subcmd__forward,rm)
                 cmd="vmnet__subcmd__help__subcmd__forward__subcmd__rm"
                 ;;
+            vmnet__subcmd__help__subcmd__hook,libvirt)
+                cmd="vmnet__subcmd__help__subcmd__hook__subcmd__libvirt"
+                ;;
             vmnet__subcmd__help__subcmd__host,add)
                 cmd="vmnet__subcmd__help__subcmd__host__subcmd__add"
                 ;;
@@ -159,6 +204,24 @@ _vmnet() {
                 ;;
             vmnet__subcmd__help__subcmd__host,rm)
                 cmd="vmnet__subcmd__help__subcmd__host__subcmd__rm"
+                ;;
+            vmnet__subcmd__help__subcmd__tap,add)
+                cmd="vmnet__subcmd__help__subcmd__tap__subcmd__add"
+                ;;
+            vmnet__subcmd__help__subcmd__tap,rm)
+                cmd="vmnet__subcmd__help__subcmd__tap__subcmd__rm"
+                ;;
+            vmnet__subcmd__hook,help)
+                cmd="vmnet__subcmd__hook__subcmd__help"
+                ;;
+            vmnet__subcmd__hook,libvirt)
+                cmd="vmnet__subcmd__hook__subcmd__libvirt"
+                ;;
+            vmnet__subcmd__hook__subcmd__help,help)
+                cmd="vmnet__subcmd__hook__subcmd__help__subcmd__help"
+                ;;
+            vmnet__subcmd__hook__subcmd__help,libvirt)
+                cmd="vmnet__subcmd__hook__subcmd__help__subcmd__libvirt"
                 ;;
             vmnet__subcmd__host,add)
                 cmd="vmnet__subcmd__host__subcmd__add"
@@ -184,6 +247,24 @@ _vmnet() {
             vmnet__subcmd__host__subcmd__help,rm)
                 cmd="vmnet__subcmd__host__subcmd__help__subcmd__rm"
                 ;;
+            vmnet__subcmd__tap,add)
+                cmd="vmnet__subcmd__tap__subcmd__add"
+                ;;
+            vmnet__subcmd__tap,help)
+                cmd="vmnet__subcmd__tap__subcmd__help"
+                ;;
+            vmnet__subcmd__tap,rm)
+                cmd="vmnet__subcmd__tap__subcmd__rm"
+                ;;
+            vmnet__subcmd__tap__subcmd__help,add)
+                cmd="vmnet__subcmd__tap__subcmd__help__subcmd__add"
+                ;;
+            vmnet__subcmd__tap__subcmd__help,help)
+                cmd="vmnet__subcmd__tap__subcmd__help__subcmd__help"
+                ;;
+            vmnet__subcmd__tap__subcmd__help,rm)
+                cmd="vmnet__subcmd__tap__subcmd__help__subcmd__rm"
+                ;;
             *)
                 ;;
         esac
@@ -191,7 +272,7 @@ _vmnet() {
 
     case "${cmd}" in
         vmnet)
-            opts="-h -V --config-dir --state-dir --run-dir --help --version up down run status list ports leases forward host init check access doctor account schema completions help"
+            opts="-h -V --config-dir --state-dir --run-dir --help --version up down run status list ports leases forward host exec tap attach detach snippet broker hook init check access doctor account schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -272,6 +353,74 @@ _vmnet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vmnet__subcmd__attach)
+            opts="-h --pid --netns --address --dhcp --ifname --json --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --netns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ifname)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__broker)
+            opts="-h --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vmnet__subcmd__check)
             opts="-h --json --config-dir --state-dir --run-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -324,6 +473,44 @@ _vmnet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vmnet__subcmd__detach)
+            opts="-h --pid --netns --ifname --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --netns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ifname)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vmnet__subcmd__doctor)
             opts="-h --fix --json --config-dir --state-dir --run-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -357,6 +544,44 @@ _vmnet() {
                 return 0
             fi
             case "${prev}" in
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__exec)
+            opts="-h --queues --vnet-hdr --mac --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --queues)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vnet-hdr)
+                    COMPREPLY=($(compgen -W "on off" -- "${cur}"))
+                    return 0
+                    ;;
+                --mac)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -559,7 +784,7 @@ _vmnet() {
             return 0
             ;;
         vmnet__subcmd__help)
-            opts="up down run status list ports leases forward host init check access doctor account schema completions help"
+            opts="up down run status list ports leases forward host exec tap attach detach snippet broker hook init check access doctor account schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -587,6 +812,34 @@ _vmnet() {
             return 0
             ;;
         vmnet__subcmd__help__subcmd__account)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__attach)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__broker)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -628,6 +881,20 @@ _vmnet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vmnet__subcmd__help__subcmd__detach)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vmnet__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -643,6 +910,20 @@ _vmnet() {
             return 0
             ;;
         vmnet__subcmd__help__subcmd__down)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__exec)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -715,6 +996,34 @@ _vmnet() {
         vmnet__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__hook)
+            opts="libvirt"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__hook__subcmd__libvirt)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -866,9 +1175,65 @@ _vmnet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vmnet__subcmd__help__subcmd__snippet)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vmnet__subcmd__help__subcmd__status)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__tap)
+            opts="add rm"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__tap__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__tap__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -887,6 +1252,100 @@ _vmnet() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__hook)
+            opts="-h --config-dir --state-dir --run-dir --help libvirt help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__hook__subcmd__help)
+            opts="libvirt help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__hook__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__hook__subcmd__help__subcmd__libvirt)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__hook__subcmd__libvirt)
+            opts="-h --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1155,12 +1614,16 @@ _vmnet() {
             return 0
             ;;
         vmnet__subcmd__ports)
-            opts="-h --json --config-dir --state-dir --run-dir --help"
+            opts="-h --revoke --json --config-dir --state-dir --run-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --revoke)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1232,9 +1695,181 @@ _vmnet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vmnet__subcmd__snippet)
+            opts="-h --for --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -W "qemu libvirt firecracker cloud-hypervisor crosvm lxc nspawn" -- "${cur}"))
+                    return 0
+                    ;;
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vmnet__subcmd__status)
             opts="-h --json --config-dir --state-dir --run-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__tap)
+            opts="-h --config-dir --state-dir --run-dir --help add rm help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__tap__subcmd__add)
+            opts="-h --owner --name --queues --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --owner)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__tap__subcmd__help)
+            opts="add rm help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__tap__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__tap__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__tap__subcmd__help__subcmd__rm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__tap__subcmd__rm)
+            opts="-h --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -14,6 +14,7 @@ mod failure;
 mod foreign;
 mod forwarding;
 mod forwards;
+mod hook;
 mod host;
 mod hosts;
 mod ipv6;
@@ -36,7 +37,7 @@ mod take_down;
 mod up;
 mod view;
 
-use args::{Arguments, Verb};
+use args::{Arguments, HookVerb, Verb};
 use clap::Parser;
 use failure::{Exit, Failure};
 use places::Places;
@@ -87,6 +88,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Detach { name, space, ifname } => cmd::detach::run(&places, name, space, ifname),
         Verb::Snippet { name, program } => cmd::snippet::run(&places, name, *program),
         Verb::Broker => cmd::broker::run(&places),
+        Verb::Hook(HookVerb::Libvirt { words }) => cmd::hook::run(&places, words),
         Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json),
         Verb::Host(verb) => cmd::host::run(&places, verb),
         Verb::Forward(verb) => cmd::forward::run(&places, verb),

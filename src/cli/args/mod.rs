@@ -11,7 +11,7 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::paths;
 
-pub use plug::{AttachWords, ExecWords, Program, SpaceWords, Switch, TapVerb};
+pub use plug::{AttachWords, ExecWords, HookVerb, Program, SpaceWords, Switch, TapVerb};
 
 /// Networks for virtual machines: a bridge with DHCP, DNS, NAT and a firewall.
 #[derive(Debug, Parser)]
@@ -139,6 +139,9 @@ pub enum Verb {
     },
     /// Serve the helper where it has no rights of its own
     Broker,
+    /// Be called by other programs when theirs start and end
+    #[command(subcommand)]
+    Hook(HookVerb),
     /// Write a commented file for a new network
     Init {
         /// The network

@@ -98,6 +98,17 @@ pub struct SpaceWords {
     pub netns: Option<PathBuf>,
 }
 
+/// `vmnet hook`
+#[derive(Debug, Subcommand)]
+pub enum HookVerb {
+    /// Be /etc/libvirt/hooks/qemu.d/vmnet or network.d/vmnet
+    Libvirt {
+        /// The domain's or network's name, and what libvirt adds to it
+        #[arg(required = true, num_args = 1.., allow_hyphen_values = true, value_name = "WORD")]
+        words: Vec<OsString>,
+    },
+}
+
 /// Programs that `vmnet snippet` knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Program {

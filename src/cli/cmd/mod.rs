@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod down;
 pub mod exec;
 pub mod forward;
+pub mod hook;
 pub mod host;
 pub mod init;
 pub mod leases;

@@ -72,6 +72,9 @@ fn typed(command: &str) -> Vec<String> {
         "ADDRESS" => "10.0.1.77".to_owned(),
         "LISTEN" => "8080".to_owned(),
         "TO" => "web:80".to_owned(),
+        "N" => "2".to_owned(),
+        "CMD…" => "true".to_owned(),
+        "PROGRAM" => "qemu".to_owned(),
         other => other.to_owned(),
     };
     words.filter(|word| !word.is_empty()).map(word).collect()

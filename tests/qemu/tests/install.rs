@@ -62,12 +62,16 @@ fn files(house: &House, folder: &str) -> Vec<String> {
     lines
 }
 
-const INSTALLED: [&str; 21] = [
+const INSTALLED: [&str; 27] = [
     "644 root:root etc/NetworkManager/conf.d/vmnet.conf",
     "644 root:root etc/dnsmasq.d/vmnet.conf",
+    "755 root:root etc/libvirt/hooks/network.d/vmnet",
+    "755 root:root etc/libvirt/hooks/qemu.d/vmnet",
     "644 root:root etc/vmnet/bridge.conf",
     "644 root:root etc/vmnet/networks/brmgr0.toml",
     "644 root:root usr/local/lib/systemd/network/05-vmnet.network",
+    "644 root:root usr/local/lib/systemd/system/vmnet-broker.service",
+    "644 root:root usr/local/lib/systemd/system/vmnet-broker.socket",
     "644 root:root usr/local/lib/systemd/system/vmnet@.service",
     "644 root:root usr/local/lib/sysusers.d/vmnet.conf",
     "4755 root:root usr/local/libexec/vmnet-bridge-helper",
@@ -80,6 +84,8 @@ const INSTALLED: [&str; 21] = [
     "644 root:root usr/local/share/man/man8/vmnet.8",
     "644 root:root usr/local/share/vmnet/default/etc/NetworkManager/conf.d/vmnet.conf",
     "644 root:root usr/local/share/vmnet/default/etc/dnsmasq.d/vmnet.conf",
+    "644 root:root usr/local/share/vmnet/default/etc/libvirt/hooks/network.d/vmnet",
+    "644 root:root usr/local/share/vmnet/default/etc/libvirt/hooks/qemu.d/vmnet",
     "644 root:root usr/local/share/vmnet/default/etc/vmnet/bridge.conf",
     "644 root:root usr/local/share/vmnet/default/etc/vmnet/networks/brmgr0.toml",
     "644 root:root usr/local/share/vmnet/lxc.container.conf",
@@ -99,6 +105,14 @@ fn below_destdir_stand_exactly_these_files_and_only_the_helper_is_setuid() {
     assert_eq!(unfilled.code(), 1, "{unfilled}");
     make(&house, &["uninstall", "DESTDIR=/tmp/house/tree"]);
     assert_eq!(files(&house, "/tmp/house/tree"), Vec::<String>::new());
+}
+
+#[test]
+fn the_helper_may_be_installed_without_its_setuid_bit() {
+    let Some(house) = house("the_helper_may_be_installed_without_its_setuid_bit") else { return };
+    make(&house, &["install", "DESTDIR=/tmp/house/tree", "HELPER_MODE=0755"]);
+    let helper = "755 root:root usr/local/libexec/vmnet-bridge-helper";
+    assert!(files(&house, "/tmp/house/tree").iter().any(|file| file == helper));
 }
 
 #[test]
@@ -135,6 +149,9 @@ fn other_places_are_built_in_before_they_are_installed() {
     assert_eq!(helper.trim(), "4755");
     let unit = house.read_file("/tmp/house/tree/usr/lib/systemd/system/vmnet@.service").unwrap_or_default();
     assert!(unit.contains("ExecStart=/usr/sbin/vmnet run %i"), "{unit}");
+    let units = "/tmp/house/tree/usr/lib/systemd/system";
+    let socket = house.read_file(&format!("{units}/vmnet-broker.socket")).unwrap_or_default();
+    assert!(socket.contains("ListenSequentialPacket=/var/run/vmnet/broker.sock"), "{socket}");
     assert!(house.outside_path("/tmp/house/tree/etc/local/vmnet/bridge.conf").exists());
 }
 
@@ -166,12 +183,14 @@ fn what_systemd_is_given_it_understands() {
     make(&house, &["install"]);
     let units = "/usr/local/lib/systemd/system";
     house.sh(&format!("ln -s vmnet@.service {units}/vmnet@brmgr0.service"));
-    let unit = format!("{units}/vmnet@brmgr0.service");
     let path = format!("SYSTEMD_UNIT_PATH={units}:");
-    let verify = ["env", &path, "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", &unit];
-    let outcome = house.run(&verify);
-    assert!(!outcome.stderr.contains("vmnet@"), "{outcome}");
-    outcome.success();
+    for unit in ["vmnet@brmgr0.service", "vmnet-broker.service", "vmnet-broker.socket"] {
+        let unit = format!("{units}/{unit}");
+        let verify = ["env", &path, "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", &unit];
+        let outcome = house.run(&verify);
+        assert!(!outcome.stderr.contains("vmnet"), "{outcome}");
+        outcome.success();
+    }
     house.sh("mkdir -p /tmp/house/root/etc; touch /tmp/house/root/etc/group /tmp/house/root/etc/passwd");
     let group = ["systemd-sysusers", "--root=/tmp/house/root", "/usr/local/lib/sysusers.d/vmnet.conf"];
     house.run(&["mkdir", "-p", "/tmp/house/root/usr/local/lib/sysusers.d"]).success();

@@ -52,7 +52,7 @@ fn follow(page: &str) {
             Piece::File(place, text) => house.write_file(&place, &text),
             Piece::Command(words) => {
                 // What follows something until it ends is only asked whether it begins.
-                let stays = words.iter().any(|word| word == "--watch");
+                let stays = words.iter().any(|word| word == "--watch" || word == "broker");
                 let mut argv = vec![VMNET];
                 if stays {
                     argv = vec!["timeout", "--preserve-status", "--signal=TERM", "1", VMNET];
@@ -88,6 +88,21 @@ fn a_guest_is_reached_from_the_lan() {
 #[test]
 fn vms_are_kept_apart() {
     follow("keep-vms-apart.md");
+}
+
+#[test]
+fn without_a_setuid_program() {
+    follow("without-setuid.md");
+}
+
+#[test]
+fn libvirts_guests() {
+    follow("libvirt.md");
+}
+
+#[test]
+fn a_container_of_lxc() {
+    follow("lxc.md");
 }
 
 #[test]
