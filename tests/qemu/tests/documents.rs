@@ -89,8 +89,8 @@ fn every_vmnet_command_in_the_documents_is_one_that_vmnet_understands() {
         for command in vmnet_commands(file, &read(file)) {
             let words = typed(&command);
             let mut argv = vec!["timeout", "10", VMNET];
-            // `run` stays, so it only has to know its options.
-            if words.first().is_some_and(|verb| verb == "run") {
+            // These stay, so they only have to know their options.
+            if words.first().is_some_and(|verb| verb == "run" || verb == "broker") {
                 argv = vec!["timeout", "--preserve-status", "-s", "TERM", "3", VMNET];
             }
             argv.extend(words.iter().map(String::as_str));
