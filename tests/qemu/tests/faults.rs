@@ -164,19 +164,19 @@ const TROUBLES: [Trouble; 11] = [
     Trouble {
         name: "nft fails",
         bring: "mount --bind /bin/false /usr/sbin/nft",
-        end: "umount /usr/sbin/nft",
+        end: "umount --lazy /usr/sbin/nft",
         word: "nft failed",
     },
     Trouble {
         name: "nft cannot be executed",
         bring: "touch /tmp/house/n; mount --bind /tmp/house/n /usr/sbin/nft",
-        end: "umount /usr/sbin/nft; rm /tmp/house/n",
+        end: "umount --lazy /usr/sbin/nft; rm /tmp/house/n",
         word: "nft is not installed",
     },
     Trouble {
         name: "nft is no program",
         bring: "echo x >/tmp/house/n; chmod 755 /tmp/house/n; mount --bind /tmp/house/n /usr/sbin/nft",
-        end: "umount /usr/sbin/nft; rm /tmp/house/n",
+        end: "umount --lazy /usr/sbin/nft; rm /tmp/house/n",
         word: "nft",
     },
     Trouble {
@@ -273,7 +273,7 @@ fn a_change_that_fails_leaves_a_running_network_running() {
     house.describe("lab", "mtu = 1400\nmode = \"isolated\"\n");
     house.sh("mount --bind /bin/false /usr/sbin/nft");
     house.vmnet(&["up", "lab"]).complaint(FAILED);
-    house.sh("umount /usr/sbin/nft");
+    house.sh("umount --lazy /usr/sbin/nft");
     assert!(house.outside_path("/sys/class/net/lab").exists());
     house.sh("pgrep -x dnsmasq; nft list table inet vmnet_lab");
     house.up("lab");
@@ -292,7 +292,7 @@ fn a_down_that_fails_says_why_and_can_be_tried_again() {
     house.sh("mount --bind /bin/false /usr/sbin/nft");
     let outcome = house.vmnet(&["down", "brmgr0"]);
     assert!(outcome.complaint(FAILED).contains("nft failed"), "{outcome}");
-    house.sh("umount /usr/sbin/nft");
+    house.sh("umount --lazy /usr/sbin/nft");
     assert!(!house.outside_path("/sys/class/net/brmgr0").exists(), "it stopped at the first error");
     house.down("brmgr0");
     house.assert_as_in(&before);
