@@ -57,6 +57,9 @@ fn a_plain_users_virtio_guest_is_on_brmgr0_which_comes_up_by_itself() {
     guest.power_off();
     let gone = || house.json(&["ports", "brmgr0"]).1["ports"] == serde_json::json!([]);
     assert!(house.wait_until(Duration::from_secs(60), gone), "{}", house.vmnet(&["ports", "brmgr0"]));
+    // libvirt takes its own files away only then.
+    let listed = || house.virsh_as("alice", &["list", "--all", "--name"]).success().contains("alpha");
+    assert!(house.wait_until(Duration::from_secs(60), || !listed()), "libvirt still lists it");
     house.down("brmgr0");
     house.assert_as_in(&before);
 }
