@@ -138,7 +138,9 @@ fn no_change_of_the_file_costs_a_guest_one_packet_and_only_what_changed_is_touch
             Server::Same => assert_eq!(house.server("lab"), before, "{what}: dnsmasq was started anew"),
             Server::New => {
                 assert_ne!(house.server("lab"), before, "{what}: dnsmasq knows nothing of it");
-                assert!(notes, "{what}: guests must renew: {said}");
+                // The keeper, still busy with what it heard of the last change, may have been first.
+                let kept = said.stdout.contains("is up already");
+                assert!(notes || kept, "{what}: guests must renew: {said}");
             }
         }
         assert_eq!((house.index("lab"), house.keeper("lab")), (index, keeper), "{what}");
