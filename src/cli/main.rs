@@ -38,14 +38,13 @@ mod up;
 mod view;
 
 use args::{Arguments, HookVerb, Verb};
-use clap::Parser;
 use failure::{Exit, Failure};
 use places::Places;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| say::error("cannot go on: internal error", None)));
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::typed() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are errors to clap, with exit code 0; all others are 2.
@@ -73,7 +72,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
     if !matches!(arguments.verb, Verb::Exec(_)) {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     }
-    let places = Places::new(arguments);
+    let places = Places::new(&arguments.directories);
     match &arguments.verb {
         Verb::Up { name, dry_run, on_demand } => cmd::up::run(&places, name, *dry_run, *on_demand),
         Verb::Down { name, force } => cmd::down::run(&places, name, *force),

@@ -1,6 +1,6 @@
 //! Where this run finds and leaves things.
 
-use crate::args::Arguments;
+use crate::args::Directories;
 use crate::failure::{Failure, io};
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
@@ -27,11 +27,11 @@ pub struct Places {
 
 impl Places {
     /// Those of the command line.
-    pub fn new(arguments: &Arguments) -> Self {
+    pub fn new(directories: &Directories) -> Self {
         Self {
-            config: arguments.config_dir.clone(),
-            state: arguments.state_dir.clone(),
-            run: arguments.run_dir.clone(),
+            config: directories.config_dir.clone(),
+            state: directories.state_dir.clone(),
+            run: directories.run_dir.clone(),
         }
     }
 

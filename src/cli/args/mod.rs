@@ -2,7 +2,7 @@
 
 mod plug;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use vmnet_model::forward::{Listen, Protocol, Target};
@@ -20,6 +20,14 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+    /// Where.
+    #[command(flatten)]
+    pub directories: Directories,
+}
+
+/// The three directories, for tests and packaging.
+#[derive(Debug, Args)]
+pub struct Directories {
     /// Directory of the network files and access rules
     #[arg(long, global = true, value_name = "DIR", default_value = paths::CONFIG_DIR)]
     pub config_dir: PathBuf,
@@ -29,6 +37,36 @@ pub struct Arguments {
     /// Directory of what does not
     #[arg(long, global = true, value_name = "DIR", default_value = paths::RUN_DIR)]
     pub run_dir: PathBuf,
+}
+
+/// `exec` and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "vmnet", version)]
+struct ExecAlone {
+    #[command(subcommand)]
+    verb: ExecVerb,
+    #[command(flatten)]
+    directories: Directories,
+}
+
+/// Its only verb.
+#[derive(Debug, Subcommand)]
+enum ExecVerb {
+    /// As in [`Verb`].
+    Exec(ExecWords),
+}
+
+impl Arguments {
+    /// What was typed. `exec` stands before the start of each VM, so the words of the other verbs, which take
+    /// longer to build than all else that it does itself, are built only where it cannot be understood.
+    pub fn typed() -> Result<Self, clap::Error> {
+        let is_exec = std::env::args_os().nth(1).is_some_and(|word| word == "exec");
+        if is_exec && let Ok(ExecAlone { verb: ExecVerb::Exec(words), directories }) = ExecAlone::try_parse()
+        {
+            return Ok(Self { verb: Verb::Exec(words), directories });
+        }
+        Self::try_parse()
+    }
 }
 
 /// One verb, one file in `cmd/`.
