@@ -194,11 +194,9 @@ demo: root-check deps build ## the whole way, in namespaces of its own: a plain 
 	@demo/run $(RELEASE)
 
 # First the rooms on their own, then the built programs from outside. "make deps" brings all that a
-# test needs, so a test that would skip fails here. Two tests for each processor: most of what they do
-# is to wait for what must not come.
+# test needs, so a test that would skip fails here.
 test: root-check build ## every test: units, golden files, namespaces, real guests
 	@mkdir -p build; : >build/test.log; failed=; \
-	export RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) * 2))}; \
 	for manifest in Cargo.toml tests/qemu/Cargo.toml; do \
 		VMNET_BIN_DIR=$(RELEASE) VMNET_NO_SKIP=1 $(CARGO) test --workspace --locked --no-fail-fast --manifest-path $$manifest \
 			2>&1 | tee -a build/test.log || failed=yes; \

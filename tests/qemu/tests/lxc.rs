@@ -48,8 +48,10 @@ fn a_container_is_on_brmgr0_which_comes_up_with_it() {
         argv.extend(words);
         house.run(&argv)
     };
-    let shown = inside(&["ip", "-4", "addr", "show", "eth0"]);
-    assert!(shown.success().contains(&address), "{shown}");
+    // The server notes a lease before the client hears of it.
+    let shown = || inside(&["ip", "-4", "addr", "show", "eth0"]);
+    let has = || shown().success().contains(&address);
+    assert!(house.wait_until(Duration::from_secs(20), has), "{}", shown());
     inside(&["ping", "-c", "1", "-w", "10", "10.0.1.1"]).success();
     let named = || inside(&["nslookup", "-type=a", "web.brmgr0.internal", "10.0.1.1"]);
     assert!(named().success().contains(&address), "{}", named());
