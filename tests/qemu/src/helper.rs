@@ -54,8 +54,8 @@ impl Helper {
         }
     }
 
-    /// A house with this helper installed, the bridges br0 (MTU 1400, own MAC, up, 10.7.0.1/24, no IPv6 address of
-    /// its own, which would come with the first port) and br1 (down), both allowed.
+    /// A house with this helper installed, the bridges br0 (MTU 1400, own MAC, up, 10.7.0.1/24, no IPv6, whose
+    /// addresses and routes would come with the first port) and br1 (down), both allowed.
     #[track_caller]
     pub fn house(self) -> House {
         let house = House::new();
@@ -64,7 +64,7 @@ impl Helper {
             Self::Ours => house.install(),
         }
         house.sh("ip link add br0 address 52:54:00:00:00:01 type bridge
-             ip link set br0 addrgenmode none
+             echo 1 >/proc/sys/net/ipv6/conf/br0/disable_ipv6
              ip link set br0 mtu 1400 up
              ip address add 10.7.0.1/24 dev br0
              ip link add br1 type bridge");
