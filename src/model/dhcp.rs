@@ -1,6 +1,7 @@
 //! A DHCP client's part of the talk (RFC 2131, RFC 2132, RFC 4039): what it says next, and what it makes
 //! of the answers. In whole frames, because without an address the kernel sends none for us.
 
+use crate::frame::checksum::Sum;
 use crate::mac::MacAddr;
 use std::net::Ipv4Addr;
 
@@ -198,7 +199,7 @@ fn frame(mac: MacAddr, transaction: u32, own: Ipv4Addr, options: &[u8]) -> Vec<u
     ip.extend([0, 0, 0, 0, 64, PROTOCOL_UDP, 0, 0]);
     ip.extend(own.octets());
     ip.extend(Ipv4Addr::BROADCAST.octets());
-    let sum = checksum(&ip).to_be_bytes();
+    let sum = Sum::default().plus(&ip).finish();
     if let Some(place) = ip.get_mut(10..12) {
         place.copy_from_slice(&sum);
     }
@@ -214,20 +215,6 @@ fn frame(mac: MacAddr, transaction: u32, own: Ipv4Addr, options: &[u8]) -> Vec<u
     frame.extend([0, 0]);
     frame.extend(body);
     frame
-}
-
-/// RFC 1071
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| match pair {
-        [a, b] => u32::from(u16::from_be_bytes([*a, *b])),
-        [a] => u32::from(*a) << 8,
-        _ => 0,
-    });
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(0)
 }
 
 /// A server's message.

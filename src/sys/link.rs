@@ -114,13 +114,7 @@ pub struct PortWish<'a> {
 pub fn find(netlink: &mut Netlink, name: &IfName) -> io::Result<Option<Link>> {
     let mut request = Request::new(RTM_GETLINK, 0, &[0; IFINFO]);
     name_attribute(&mut request, name);
-    request.attribute(IFLA_EXT_MASK, &SKIP_STATS.to_ne_bytes());
-    let mut found = None;
-    match netlink.ask(request, &mut |_, payload| found = read_link(payload)) {
-        Ok(()) => Ok(found),
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-        Err(error) => Err(error),
-    }
+    one(netlink, request)
 }
 
 /// The link of this number; none if there is none.
@@ -128,7 +122,11 @@ pub fn find(netlink: &mut Netlink, name: &IfName) -> io::Result<Option<Link>> {
 /// # Errors
 /// The kernel's answer.
 pub fn at(netlink: &mut Netlink, index: u32) -> io::Result<Option<Link>> {
-    let mut request = Request::new(RTM_GETLINK, 0, &numbered(index));
+    one(netlink, Request::new(RTM_GETLINK, 0, &numbered(index)))
+}
+
+/// The link that a request names.
+fn one(netlink: &mut Netlink, mut request: Request) -> io::Result<Option<Link>> {
     request.attribute(IFLA_EXT_MASK, &SKIP_STATS.to_ne_bytes());
     let mut found = None;
     match netlink.ask(request, &mut |_, payload| found = read_link(payload)) {

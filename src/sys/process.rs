@@ -110,12 +110,10 @@ const EXITING: u32 = 4;
 /// hold its locks for a while yet, but will do nothing any more. False where there is none.
 #[must_use]
 pub fn is_dying(pid: Pid) -> bool {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    // Its name, in parentheses, may hold anything; the flags are the seventh word after it (proc_pid_stat(5)).
-    let stat = read("stat");
-    let flags = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(6)?.parse::<u32>().ok());
+    let flags = stat_word::<u32>(pid.as_raw().unsigned_abs(), FLAGS);
     // Pending for the thread or for all of them; signal 9 is bit 8 (proc_pid_status(5)).
-    let status = read("status");
+    let status = std::fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let killed = status.lines().filter_map(|line| line.split_once(':')).any(|(key, set)| {
         let kill = u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & 0x100 != 0);
         kill && (key == "SigPnd" || key == "ShdPnd")
@@ -141,9 +139,26 @@ pub fn program(pid: u32) -> Option<String> {
 /// process and no other. None where there is none.
 #[must_use]
 pub fn began(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Its name, in parentheses, may hold anything; the moment is the 20th word after it (proc_pid_stat(5)).
-    stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
+    stat_word(pid, BEGAN)
+}
+
+/// The process that started one, or whoever took it over; none where it is gone.
+#[must_use]
+pub fn parent_of(pid: u32) -> Option<u32> {
+    stat_word(pid, PARENT)
+}
+
+// Places in /proc/PID/stat, counted from the word behind the name (proc_pid_stat(5)).
+const PARENT: usize = 1;
+const FLAGS: usize = 6;
+const BEGAN: usize = 19;
+
+/// A word of /proc/PID/stat behind the process's name, which stands in parentheses and may hold anything.
+fn stat_word<T: std::str::FromStr>(pid: u32, place: usize) -> Option<T> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
+    rest.split_whitespace().nth(place)?.parse().ok()
 }
 
 /// The signals by which people and service managers end a program, held back: a descriptor that is
@@ -199,6 +214,12 @@ pub fn reap_all() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_has_its_parent_and_none_has_none() {
+        assert_eq!(parent_of(std::process::id()), Some(nix::unistd::getppid().as_raw().unsigned_abs()));
+        assert_eq!(parent_of(u32::MAX), None);
+    }
 
     #[test]
     fn a_process_that_was_killed_is_on_its_way_out_until_it_is_waited_for() {

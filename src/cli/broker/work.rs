@@ -10,6 +10,7 @@ use std::time::Duration;
 use vmnet_model::ask::{ASK_SIZE, Answer, Ask};
 use vmnet_port::serve::{Authority, Request};
 use vmnet_port::talk::{self, DESCRIPTORS_MAX};
+use vmnet_sys::process::parent_of;
 use vmnet_sys::seqpacket::{Channel, Peer};
 use vmnet_sys::worker::{self, Worker};
 use vmnet_sys::{harden, privilege};
@@ -58,14 +59,6 @@ fn holder(ask: &Ask, peer: &Peer) -> u32 {
     if ask.for_itself { peer.pid } else { parent().unwrap_or(peer.pid) }
 }
 
-/// The fourth field of proc_pid_stat(5), after a name that may hold anything.
-fn parent_of(pid: u32) -> Option<u32> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|byte| *byte == b')')?;
-    let rest = std::str::from_utf8(stat.get(after_name + 1..)?).ok()?;
-    rest.split_whitespace().nth(1)?.parse().ok()
-}
-
 /// Have a child close channels in which descriptors wait: it may be held up as long as it likes.
 pub fn close(channels: Vec<Channel>) -> Result<Worker, (std::io::Error, Vec<Channel>)> {
     let attempt = || -> std::io::Result<_> {
@@ -91,15 +84,4 @@ pub fn close(channels: Vec<Channel>) -> Result<Worker, (std::io::Error, Vec<Chan
 fn linger(starter: &PipeReader) -> u8 {
     let mut reader = starter;
     u8::from(reader.read_exact(&mut [0]).is_err())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_has_its_parent_and_none_has_none() {
-        assert_eq!(parent_of(std::process::id()), Some(nix::unistd::getppid().as_raw().unsigned_abs()));
-        assert_eq!(parent_of(u32::MAX), None);
-    }
 }

@@ -11,6 +11,18 @@ use crate::house::House;
 /// How long the kernel and those who hear it may take.
 const SOON: Duration = Duration::from_secs(10);
 
+/// The network `lab` of [`lab_with`].
+pub const LAB: &str = "subnet = \"10.5.0.0/24\"\nsubnet6 = \"fd00:5::/64\"\n";
+
+/// A house that knows a network `lab`, and has namespaces of these names.
+#[track_caller]
+pub fn lab_with(test: &str, spaces: &[&str]) -> Option<House> {
+    let house = House::with_companion(test)?;
+    house.describe("lab", LAB);
+    spaces.iter().for_each(|space| drop(house.sh(&format!("ip netns add {space}"))));
+    Some(house)
+}
+
 impl House {
     /// What `vmnet attach` with these words says, which must succeed.
     #[track_caller]

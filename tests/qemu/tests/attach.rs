@@ -3,22 +3,13 @@
 
 use std::time::Duration;
 
-use rig::attach::address;
+use rig::attach::{LAB, address, lab_with};
 use rig::companion::FAILED;
-use rig::house::{As, House};
+use rig::house::As;
 use rig::outside::{SERVER, SERVER_NAME};
 use serde_json::Value;
 
-const LAB: &str = "subnet = \"10.5.0.0/24\"\nsubnet6 = \"fd00:5::/64\"\n";
 const RESOLVER: &str = "/etc/netns/web/resolv.conf";
-
-/// A house that knows a network `lab`, and has namespaces of these names.
-fn lab_with(test: &str, spaces: &[&str]) -> Option<House> {
-    let house = House::with_companion(test)?;
-    house.describe("lab", LAB);
-    spaces.iter().for_each(|space| drop(house.sh(&format!("ip netns add {space}"))));
-    Some(house)
-}
 
 #[test]
 fn a_namespace_gets_all_that_a_guest_has_though_the_network_was_down() {
