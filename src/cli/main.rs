@@ -85,6 +85,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Tap(verb) => cmd::tap::run(verb),
         Verb::Attach(words) => cmd::attach::run(&places, words),
         Verb::Detach { name, space, ifname } => cmd::detach::run(&places, name, space, ifname),
+        Verb::Cable { name, to, remove } => cmd::cable::run(&places, name, to, *remove),
+        Verb::Wire(verb) => cmd::wire::run(&places, verb),
         Verb::Snippet { name, program } => cmd::snippet::run(&places, name, *program),
         Verb::Broker => cmd::broker::run(&places),
         Verb::Hook(HookVerb::Libvirt { words }) => cmd::hook::run(&places, words),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use vmnet_model::dnsmasq;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::paths;
+use vmnet_model::vde::plug::PLUGS_DIR;
 use vmnet_port::policy::RuleFiles;
 use vmnet_sys::lock::Lock;
 
@@ -144,6 +145,46 @@ impl Room {
     /// Held by the keeper, its number in it.
     pub fn keeper(&self) -> PathBuf {
         self.0.join(paths::KEEPER_FILE)
+    }
+
+    /// The record of its VDE switch.
+    pub fn switch(&self) -> PathBuf {
+        self.0.join("switch")
+    }
+
+    /// The number of its switch's process.
+    pub fn switch_pid(&self) -> PathBuf {
+        self.0.join("switch.pid")
+    }
+
+    /// Which life of its switch the ports were plugged into.
+    pub fn plugged(&self) -> PathBuf {
+        self.0.join("plugged")
+    }
+
+    /// The directory of a switch of our own.
+    pub fn switch_directory(&self) -> PathBuf {
+        self.0.join("vde")
+    }
+
+    /// The directory of its console.
+    pub fn console_directory(&self) -> PathBuf {
+        self.0.join("console")
+    }
+
+    /// The directory of the sockets of those who hold ports on the switch.
+    pub fn plugs(&self) -> PathBuf {
+        self.0.join(PLUGS_DIR)
+    }
+
+    /// Held by the pump between bridge and switch, its number in it.
+    pub fn pump(&self) -> PathBuf {
+        self.0.join("pump")
+    }
+
+    /// The directory of its cables to other switches: each has its own record, pump and plugs there.
+    pub fn cables(&self) -> PathBuf {
+        self.0.join("cables")
     }
 
     /// Make it.

@@ -197,6 +197,7 @@ pub(crate) fn networks() -> impl Strategy<Value = Network> {
                 dns,
                 nat: if mode == Mode::Nat { nat } else { Nat::default() },
                 limits,
+                vde: None,
                 hosts,
                 forwards: if mode == Mode::Isolated { Vec::new() } else { forwards },
                 links: if isolated { links } else { Vec::new() },

@@ -226,6 +226,7 @@ impl Entries {
                 from_guest: self.from_guest.value().or(default.limits.from_guest),
                 to_guest: self.to_guest.value().or(default.limits.to_guest),
             },
+            vde: default.vde,
             hosts: self.hosts.into_hosts(),
             forwards: self.forwards.into_forwards(),
             links: self.links.into_links(),

@@ -6,6 +6,7 @@ use crate::mac::MacAddr;
 use crate::name::{IfName, NetName};
 use crate::prefix6::Prefix6;
 use crate::subnet::Subnet;
+use crate::vde::Directory;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What a guest can reach beyond its bridge.
@@ -167,6 +168,42 @@ pub struct Nat {
     pub uplink: Option<IfName>,
 }
 
+/// `[vde]`: a VDE switch that is one wire with the bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vde {
+    /// `socket`: the switch's directory; none: one of our own.
+    pub socket: Option<Directory>,
+    /// `create`: the switch is ours to run. Otherwise one that is there is joined.
+    pub create: bool,
+    /// `group`: its members join with any VDE program; none: nobody does but by us.
+    pub group: Option<String>,
+    /// `mode` of the switch's sockets: read and write bits only.
+    pub mode: u32,
+    /// `ports`: so many can be plugged in at one time, the bridge not counted.
+    pub ports: u32,
+    /// `hub`: every frame goes to every port.
+    pub hub: bool,
+    /// `mgmt_socket`: the path of the switch's console; none: one of our own, or, of a switch that is
+    /// joined, none.
+    pub mgmt_socket: Option<String>,
+    /// `fast_spanning_tree`: the switch looks for loops.
+    pub fast_spanning_tree: bool,
+}
+
+impl Vde {
+    /// What an empty `[vde]` means.
+    pub const DEFAULT: Self = Self {
+        socket: None,
+        create: true,
+        group: None,
+        mode: 0o660,
+        ports: 128,
+        hub: false,
+        mgmt_socket: None,
+        fast_spanning_tree: false,
+    };
+}
+
 /// One network, checked: what its file says, with the defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -206,6 +243,8 @@ pub struct Network {
     pub nat: Nat,
     /// `[limits]`
     pub limits: Limits,
+    /// `[vde]`
+    pub vde: Option<Vde>,
     /// Every `[[host]]`.
     pub hosts: Vec<Host>,
     /// Every `[[forward]]`.
@@ -242,6 +281,7 @@ impl Network {
             dns: Dns { domain: None, upstream: Vec::new(), register: true },
             nat: Nat::default(),
             limits: Limits::default(),
+            vde: None,
             hosts: Vec::new(),
             forwards: Vec::new(),
             links: Vec::new(),

@@ -2,6 +2,7 @@
 
 use crate::mac::MacAddr;
 use crate::name::{IfName, NetName, fnv1a};
+use crate::vde::Directory;
 use std::fmt;
 
 /// A TAP's name; the kernel fills in the number. The prefix is ours alone, so that NetworkManager and networkd
@@ -9,6 +10,9 @@ use std::fmt;
 pub const TAP_TEMPLATE: &str = "vmtap%d";
 /// The same for our end of a veth pair.
 pub const VETH_TEMPLATE: &str = "vmveth%d";
+
+/// The same for what joins a bridge to another wire: its switch, or a cable.
+pub const WIRE_TEMPLATE: &str = "vmwire%d";
 
 /// A name that is most likely free and was not just another port's: the template's prefix and the
 /// number of the process that makes the link, at most 4,194,304 (PID_MAX_LIMIT in include/linux/threads.h).
@@ -44,6 +48,19 @@ pub struct PortRecord {
     pub hairpin: bool,
     /// The port's group; 0 under a `vmnet` that did not know of it.
     pub group: u32,
+    /// The VDE switch that is one wire with the bridge.
+    pub switch: Option<SwitchDoor>,
+}
+
+/// Where and as whom ports on a VDE switch are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchDoor {
+    /// The switch.
+    pub directory: Directory,
+    /// Whose it is.
+    pub owner: u32,
+    /// The group that may join it.
+    pub group: u32,
 }
 
 /// A port record that cannot be read: the line's number, from one.
@@ -63,8 +80,9 @@ impl PortRecord {
     #[must_use]
     pub fn render(&self) -> String {
         let word = |flag: bool| if flag { "on" } else { "off" };
+        let switch = self.switch.as_ref().map(SwitchDoor::render).unwrap_or_default();
         format!(
-            "network {}\nisolated {}\nhairpin {}\ngroup {}\n",
+            "network {}\nisolated {}\nhairpin {}\ngroup {}\n{switch}",
             self.network,
             word(self.isolated),
             word(self.hairpin),
@@ -80,6 +98,7 @@ impl PortRecord {
     pub fn parse(text: &[u8]) -> Result<Self, BadRecord> {
         let text = std::str::from_utf8(text).map_err(|_| BadRecord(0))?;
         let (mut network, mut isolated, mut hairpin, mut group) = (None, false, false, 0);
+        let mut door = None;
         for (index, line) in text.lines().enumerate() {
             let bad = BadRecord(index + 1);
             match line.split_once(' ').ok_or(bad)? {
@@ -87,10 +106,25 @@ impl PortRecord {
                 ("isolated", word) => isolated = switch(word).ok_or(bad)?,
                 ("hairpin", word) => hairpin = switch(word).ok_or(bad)?,
                 ("group", digits) => group = number(digits.as_bytes()).ok_or(bad)?,
+                ("switch", words) => door = Some(SwitchDoor::parse(words).ok_or(bad)?),
                 _ => {}
             }
         }
-        Ok(Self { network: network.ok_or(BadRecord(0))?, isolated, hairpin, group })
+        Ok(Self { network: network.ok_or(BadRecord(0))?, isolated, hairpin, group, switch: door })
+    }
+}
+
+impl SwitchDoor {
+    /// One line: `switch OWNER GROUP DIRECTORY`, the path last because it may hold spaces.
+    fn render(&self) -> String {
+        format!("switch {} {} {}\n", self.owner, self.group, self.directory)
+    }
+
+    fn parse(words: &str) -> Option<Self> {
+        let mut words = words.splitn(3, ' ');
+        let owner = number(words.next()?.as_bytes())?;
+        let group = number(words.next()?.as_bytes())?;
+        Some(Self { owner, group, directory: Directory::new(words.next()?).ok()? })
     }
 }
 
@@ -99,6 +133,44 @@ fn switch(word: &str) -> Option<bool> {
         "on" => Some(true),
         "off" => Some(false),
         _ => None,
+    }
+}
+
+/// What joins a bridge to another wire: written into the alias of its port there. Such a port is nobody's
+/// guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireTag {
+    /// The bridge.
+    pub bridge: IfName,
+    /// Where it leads: the network's own switch, or by a cable of this name.
+    pub cable: Option<String>,
+}
+
+impl WireTag {
+    /// The alias: `vmnet BRIDGE switch` or `vmnet BRIDGE cable NAME`.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let mut alias = b"vmnet ".to_vec();
+        alias.extend_from_slice(self.bridge.as_bytes());
+        match &self.cable {
+            None => alias.extend_from_slice(b" switch"),
+            Some(name) => alias.extend_from_slice(format!(" cable {name}").as_bytes()),
+        }
+        alias
+    }
+
+    /// The alias read back; none if it is not one of ours.
+    #[must_use]
+    pub fn parse(alias: &[u8]) -> Option<Self> {
+        let mut words = alias.splitn(4, |b| *b == b' ');
+        let head = words.next()?;
+        let bridge = IfName::new(words.next()?).ok()?;
+        let cable = match (words.next()?, words.next()) {
+            (b"switch", None) => None,
+            (b"cable", Some(name)) => Some(String::from_utf8(name.to_vec()).ok()?),
+            _ => return None,
+        };
+        (head == b"vmnet").then_some(Self { bridge, cable })
     }
 }
 
@@ -170,15 +242,30 @@ mod tests {
     #[test]
     fn a_record_reads_back_and_newer_keys_are_passed_over() {
         let network = NetName::new("lab").unwrap();
-        let record = PortRecord { network, isolated: true, hairpin: true, group: 7 };
+        let record = PortRecord { network, isolated: true, hairpin: true, group: 7, switch: None };
         assert_eq!(PortRecord::parse(record.render().as_bytes()), Ok(record.clone()));
         let newer = b"network lab\nisolated on\nhairpin on\ngroup 7\nrate 10\n";
         assert_eq!(PortRecord::parse(newer), Ok(record));
         let older = PortRecord::parse(b"network lab\nisolated on\n").unwrap();
         assert!(older.isolated && !older.hairpin && older.group == 0);
+        let door = SwitchDoor { directory: Directory::new("/run/my vde").unwrap(), owner: 5, group: 6 };
+        let with_switch = PortRecord { switch: Some(door), ..older };
+        assert_eq!(PortRecord::parse(with_switch.render().as_bytes()), Ok(with_switch));
+        assert_eq!(PortRecord::parse(b"network lab\nswitch 5 6 here\n"), Err(BadRecord(2)));
         assert_eq!(PortRecord::parse(b"network lab\nisolated maybe\n"), Err(BadRecord(2)));
         assert_eq!(PortRecord::parse(b"isolated on\n"), Err(BadRecord(0)));
         assert_eq!(PortRecord::parse(b"network\n"), Err(BadRecord(1)));
+    }
+
+    #[test]
+    fn a_wire_is_no_guest() {
+        for cable in [None, Some("lab2".to_owned()), Some("vde:///run/my switch".to_owned())] {
+            let tag = WireTag { bridge: IfName::new(b"lab").unwrap(), cable };
+            assert_eq!(WireTag::parse(&tag.render()), Some(tag.clone()));
+            assert_eq!(PortTag::parse(&tag.render()), None);
+        }
+        assert_eq!(WireTag::parse(b"vmnet lab uid=1 pid=2"), None);
+        assert_eq!(WireTag::parse(b"vmnet lab switch on"), None);
     }
 
     proptest! {

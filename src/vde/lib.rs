@@ -4,11 +4,13 @@
 //! | file | knows |
 //! |---|---|
 //! | [`port`] | joining a switch, leaving it, joining again under a running VM |
+//! | [`plug`] | a port in somebody else's hands, which follows its switch from life to life |
 //! | [`console`] | what a switch says of its ports |
 //! | [`pump`] | frames between a TAP and a port |
 
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod plug;
 pub mod port;
 pub mod pump;

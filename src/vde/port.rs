@@ -155,8 +155,8 @@ impl Port {
     }
 }
 
-/// Ask for the port and connect the data socket to it.
-fn ask(wish: &Wish<'_>, data: &UnixDatagram) -> Result<UnixStream, JoinError> {
+/// Ask for the port and connect the data socket to it. The connection that keeps it is answered.
+pub(crate) fn ask(wish: &Wish<'_>, data: &UnixDatagram) -> Result<UnixStream, JoinError> {
     let own = wish.own_socket.as_os_str().as_bytes();
     let too_long = || JoinError::OwnSocket(wish.own_socket.to_owned(), ErrorKind::InvalidInput.into());
     let request = request(own, wish.port, wish.description).ok_or_else(too_long)?;

@@ -11,7 +11,7 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::paths;
 
-pub use plug::{AttachWords, ExecWords, HookVerb, Program, SpaceWords, Switch, TapVerb};
+pub use plug::{AttachWords, CableEnd, ExecWords, HookVerb, Program, SpaceWords, Switch, TapVerb, WireVerb};
 
 /// Networks for virtual machines: a bridge with DHCP, DNS, NAT and a firewall.
 #[derive(Debug, Parser)]
@@ -166,6 +166,21 @@ pub enum Verb {
         #[arg(long, value_name = "IF", value_parser = interface, default_value = "eth0")]
         ifname: IfName,
     },
+    /// Join a network with another one, or with a VDE switch
+    Cable {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// The other network, or vde://DIR
+        #[arg(value_name = "NAME|vde://DIR", value_parser = plug::cable_end)]
+        to: CableEnd,
+        /// Take the cable away again
+        #[arg(long)]
+        remove: bool,
+    },
+    /// The processes of a switch, started by `up` and the keeper
+    #[command(subcommand, hide = true)]
+    Wire(WireVerb),
     /// Print what makes a program use a network
     Snippet {
         /// The network, or a bridge

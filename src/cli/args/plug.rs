@@ -6,7 +6,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use vmnet_model::ask::QUEUES_MAX;
 use vmnet_model::mac::MacAddr;
-use vmnet_model::name::IfName;
+use vmnet_model::name::{IfName, NetName};
+use vmnet_model::vde::Directory;
 
 /// `vmnet exec`
 #[derive(Debug, Args)]
@@ -20,6 +21,9 @@ pub struct ExecWords {
     /// With virtio-net headers, or without
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub vnet_hdr: Switch,
+    /// A port on the network's VDE switch instead of a TAP: raw frames on a datagram socket
+    #[arg(long, conflicts_with_all = ["queues", "vnet_hdr"])]
+    pub vde: bool,
     /// What stands for `{mac}`, instead of a random one
     #[arg(long)]
     pub mac: Option<MacAddr>,
@@ -96,6 +100,55 @@ pub struct SpaceWords {
     /// The one at this path, or of this name in /run/netns
     #[arg(long, value_name = "PATH")]
     pub netns: Option<PathBuf>,
+}
+
+/// The other end of a cable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CableEnd {
+    /// Another network.
+    Network(NetName),
+    /// A VDE switch.
+    Switch(Directory),
+}
+
+/// `NAME` or `vde://DIR`
+pub(super) fn cable_end(text: &str) -> Result<CableEnd, String> {
+    match text.strip_prefix("vde://") {
+        Some(path) => Directory::new(path).map(CableEnd::Switch).map_err(|error| error.to_string()),
+        None => NetName::new(text).map(CableEnd::Network).map_err(|error| error.to_string()),
+    }
+}
+
+/// `vmnet wire`: the processes of a switch, which `vmnet` starts itself.
+#[derive(Debug, Subcommand)]
+pub enum WireVerb {
+    /// Become the VDE switch of a record
+    Switch {
+        /// The record
+        #[arg(long, value_name = "FILE")]
+        record: PathBuf,
+    },
+    /// Carry frames between a bridge and the switch of a record
+    Pump {
+        /// The network
+        #[arg(value_parser = NetName::new)]
+        name: NetName,
+        /// The record
+        #[arg(long, value_name = "FILE")]
+        record: PathBuf,
+        /// It is this cable
+        #[arg(long, value_name = "NAME")]
+        cable: Option<String>,
+    },
+    /// Plug all that hold ports into the switch of a record again
+    Plug {
+        /// The record
+        #[arg(long, value_name = "FILE")]
+        record: PathBuf,
+        /// The directory of their sockets
+        #[arg(long, value_name = "DIR")]
+        plugs: PathBuf,
+    },
 }
 
 /// `vmnet hook`

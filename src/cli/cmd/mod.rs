@@ -7,6 +7,7 @@ pub mod access;
 pub mod account;
 pub mod attach;
 pub mod broker;
+pub mod cable;
 pub mod check;
 pub mod completions;
 pub mod detach;
@@ -26,6 +27,7 @@ pub mod snippet;
 pub mod status;
 pub mod tap;
 pub mod up;
+pub mod wire;
 
 /// Run the part of a verb that talks to the kernel.
 pub fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

@@ -67,6 +67,7 @@ impl Goal {
             isolated: wanted.isolates_ports(),
             hairpin: bridged_nat && !forwards.is_empty(),
             group: wanted.group,
+            switch: None,
         };
         Self {
             ruleset: firewall::ruleset(&wanted, &forwards, guests),

@@ -2,6 +2,8 @@
 //! (`struct request_v3` in vde-2's src/common/datasock.c), in the byte order of this machine.
 
 pub mod console;
+pub mod plug;
+pub mod switch;
 
 use std::fmt;
 
