@@ -11,6 +11,7 @@ use crate::places::{Room, make_directory, write_file};
 use crate::process;
 use crate::record::{Loaded, Record};
 use crate::say::Log;
+use crate::switch;
 use std::thread::{self, JoinHandle};
 use vmnet_model::firewall::{self, forwards};
 use vmnet_model::plan::{Goal, SeenPort, Step};
@@ -82,6 +83,13 @@ impl Work<'_> {
             | Step::WriteReservations
             | Step::RereadDnsmasq(_)
             | Step::StartDnsmasq => self.serve(step)?,
+            Step::WriteSwitch
+            | Step::RemoveSwitch
+            | Step::StopSwitch(_)
+            | Step::StartSwitch
+            | Step::PlugAgain
+            | Step::StopPump(_)
+            | Step::StartPump => switch::apply(step, self.goal, self.room)?,
             link => self.change_link(link).await.map_err(|error| self.failed(error))?,
         }
         Ok(())
@@ -101,8 +109,9 @@ impl Work<'_> {
             }
             Step::AddAddress(address, length) => self.links.add_address(bridge, *address, *length).await,
             Step::Raise => self.links.raise(bridge).await,
-            Step::SetPort(SeenPort { index, mtu, .. }) => {
-                present(self.links.set_port(*index, bridge, &Port { mtu: *mtu, ..port }).await)
+            Step::SetPort(SeenPort { index, mtu, hairpin, .. }) => {
+                let port = Port { mtu: *mtu, hairpin: *hairpin, ..port };
+                present(self.links.set_port(*index, bridge, &port).await)
             }
             Step::AttachPort(index, _) => present(self.links.set_port(*index, bridge, &port).await),
             Step::SetMac(index, _, mac) => present(self.links.set_mac(*index, *mac).await),

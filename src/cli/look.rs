@@ -9,12 +9,15 @@ use crate::links::{self, Links, SeenLink};
 use crate::places::{Room, read_file};
 use crate::process;
 use crate::record::{Loaded, Record};
+use crate::wire;
 use std::path::Path;
 use vmnet_model::firewall;
 use vmnet_model::foreign::{Family, Opening};
-use vmnet_model::plan::{Goal, LoosePort, Seen, SeenBridge, SeenPort, State};
+use vmnet_model::plan::{Goal, LoosePort, Seen, SeenBridge, SeenPort, SeenSwitch, State};
 use vmnet_model::tether::Act;
+use vmnet_model::vde::switch::Switch;
 use vmnet_sys::nftables::Nftables;
+use vmnet_sys::process::Process;
 
 /// Look. The links come from one moment; the rest is read after them.
 pub fn network(
@@ -37,6 +40,7 @@ pub fn network(
         dnsmasq: process::server(room).map(|server| server.pid().as_raw().unsigned_abs()),
         names: file(&room.names(), &goal.names)?,
         reservations: file(&room.reservations(), &goal.reservations)?,
+        switch: switch(room, goal)?,
         port: file(&room.port(), &goal.port.render())?,
         ports: host
             .links
@@ -55,6 +59,27 @@ pub fn network(
     })
 }
 
+/// The switch, for root, who alone can look into its directory.
+fn switch(room: &Room, goal: &Goal) -> Result<Option<SeenSwitch>, Failure> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(None);
+    }
+    let record = file(&room.switch(), &goal.switch.as_ref().map(Switch::render).unwrap_or_default())?;
+    if record == State::Absent && goal.switch.is_none() {
+        return Ok(Some(SeenSwitch::NONE));
+    }
+    let number = |process: Process| process.pid().as_raw().unsigned_abs();
+    let life = goal.switch.as_ref().and_then(|switch| wire::life(&switch.door.directory));
+    let plugged = read_file(&room.plugged())?;
+    Ok(Some(SeenSwitch {
+        record,
+        process: wire::switch(room).map(number),
+        there: life.is_some(),
+        plugged: life.is_some() && plugged == life.map(String::into_bytes),
+        pump: wire::pump(&room.pump()).map(number),
+    }))
+}
+
 /// Other firewalls, for root.
 fn others(goal: &Goal) -> Result<Option<Vec<Opening>>, Failure> {
     nix::unistd::geteuid().is_root().then(|| foreign::look(&goal.guests())).transpose()
@@ -64,7 +89,8 @@ fn port(link: &SeenLink) -> SeenPort {
     SeenPort {
         index: link.index,
         name: link.name.clone(),
-        ours: link.tag().is_some(),
+        ours: link.tag().is_some() || link.wire().is_some(),
+        is_wire: link.wire().is_some(),
         mtu: link.mtu,
         group: link.group,
         isolated: link.isolated,

@@ -32,10 +32,12 @@ mod resolved;
 mod say;
 mod settle;
 mod sockets;
+mod switch;
 mod sysctl;
 mod take_down;
 mod up;
 mod view;
+mod wire;
 
 use args::{Arguments, HookVerb, Verb};
 use failure::{Exit, Failure};

@@ -7,6 +7,7 @@ use crate::links::{LinkError, Links, SeenLink};
 use crate::places::{Places, Room};
 use crate::process;
 use crate::record::{self, Phase, Record};
+use crate::switch;
 use crate::up::finish_what_is_begun;
 use std::thread;
 use vmnet_model::firewall;
@@ -30,6 +31,8 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
     let room = places.room(bridge);
     let mut left = Vec::new();
     let mut note = |result: Result<(), String>| left.extend(result.err());
+    // First: its TAP is a port, and the server would see it go.
+    note(switch::stop(&room).map_err(|failure| failure.to_string()));
     let stopped = |error: std::io::Error| format!("cannot stop dnsmasq: {}", io(&error));
     if record.phase == Phase::Starting {
         note(process::stop_strays(&room, None).map_err(stopped));

@@ -13,6 +13,7 @@ use crate::places::{Places, Room};
 use crate::process;
 use crate::record::{Phase, Record};
 use crate::settle::settle;
+use crate::switch;
 use crate::take_down::{self, Traces};
 use crate::view;
 use tokio::signal::unix::{SignalKind, signal};
@@ -66,8 +67,9 @@ pub async fn look(
         return Err(failed(&format!("its bridge belongs to {}", network(&other.network))));
     }
     let wanted = settle(places, wanted, &host, record.as_ref(), rehearsal)?;
+    let switch = switch::settle(&wanted.network, &room)?;
     let guests = guest::known(&wanted.network.hosts, &view::leases(&room)?);
-    let goal = Goal::new(wanted, &host::place(&room), &guests, host::translates_frames());
+    let goal = Goal::new(wanted, &host::place(&room), &guests, host::translates_frames(), switch);
     let seen = look::network(&room, &goal, record.as_ref(), &host)?;
     Ok(Outlook { goal, room, record, host, seen })
 }

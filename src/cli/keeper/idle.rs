@@ -26,7 +26,7 @@ impl Keeper<'_> {
     pub(super) async fn see_to_idleness(&mut self) {
         self.read_again();
         let Ok(ports) = look::ports(&self.links, &self.name.bridge()).await else { return };
-        self.used |= !ports.is_empty();
+        self.used |= ports.iter().any(|port| port.wire().is_none());
         // A TAP that stays and that nobody holds goes with the network.
         let vacant = ports.iter().all(SeenLink::is_vacant);
         self.idle = match self.network.idle {

@@ -6,6 +6,7 @@ mod firewalls;
 mod gone;
 mod idle;
 mod ports;
+mod switch;
 mod wake;
 
 use crate::failure::{Failure, io, network};
@@ -21,6 +22,7 @@ use crate::say::Log;
 use crate::up::raise;
 use crate::view;
 use ports::Offence;
+use switch::Wires;
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
 use std::time::Duration;
@@ -201,7 +203,10 @@ impl<'a> Keeper<'a> {
     async fn turn(&mut self) -> Result<Turn, Failure> {
         match (process::server(&self.room), self.wants_server()) {
             (None, true) => Ok(Turn::Lost("dnsmasq")),
-            (server, _) => self.wait(server).await,
+            (server, _) => match self.wires().map_err(|error| self.failed(io(&error)))? {
+                Ok(wires) => self.wait(server, &wires).await,
+                Err(turn) => Ok(turn),
+            },
         }
     }
 
@@ -210,7 +215,7 @@ impl<'a> Keeper<'a> {
         self.room.dnsmasq().exists() && matches!(Record::read(&self.room), Ok(Some(_)))
     }
 
-    async fn wait(&mut self, server: Option<Process>) -> Result<Turn, Failure> {
+    async fn wait(&mut self, server: Option<Process>, wires: &Wires) -> Result<Turn, Failure> {
         let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(self.name), cause);
         let bridge = self.name.bridge();
         let found = self.links.find(&bridge).await.map_err(|error| failed(&error))?;
@@ -233,6 +238,7 @@ impl<'a> Keeper<'a> {
             }
             heard = self.firewalls.changed() => Ok(Turn::Firewalls(heard)),
             () = ended(server.as_ref()) => Ok(Turn::Nothing),
+            () = wires.ended() => Ok(Turn::Nothing),
             () = reached(self.idle) => Ok(Turn::Idle),
         }
     }

@@ -78,7 +78,7 @@ impl Keeper<'_> {
         // A port that the helper did not make (a container's, say) gets what the helper gives. Its
         // MTU is its owner's affair, until the network's changes.
         let PortRecord { group, isolated, hairpin, .. } = *record;
-        let port = Port { mtu: link.mtu, group, isolated, hairpin };
+        let port = Port { mtu: link.mtu, group, isolated, hairpin: hairpin && link.wire().is_none() };
         let has = Port { group: link.group, isolated: link.isolated, hairpin: link.hairpin, ..port };
         if has == port { Ok(()) } else { self.links.set_port(link.index, bridge, &port).await }
     }

@@ -14,7 +14,7 @@ use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage,
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
-use vmnet_model::port::PortTag;
+use vmnet_model::port::{PortTag, WireTag};
 use vmnet_model::subnet::Subnet;
 use vmnet_model::tether::{TapState, Tethered};
 
@@ -196,10 +196,17 @@ impl SeenLink {
         })
     }
 
-    /// A TAP that was made for somebody, stays, and is held by nobody.
+    /// What leads from a bridge of ours to another wire.
+    #[must_use]
+    pub fn wire(&self) -> Option<WireTag> {
+        WireTag::parse(self.alias.as_deref()?.as_bytes())
+    }
+
+    /// Nobody's: a TAP that was made for somebody, stays, and is held by nobody; or what leads to
+    /// another wire.
     #[must_use]
     pub fn is_vacant(&self) -> bool {
-        self.tethered().is_some_and(|tap| tap.is_vacant())
+        self.wire().is_some() || self.tethered().is_some_and(|tap| tap.is_vacant())
     }
 }
 

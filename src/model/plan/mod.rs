@@ -9,6 +9,7 @@
 //! | `bridge` | the bridge and its addresses |
 //! | `server` | dnsmasq and its files |
 //! | `ports` | the bridge's ports |
+//! | `switch` | the VDE switch beside the bridge |
 //! | `live` | what follows from a reservation alone |
 
 mod bridge;
@@ -17,10 +18,12 @@ mod ports;
 mod seen;
 mod server;
 mod step;
+mod switch;
 
 pub use live::live;
 pub use seen::{Ipv6Role, LoosePort, Seen, SeenBridge, SeenPort, State};
 pub use step::Step;
+pub use switch::SeenSwitch;
 
 use crate::dnsmasq::{self, Place};
 use crate::firewall;
@@ -31,7 +34,8 @@ use crate::name::IfName;
 use crate::port::PortRecord;
 use crate::prefix6::PREFIX6_LENGTH;
 use crate::settle::Wanted;
-use crate::switch;
+use crate::switch as frames;
+use crate::vde::switch::Switch;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -52,6 +56,8 @@ pub struct Goal {
     pub names: String,
     /// Its reservations.
     pub reservations: String,
+    /// Its VDE switch.
+    pub switch: Option<Switch>,
     /// For the helper.
     pub port: PortRecord,
 }
@@ -60,21 +66,28 @@ impl Goal {
     /// Render them, with what is known of the guests now. `bridged_nat`: the host translates frames
     /// on their way from port to port (br_netfilter).
     #[must_use]
-    pub fn new(wanted: Wanted, place: &Place, guests: &[Guest], bridged_nat: bool) -> Self {
+    pub fn new(
+        wanted: Wanted,
+        place: &Place,
+        guests: &[Guest],
+        bridged_nat: bool,
+        switch: Option<Switch>,
+    ) -> Self {
         let forwards = forwards::open(&wanted, guests);
         let port = PortRecord {
             network: wanted.name().clone(),
             isolated: wanted.isolates_ports(),
             hairpin: bridged_nat && !forwards.is_empty(),
             group: wanted.group,
-            switch: None,
+            switch: switch.as_ref().map(|switch| switch.door.clone()),
         };
         Self {
             ruleset: firewall::ruleset(&wanted, &forwards, guests),
-            known: switch::owners(&wanted, guests),
+            known: frames::owners(&wanted, guests),
             dnsmasq: dnsmasq::configuration(&wanted, place),
             names: dnsmasq::names(&wanted),
             reservations: dnsmasq::reservations(&wanted),
+            switch,
             port,
             forwards,
             wanted,
@@ -196,6 +209,8 @@ pub fn compare(goal: &Goal, seen: &Seen) -> Result<Vec<Aspect>, Conflict> {
     }
     aspects.extend(open_ports(goal, seen));
     aspects.extend(server::aspects(goal, seen, own.is_none() || readdressed));
+    // Before the record that lets the helper in.
+    aspects.extend(switch::aspects(goal, seen));
     aspects.push(Aspect::state("port record", seen.port, vec![Step::WritePort]));
     aspects.extend(other_firewalls(seen));
     aspects.extend(ports::aspects(goal, seen));

@@ -9,7 +9,7 @@ pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
         mtu: if port.ours { goal.wanted.mtu } else { port.mtu },
         group: goal.port.group,
         isolated: goal.port.isolated,
-        hairpin: goal.port.hairpin,
+        hairpin: goal.port.hairpin && !port.is_wire,
         ..port.clone()
     };
     let wrong = seen.ports.iter().filter(|port| wanted(port) != **port);

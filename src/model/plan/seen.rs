@@ -1,5 +1,6 @@
 //! The host as it is, as far as one network is concerned.
 
+use super::SeenSwitch;
 use crate::foreign::Opening;
 use crate::mac::MacAddr;
 use crate::name::IfName;
@@ -59,8 +60,10 @@ pub struct SeenPort {
     pub index: u32,
     /// Its name.
     pub name: IfName,
-    /// Made by the helper; of another's port the MTU is his affair.
+    /// Made by us; of another's port the MTU is his affair.
     pub ours: bool,
+    /// It leads to another wire, and no frame may go back to that.
+    pub is_wire: bool,
     /// Its MTU.
     pub mtu: u32,
     /// Its group.
@@ -133,6 +136,8 @@ pub struct Seen {
     pub names: State,
     /// And of reservations.
     pub reservations: State,
+    /// The VDE switch; none: only root may look.
+    pub switch: Option<SeenSwitch>,
     /// The helper's record.
     pub port: State,
     /// The bridge's ports.

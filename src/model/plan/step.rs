@@ -56,6 +56,20 @@ pub enum Step {
     RereadDnsmasq(u32),
     /// Start the server and wait until it serves.
     StartDnsmasq,
+    /// Write the switch's record.
+    WriteSwitch,
+    /// Remove it, and what else is left of a switch.
+    RemoveSwitch,
+    /// Stop the switch.
+    StopSwitch(u32),
+    /// Start the switch and wait until it serves.
+    StartSwitch,
+    /// Plug all that hold ports into it again.
+    PlugAgain,
+    /// Stop the pump between bridge and switch.
+    StopPump(u32),
+    /// Start it.
+    StartPump,
     /// Write the helper's record.
     WritePort,
     /// Put accepts of ours where other firewalls refuse guests, and nowhere else.
@@ -97,6 +111,13 @@ impl fmt::Display for Step {
             Self::WriteReservations => f.write_str("write the reservations"),
             Self::RereadDnsmasq(pid) => write!(f, "have dnsmasq (pid {pid}) read them"),
             Self::StartDnsmasq => f.write_str("start dnsmasq"),
+            Self::WriteSwitch => f.write_str("write the switch's record"),
+            Self::RemoveSwitch => f.write_str("remove the switch's record"),
+            Self::StopSwitch(pid) => write!(f, "stop vde_switch (pid {pid})"),
+            Self::StartSwitch => f.write_str("start vde_switch"),
+            Self::PlugAgain => f.write_str("plug the switch's ports in"),
+            Self::StopPump(pid) => write!(f, "stop the switch's pump (pid {pid})"),
+            Self::StartPump => f.write_str("start the switch's pump"),
             Self::WritePort => f.write_str("write the port record"),
             Self::OpenFirewalls => f.write_str("let guests through the host's other firewalls"),
             Self::SetPort(port) => write!(f, "set up port {}", port.name),

@@ -1,0 +1,134 @@
+//! A network's VDE switch: what its file leaves open is settled, and the steps about it are done.
+
+use crate::failure::{Failure, io, network};
+use crate::places::{Room, make_directory, read_file, write_file};
+use crate::wire;
+use nix::unistd::Group;
+use std::fs::{self, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use vmnet_model::network::{Network, Vde};
+use vmnet_model::plan::{Goal, Step};
+use vmnet_model::port::SwitchDoor;
+use vmnet_model::vde::Directory;
+use vmnet_model::vde::switch::{Run, Switch, user_of};
+
+/// The console's name in its directory.
+const CONSOLE: &str = "mgmt";
+
+/// The switch that the network is to have.
+pub fn settle(network: &Network, room: &Room) -> Result<Option<Switch>, Failure> {
+    let Some(vde) = &network.vde else { return Ok(None) };
+    if vde.create { own(network, vde, room).map(Some) } else { joined(network, vde, room).map(Some) }
+}
+
+/// One that we run.
+fn own(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Failure> {
+    let failed = |cause: String| Failure::new("start", network(&wanted.name), cause);
+    let user = user_of(&wanted.name);
+    let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| failed("not UTF-8".to_owned()));
+    let directory = match &vde.socket {
+        Some(directory) => directory.clone(),
+        None => Directory::new(&text(&room.switch_directory())?).map_err(|why| failed(why.to_string()))?,
+    };
+    let group = match &vde.group {
+        None => user,
+        Some(name) => match Group::from_name(name) {
+            Ok(Some(group)) => group.gid.as_raw(),
+            Ok(None) => return Err(failed(format!("there is no group '{name}'"))),
+            Err(errno) => {
+                return Err(failed(format!("cannot look up group '{name}': {}", io(&errno.into()))));
+            }
+        },
+    };
+    let console = match &vde.mgmt_socket {
+        Some(path) => path.clone(),
+        None => text(&room.console_directory().join(CONSOLE))?,
+    };
+    let door = SwitchDoor { directory, owner: user, group };
+    Ok(Switch { door, pump: user, run: Some(Run::of(vde)), console: Some(console) })
+}
+
+/// One that somebody else runs. While the network is up it may be gone for a while.
+fn joined(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Failure> {
+    let failed = |cause: String| Failure::new("start", network(&wanted.name), cause);
+    let directory = vde.socket.as_ref().ok_or_else(|| failed("no switch is named".to_owned()))?;
+    let door = match wire::join_check(directory) {
+        Ok(door) => door,
+        Err(failure) => {
+            let before = recorded(room)?.filter(|switch| switch.door.directory == *directory);
+            before.ok_or_else(|| failed(failure.to_string()))?.door
+        }
+    };
+    Ok(Switch { door, pump: user_of(&wanted.name), run: None, console: vde.mgmt_socket.clone() })
+}
+
+/// The switch that the network has.
+pub fn recorded(room: &Room) -> Result<Option<Switch>, Failure> {
+    let path = room.switch();
+    let Some(bytes) = read_file(&path)? else { return Ok(None) };
+    let failed = |cause: &dyn std::fmt::Display| Failure::new("read", path.display(), cause);
+    let text = String::from_utf8(bytes).map_err(|error| failed(&error))?;
+    Switch::parse(&text).map(Some).map_err(|bad| failed(&bad))
+}
+
+/// One step about the switch.
+pub fn apply(step: &Step, goal: &Goal, room: &Room) -> Result<(), Failure> {
+    match (step, &goal.switch) {
+        (Step::WriteSwitch, Some(switch)) => write(room, switch),
+        (Step::StartSwitch, Some(switch)) => wire::start_switch(room, switch),
+        (Step::PlugAgain, Some(switch)) => plug_again(room, switch),
+        (Step::StartPump, Some(_)) => wire::start_pump(goal.wanted.name(), &room.switch(), None),
+        (Step::StopPump(_), _) => wire::stop_pump(&room.pump()),
+        (Step::StopSwitch(_), _) => wire::stop_switch(room),
+        (Step::RemoveSwitch, _) => remove(room),
+        _ => Ok(()),
+    }
+}
+
+fn write(room: &Room, switch: &Switch) -> Result<(), Failure> {
+    let plugs = room.plugs();
+    make_directory(&plugs)?;
+    // Whoever runs a switch must reach the sockets in it, and nobody needs to list them.
+    fs::set_permissions(&plugs, Permissions::from_mode(0o711))
+        .map_err(|error| Failure::new("make directory", plugs.display(), io(&error)))?;
+    write_file(&room.switch(), &switch.render(), 0o644)
+}
+
+fn plug_again(room: &Room, switch: &Switch) -> Result<(), Failure> {
+    // Before: a switch that is started once more meanwhile is another one.
+    let life = wire::life(&switch.door.directory);
+    let plugs = room.plugs();
+    let tidied = vmnet_vde::plug::tidy(&plugs);
+    tidied.map_err(|error| Failure::new("tidy", plugs.display(), io(&error)))?;
+    if fs::read_dir(&plugs).is_ok_and(|mut names| names.next().is_some()) {
+        wire::plug_again(&room.switch(), &plugs)?;
+    }
+    life.map_or(Ok(()), |life| write_file(&room.plugged(), &life, 0o644))
+}
+
+/// Stop whatever runs.
+pub fn stop(room: &Room) -> Result<(), Failure> {
+    wire::stop_pump(&room.pump())?;
+    wire::stop_switch(room)
+}
+
+/// Remove all that is left of a switch.
+fn remove(room: &Room) -> Result<(), Failure> {
+    let absent = |done: std::io::Result<()>| match done {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
+    };
+    let attempt = || -> std::io::Result<()> {
+        for directory in [room.switch_directory(), room.console_directory(), room.plugs()] {
+            absent(fs::remove_dir_all(directory))?;
+        }
+        // The record last: as long as it is there, so may be the rest.
+        for file in [room.switch_pid(), room.pump(), room.plugged(), room.switch()] {
+            absent(fs::remove_file(file))?;
+        }
+        Ok(())
+    };
+    attempt().map_err(|error| Failure::new("remove the switch in", room.path().display(), io(&error)))
+}
