@@ -1,6 +1,7 @@
 //! Many datagrams in one call: recvmmsg(2) and sendmmsg(2).
 
 use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -94,6 +95,23 @@ pub fn send<'a>(socket: BorrowedFd<'_>, datagrams: impl Iterator<Item = &'a [u8]
     }
 }
 
+/// So many bytes may wait for whoever is at the other end: a local datagram counts as its sender's until it
+/// is taken (SO_SNDBUF of socket(7), unix(7)). The kernel doubles the number, for what it adds itself.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn limit_waiting(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    Ok(setsockopt(&socket, sockopt::SndBuf, &bytes)?)
+}
+
+/// The same past the host's limit for all sockets (net.core.wmem_max): that takes CAP_NET_ADMIN.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn let_wait(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    Ok(setsockopt(&socket, sockopt::SndBufForce, &bytes)?)
+}
+
 /// A header for each part.
 fn headers(parts: &mut [libc::iovec]) -> Vec<libc::mmsghdr> {
     parts
@@ -146,6 +164,9 @@ mod tests {
             came += now;
         }
         assert!(went > 0 && came == went, "{went} {came}");
+        limit_waiting(one.as_fd(), 10_000).unwrap();
+        let fewer = send(one.as_fd(), std::iter::repeat_n(&datagram[..], BATCH)).unwrap();
+        assert!((1..went).contains(&fewer), "{fewer} {went}");
         drop(two);
         assert!(send(one.as_fd(), std::iter::once(&datagram[..])).is_err());
     }

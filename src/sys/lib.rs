@@ -14,6 +14,7 @@
 //! | [`namespace`] | whose a network namespace is; sockets from within |
 //! | [`link`] | look links up, attach a TAP |
 //! | [`address`] | addresses and default routes |
+//! | [`open_sockets`] | what sockets another process has open, and who is at their other ends |
 //! | [`packet`] | frames on one link |
 //! | [`nftables`] | see and hear nf_tables |
 //! | [`xtables`] | see and hear the older iptables |
@@ -29,7 +30,9 @@
 //! | [`datagram`] | a datagram socket hears others again |
 //! | [`seqpacket`] | whole messages, and who sent them |
 //! | [`sockets`] | which sockets wait for others to speak |
+//! | [`stream`] | connect to a stream socket, but not for ever |
 //! | [`syslog`] | one line to the system log |
+//! | [`user_namespace`] | which users a process can ever see |
 
 pub mod address;
 pub mod batch;
@@ -46,6 +49,7 @@ pub mod lock;
 pub mod namespace;
 pub mod netlink;
 pub mod nftables;
+pub mod open_sockets;
 pub mod packet;
 pub mod privilege;
 pub mod process;
@@ -54,8 +58,10 @@ pub mod ready;
 pub mod rights;
 pub mod seqpacket;
 pub mod sockets;
+pub mod stream;
 pub mod syslog;
 pub mod trust;
 pub mod tun;
+pub mod user_namespace;
 pub mod worker;
 pub mod xtables;

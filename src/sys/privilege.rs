@@ -3,10 +3,11 @@
 
 use crate::rights;
 use caps::{CapSet, Capability, CapsHashSet};
-use nix::unistd::{Uid, getgid, getresgid, getresuid, getuid, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, getgid, getresgid, getresuid, getuid, setgroups, setresgid, setresuid};
 use std::fmt;
 use std::io;
 use std::path::Path;
+use vmnet_model::rules::Caller;
 
 /// Where this process's rights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,50 @@ impl Shed {
     pub fn drop_all(self) -> io::Result<()> {
         hold_only(&CapsHashSet::new())
     }
+}
+
+/// Proof that this process is nobody special: not root, without a capability, and with no way to either. What
+/// is said to a stranger's socket asks for it.
+#[derive(Debug)]
+pub struct Plain(());
+
+/// Become this user for good, with these groups and no others, without any right: all of it read back. It
+/// takes root.
+///
+/// # Errors
+/// It is root who is named, or a step failed or did not hold. Nothing may follow then.
+pub fn become_plain(user: &Caller) -> io::Result<Plain> {
+    if user.uid == 0 {
+        return Err(io::Error::other("root is never without rights"));
+    }
+    become_user(user)?;
+    Ok(Plain(()))
+}
+
+/// The same for whoever owns something, be it root: who is without a capability then, but still owns root's
+/// files.
+///
+/// # Errors
+/// A step failed or did not hold. Nothing may follow then.
+pub fn become_user(user: &Caller) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
+    // The groups first: afterwards we may not any more.
+    setgroups(&groups)?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    hold_only(&CapsHashSet::new())?;
+    nix::sys::prctl::set_no_new_privs()?;
+    if !nix::sys::prctl::get_no_new_privs()? {
+        return Err(io::Error::other("no_new_privs did not hold"));
+    }
+    // The user's debugger must not come by the groups.
+    nix::sys::prctl::set_dumpable(false)?;
+    check_ids()?;
+    let (mut held, mut wanted) = (crate::caller::real()?, user.clone());
+    held.groups.sort_unstable();
+    wanted.groups.sort_unstable();
+    if held == wanted { Ok(()) } else { Err(io::Error::other("the ids or groups did not change")) }
 }
 
 /// Effective before permitted, or capset(2) refuses. The ambient set needs no look of its own: it

@@ -1,7 +1,8 @@
-//! Waiting until one of several descriptors has something for us (poll(2)).
+//! Waiting until one of several descriptors has something for us (ppoll(2)).
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -39,9 +40,7 @@ pub fn wait<const N: usize>(sources: [Source<'_>; N], limit: Option<Duration>) -
         let write = if source.write { PollFlags::POLLOUT } else { PollFlags::empty() };
         PollFd::new(source.descriptor, read | write)
     });
-    let limit =
-        limit.map_or(PollTimeout::NONE, |limit| PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX));
-    match poll(&mut asked, limit) {
+    match ppoll(&mut asked, limit.map(TimeSpec::from_duration), None) {
         Ok(_) => {}
         Err(Errno::EINTR) => return Ok([Ready::default(); N]),
         Err(errno) => return Err(errno.into()),

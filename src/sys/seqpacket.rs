@@ -111,6 +111,14 @@ impl Channel {
         self.receive_with(bytes, descriptors, MsgFlags::MSG_DONTWAIT)
     }
 
+    /// The next message without taking it out, and without waiting: what came with it is copied.
+    ///
+    /// # Errors
+    /// The kernel's answer, `WouldBlock` when nothing came yet.
+    pub fn peek_now(&self, bytes: usize, descriptors: usize) -> io::Result<Message> {
+        self.receive_with(bytes, descriptors, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK)
+    }
+
     fn receive_with(&self, bytes: usize, descriptors: usize, flags: MsgFlags) -> io::Result<Message> {
         let mut buffer = vec![0_u8; bytes];
         // Whole words, because the header in it must be aligned.

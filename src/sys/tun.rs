@@ -2,6 +2,7 @@
 
 use crate::privilege::Shed;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -131,6 +132,20 @@ impl Tap {
         // SAFETY: a TAP's descriptor and a number.
         unsafe { tun_set_owner(queue.as_raw_fd(), owner.cast_signed()) }?;
         Ok(())
+    }
+
+    /// For a program that carries its packets itself: it never waits, and gets large packets and those without
+    /// a checksum as they are. For a TAP of one queue, with virtio-net headers.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn for_pump(mut self) -> io::Result<File> {
+        let queue = self.queues.pop().ok_or(io::ErrorKind::NotFound)?;
+        let taken = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+        // SAFETY: a TAP's descriptor and a number.
+        unsafe { tun_set_offload(queue.as_raw_fd(), taken.cast_signed()) }?;
+        fcntl(&queue, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(queue)
     }
 
     /// Let it stay when nobody holds it. Give it an owner before.

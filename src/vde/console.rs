@@ -1,32 +1,45 @@
-//! A switch's console: one question, one answer. Whoever reaches the console can have the switch run any
+//! A switch's console: questions and answers, and a feed of who comes and goes. Whoever reaches the console can have the switch run any
 //! code, so nobody but us is given it.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vmnet_model::mac::MacAddr;
-use vmnet_model::vde::console::{COMMAND_MAX, PROMPT, addresses, port, ports_max, status};
-use vmnet_sys::ready::{Source, wait};
+use vmnet_model::vde::console::{COMMAND_MAX, PROMPT, addresses, port, status, switch};
+use vmnet_sys::process::Process;
+use vmnet_sys::stream::{connect_owned, listener_of};
 
-pub use vmnet_model::vde::console::PortView;
+pub use vmnet_model::vde::console::{PortView, SwitchView};
 
-/// How long the switch has for an answer.
+/// How long the switch has for a whole conversation.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// No answer is longer: each of a thousand ports takes some 300 bytes.
-const ANSWER_MAX: usize = 1 << 20;
+/// No answer about a port is longer. The switch writes each answer whole, and up to this much comes whole
+/// too: so nothing that a client says of itself can pass for the prompt behind it.
+const ANSWER_MAX: usize = 64 << 10;
+/// More than that, so that one reading takes it all.
+const BUFFER: usize = 128 << 10;
 
-/// A console, by its path. Each question has a connection of its own: what a client said of itself, prompt
-/// and all, and what came behind it, ends with the answer in which it stood.
+/// A console, by its path and whose it must be.
 #[derive(Clone, Debug)]
-pub struct Console(PathBuf);
+pub struct Console {
+    path: PathBuf,
+    owner: u32,
+}
+
+/// A connection to it. One for many questions: with each that ends, a switch may mislay the port of somebody
+/// who is just coming.
+#[derive(Debug)]
+pub struct Talk {
+    stream: UnixStream,
+    end: Instant,
+}
 
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum ConsoleError {
-    /// Nobody listens.
+    /// Nobody listens, or it is not the switch's own.
     NoConsole(io::Error),
     /// The switch does not answer, or is gone.
     Broken(io::Error),
@@ -39,8 +52,13 @@ pub enum ConsoleError {
 impl fmt::Display for ConsoleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoConsole(error) if error.kind() == ErrorKind::PermissionDenied => {
+                f.write_str("what is there is not the switch's socket")
+            }
+            Self::Broken(error) if error.kind() == ErrorKind::TimedOut => f.write_str("it does not answer"),
+            Self::Broken(error) if error.kind() == ErrorKind::UnexpectedEof => f.write_str("it hung up"),
             Self::NoConsole(error) | Self::Broken(error) => f.write_str(&vmnet_sys::trust::plain(error)),
-            Self::Nonsense => f.write_str("the console talks nonsense"),
+            Self::Nonsense => f.write_str("it talks nonsense"),
             Self::Refused(number) => {
                 let error = io::Error::from_raw_os_error(i32::try_from(*number).unwrap_or_default());
                 f.write_str(&vmnet_sys::trust::plain(&error))
@@ -52,36 +70,71 @@ impl fmt::Display for ConsoleError {
 impl std::error::Error for ConsoleError {}
 
 impl Console {
-    /// The console at this path.
+    /// The console at this path. Its directory may be the switch's, who may be anybody: what is there must
+    /// be a socket of this user's.
     #[must_use]
-    pub fn at(path: PathBuf) -> Self {
-        Self(path)
+    pub fn of(path: PathBuf, owner: u32) -> Self {
+        Self { path, owner }
     }
 
-    /// The ports that there are.
+    /// Begin to ask.
     ///
     /// # Errors
     /// As [`ConsoleError`] says.
-    pub fn ports(&self) -> Result<Vec<PortView>, ConsoleError> {
-        let most = ports_max(&self.ask("port/showinfo")?).ok_or(ConsoleError::Nonsense)?;
-        let mut ports = Vec::new();
-        // One by one: in a list of all, a client's words about itself could be taken for the next port.
-        for number in 1..=most {
-            match self.ask(&format!("port/print {number}")) {
-                Ok(answer) => ports.extend(port(&answer).filter(|port| port.number == number)),
-                // No such port.
-                Err(ConsoleError::Refused(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(ports)
+    pub fn talk(&self) -> Result<Talk, ConsoleError> {
+        let end = Instant::now() + PATIENCE;
+        let stream = connect_owned(&self.path, self.owner, PATIENCE).map_err(ConsoleError::NoConsole)?;
+        let mut talk = Talk { stream, end };
+        talk.hear()?;
+        Ok(talk)
+    }
+
+    /// A connection on which the switch tells who comes and goes
+    /// ([`vmnet_model::vde::console::tells_of_a_port`]), for a reader who never waits. It ends with the
+    /// switch.
+    ///
+    /// # Errors
+    /// As [`ConsoleError`] says.
+    pub fn feed(&self) -> Result<UnixStream, ConsoleError> {
+        let mut talk = self.talk()?;
+        talk.ask("debug/add port")?;
+        talk.stream.set_nonblocking(true).map_err(ConsoleError::Broken)?;
+        Ok(talk.stream)
+    }
+}
+
+impl Talk {
+    /// The process that runs the switch, as far as the kernel can say.
+    ///
+    /// # Errors
+    /// It is not to be seen.
+    pub fn process(&self) -> io::Result<Process> {
+        listener_of(&self.stream)
+    }
+
+    /// The switch itself.
+    ///
+    /// # Errors
+    /// As [`ConsoleError`] says.
+    pub fn switch(&mut self) -> Result<SwitchView, ConsoleError> {
+        switch(&self.ask("port/showinfo")?).ok_or(ConsoleError::Nonsense)
+    }
+
+    /// One port. Debian's switch aborts over one whose user has no name and a number of six digits or more:
+    /// ask only where its user is known.
+    ///
+    /// # Errors
+    /// As [`ConsoleError`] says.
+    pub fn port(&mut self, number: u32) -> Result<PortView, ConsoleError> {
+        let answer = self.ask(&format!("port/print {number}"))?;
+        port(&answer).filter(|port| port.number == number).ok_or(ConsoleError::Nonsense)
     }
 
     /// Which MAC was last seen at which port.
     ///
     /// # Errors
     /// As [`ConsoleError`] says.
-    pub fn addresses(&self) -> Result<Vec<(MacAddr, u32)>, ConsoleError> {
+    pub fn addresses(&mut self) -> Result<Vec<(MacAddr, u32)>, ConsoleError> {
         Ok(addresses(&self.ask("hash/print")?))
     }
 
@@ -89,52 +142,49 @@ impl Console {
     ///
     /// # Errors
     /// As [`ConsoleError`] says.
-    pub fn close_endpoint(&self, port: u32, id: u32) -> Result<(), ConsoleError> {
+    pub fn close_endpoint(&mut self, port: u32, id: u32) -> Result<(), ConsoleError> {
         self.ask(&format!("port/epclose {port} {id}")).map(drop)
     }
 
     /// Ask, and hear the answer to its end.
-    fn ask(&self, command: &str) -> Result<Vec<u8>, ConsoleError> {
+    fn ask(&mut self, command: &str) -> Result<Vec<u8>, ConsoleError> {
         let line = format!("{command}\n");
         if line.len() > COMMAND_MAX || command.contains(['\n', '\0']) {
             return Err(ConsoleError::Broken(ErrorKind::InvalidInput.into()));
         }
-        let mut stream = UnixStream::connect(&self.0).map_err(ConsoleError::NoConsole)?;
-        hear(&mut stream)?;
         // In one write: what comes in a second one would be lost.
-        stream.write_all(line.as_bytes()).map_err(ConsoleError::Broken)?;
-        let answer = hear(&mut stream)?;
+        self.stream.write_all(line.as_bytes()).map_err(ConsoleError::Broken)?;
+        let answer = self.hear()?;
         match status(&answer) {
             Some(1000) => Ok(answer),
             Some(number) => Err(ConsoleError::Refused(number - 1000)),
             None => Err(ConsoleError::Nonsense),
         }
     }
-}
 
-/// Up to the prompt. A client may have said it of itself; what follows is then in the queue, or comes too
-/// late for anybody.
-fn hear(stream: &mut UnixStream) -> Result<Vec<u8>, ConsoleError> {
-    let (mut heard, end) = (Vec::new(), Instant::now() + PATIENCE);
-    let mut buffer = [0; 8192];
-    while !(heard.ends_with(PROMPT) && is_quiet(stream)) {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() || heard.len() > ANSWER_MAX {
-            return Err(ConsoleError::Broken(ErrorKind::TimedOut.into()));
+    /// Up to the prompt.
+    fn hear(&mut self) -> Result<Vec<u8>, ConsoleError> {
+        let mut heard = Vec::new();
+        let mut buffer = vec![0; BUFFER];
+        while !heard.ends_with(PROMPT) {
+            let left = self.end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ConsoleError::Broken(ErrorKind::TimedOut.into()));
+            }
+            self.stream.set_read_timeout(Some(left)).map_err(ConsoleError::Broken)?;
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(ConsoleError::Broken(ErrorKind::UnexpectedEof.into())),
+                Ok(count) => heard.extend(buffer.iter().take(count)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(ConsoleError::Broken(ErrorKind::TimedOut.into()));
+                }
+                Err(error) => return Err(ConsoleError::Broken(error)),
+            }
+            if heard.len() > ANSWER_MAX {
+                return Err(ConsoleError::Nonsense);
+            }
         }
-        stream.set_read_timeout(Some(left)).map_err(ConsoleError::Broken)?;
-        match stream.read(&mut buffer) {
-            Ok(0) => return Err(ConsoleError::Broken(ErrorKind::UnexpectedEof.into())),
-            Ok(count) => heard.extend(buffer.iter().take(count)),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(ConsoleError::Broken(error)),
-        }
+        Ok(heard)
     }
-    Ok(heard)
-}
-
-/// Is nothing left to be read?
-fn is_quiet(stream: &UnixStream) -> bool {
-    let source = Source { descriptor: stream.as_fd(), read: true, write: false };
-    wait([source], Some(Duration::ZERO)).is_ok_and(|[ready]| !ready.read)
 }

@@ -6,6 +6,7 @@
 //! | [`port`] | joining a switch, leaving it, joining again under a running VM |
 //! | [`plug`] | a port in somebody else's hands, which follows its switch from life to life |
 //! | [`console`] | what a switch says of its ports |
+//! | [`queue`] | how many frames wait for whom at a switch |
 //! | [`pump`] | frames between a TAP and a port |
 
 #![forbid(unsafe_code)]
@@ -14,3 +15,4 @@ pub mod console;
 pub mod plug;
 pub mod port;
 pub mod pump;
+pub mod queue;

@@ -10,11 +10,24 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vmnet_model::vde::{ANSWER_SIZE, CONTROL, Directory, answer, request};
+use vmnet_sys::stream::{connect, unconnected};
 
 /// How long a switch has for its answer. Debian's gives none at all to a port that it refuses.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks for a switch that is away: at first, and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(80)];
+
+/// What it means that nobody listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// There is no switch.
+    Final,
+    /// Somebody sees to it that there is one: it is waited for, as long as for its answer.
+    Passing,
+}
 
 /// What is asked of a switch.
 #[derive(Clone, Debug)]
@@ -109,7 +122,8 @@ impl Port {
         let data = UnixDatagram::bind(wish.own_socket).map_err(failed)?;
         let own = OwnSocket(wish.own_socket.to_owned());
         fs::set_permissions(&own.0, Permissions::from_mode(wish.mode)).map_err(failed)?;
-        let control = ask(wish, &data)?;
+        let line = unconnected().map_err(JoinError::Kernel)?;
+        let control = ask(wish, &data, line, Absence::Final)?;
         Ok(Self { data, control, own })
     }
 
@@ -124,21 +138,17 @@ impl Port {
         let own_socket = &self.own.0;
         // Its mode was set when it was made.
         let wish = Wish { switch, port, description, own_socket, mode: 0 };
-        self.control = ask(&wish, &self.data)?;
+        let line = unconnected().map_err(JoinError::Kernel)?;
+        self.control = ask(&wish, &self.data, line, Absence::Final)?;
         Ok(())
     }
 
-    /// Leave the switch, whoever else holds a copy, and wait until it has noticed: one that finds a leave and a
-    /// new connection together mislays the port of one of them, for ever.
+    /// Leave the switch, whoever else holds a copy, and wait until it has noticed.
     ///
     /// # Errors
     /// It did not notice in time.
-    pub fn leave(mut self) -> io::Result<()> {
-        self.control.shutdown(Shutdown::Write)?;
-        self.control.set_read_timeout(Some(PATIENCE))?;
-        let mut rest = [0; 64];
-        while self.control.read(&mut rest)? > 0 {}
-        Ok(())
+    pub fn leave(self) -> io::Result<()> {
+        leave(self.control)
     }
 
     /// The socket for frames: one datagram each, no header, [`vmnet_model::frame::FRAME_MIN`] to
@@ -155,14 +165,23 @@ impl Port {
     }
 }
 
-/// Ask for the port and connect the data socket to it. The connection that keeps it is answered.
-pub(crate) fn ask(wish: &Wish<'_>, data: &UnixDatagram) -> Result<UnixStream, JoinError> {
+/// Ask for the port, by a socket that is not connected yet, and connect the data socket to it. The connection
+/// that keeps it is answered.
+pub(crate) fn ask(
+    wish: &Wish<'_>,
+    data: &UnixDatagram,
+    line: UnixStream,
+    absence: Absence,
+) -> Result<UnixStream, JoinError> {
     let own = wish.own_socket.as_os_str().as_bytes();
     let too_long = || JoinError::OwnSocket(wish.own_socket.to_owned(), ErrorKind::InvalidInput.into());
     let request = request(own, wish.port, wish.description).ok_or_else(too_long)?;
     let directory = Path::new(wish.switch.as_str());
     // Back to back: a connection that asks late, after another one went, becomes a port that never goes.
-    let mut control = UnixStream::connect(directory.join(CONTROL)).map_err(JoinError::NoSwitch)?;
+    let mut control = line;
+    connect_soon(&control, &directory.join(CONTROL), absence)?;
+    control.set_read_timeout(Some(PATIENCE)).map_err(JoinError::Kernel)?;
+    control.set_write_timeout(Some(PATIENCE)).map_err(JoinError::Kernel)?;
     // The whole request in one write: what came in a second one would be taken for another request.
     match control.write(&request) {
         Ok(sent) if sent == request.len() => {}
@@ -170,7 +189,6 @@ pub(crate) fn ask(wish: &Wish<'_>, data: &UnixDatagram) -> Result<UnixStream, Jo
         Err(error) if is_closed(&error) => return Err(JoinError::Closed),
         Err(error) => return Err(JoinError::Kernel(error)),
     }
-    control.set_read_timeout(Some(PATIENCE)).map_err(JoinError::Kernel)?;
     let mut bytes = [0; ANSWER_SIZE];
     match control.read_exact(&mut bytes) {
         Ok(()) => {}
@@ -190,6 +208,38 @@ pub(crate) fn ask(wish: &Wish<'_>, data: &UnixDatagram) -> Result<UnixStream, Jo
     }
     data.connect(path).map_err(JoinError::Kernel)?;
     Ok(control)
+}
+
+/// End a connection, and wait until the switch has noticed: one that finds a leave and a new connection together
+/// mislays the port of one of them, for ever.
+pub(crate) fn leave(mut control: UnixStream) -> io::Result<()> {
+    control.shutdown(Shutdown::Write)?;
+    control.set_read_timeout(Some(PATIENCE))?;
+    let mut rest = [0; 64];
+    while control.read(&mut rest)? > 0 {}
+    Ok(())
+}
+
+/// Connect, within [`PATIENCE`] in all.
+fn connect_soon(line: &UnixStream, path: &Path, absence: Absence) -> Result<(), JoinError> {
+    let end = Instant::now() + PATIENCE;
+    let [mut pause, most] = PAUSES;
+    let left = || end.saturating_duration_since(Instant::now());
+    loop {
+        // No time at all would be no limit.
+        let error = match connect(line, path, left().max(pause)) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(JoinError::Silent),
+            Err(error) => error,
+        };
+        let is_away = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+        if !is_away || absence == Absence::Final || left().is_zero() {
+            return Err(JoinError::NoSwitch(error));
+        }
+        // Nobody tells a plain caller when somebody begins to listen.
+        std::thread::sleep(pause.min(left()));
+        pause = (pause * 2).min(most);
+    }
 }
 
 fn is_closed(error: &io::Error) -> bool {

@@ -1,11 +1,17 @@
-//! The pump: carries frames between a TAP with offloads and a switch's port. Large packets of the TAP are
-//! cut, frames of one TCP stream are joined, and neither side ever waits for the other: two pumps that
-//! waited while they send would wait for each other.
+//! The pump: carries frames between a TAP with offloads and a switch's port, or any datagram socket. Large
+//! packets of the TAP are cut, frames of one TCP stream are joined, and neither side ever waits for the
+//! other: two pumps that waited while they send would wait for each other.
 
+mod pace;
+#[cfg(test)]
+mod tests;
+
+use pace::Pace;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
+use std::time::Instant;
 use vmnet_model::frame::coalesce::{Coalescer, Sink};
 use vmnet_model::frame::segment::{Frames, segment};
 use vmnet_model::frame::{FRAME_MAX, OFFLOAD_SIZE, Offload, PACKET_MAX};
@@ -21,8 +27,6 @@ const BATCHES: usize = 4;
 pub enum End {
     /// It was told to.
     Told,
-    /// The switch closed the port's control connection.
-    Switch,
     /// The TAP is gone.
     Tap(io::Error),
 }
@@ -38,6 +42,8 @@ pub struct Counters {
     pub too_large: u64,
     /// Packets that the TAP did not take.
     pub refused: u64,
+    /// Frames for which there was no switch.
+    pub lost: u64,
 }
 
 /// Frames of a TAP on their way to a switch's port, and back.
@@ -50,6 +56,7 @@ pub struct Pump {
     inbox: Inbox,
     coalescer: Coalescer,
     packet: Vec<u8>,
+    pace: Pace,
 }
 
 /// The TAP's side: each packet behind its [`Offload`].
@@ -81,6 +88,7 @@ impl Pump {
             inbox: Inbox::new(FRAME_MAX),
             coalescer: Coalescer::default(),
             packet: vec![0; OFFLOAD_SIZE + PACKET_MAX],
+            pace: Pace::new(Instant::now()),
         }
     }
 
@@ -90,45 +98,40 @@ impl Pump {
         self.tap.counters
     }
 
-    /// Carry frames until `stop` can be read or has ended, the switch goes or the TAP goes. `data` is the port's
-    /// socket, `control` the connection that ends with the switch.
+    /// Carry frames until `stop` can be read or has ended, or the TAP goes. `data` is the port's socket. While
+    /// there is no switch at its other end, frames are dropped; whoever has a copy of it may connect it to
+    /// another one at any time.
     ///
     /// # Errors
     /// The kernel would not wait.
-    pub fn run(
-        &mut self,
-        data: &UnixDatagram,
-        control: BorrowedFd<'_>,
-        stop: BorrowedFd<'_>,
-    ) -> io::Result<End> {
+    pub fn run(&mut self, data: &UnixDatagram, stop: BorrowedFd<'_>) -> io::Result<End> {
         loop {
             let waits = self.gone < self.pending.len();
-            let [tap, port, held, told] = wait(
+            let rest = self.pace.rest(Instant::now());
+            let [tap, port, told] = wait(
                 [
                     // No more from the TAP than the switch takes: the kernel holds the rest.
                     Source { descriptor: self.tap.file.as_fd(), read: !waits, write: false },
-                    Source { descriptor: data.as_fd(), read: true, write: waits },
-                    Source { descriptor: control, read: true, write: false },
+                    Source { descriptor: data.as_fd(), read: rest.is_none(), write: waits },
                     Source { descriptor: stop, read: true, write: false },
                 ],
-                None,
+                rest,
             )?;
             if told.read || told.ended {
                 return Ok(End::Told);
             }
-            // A switch says nothing on it but that it is gone.
-            if held.read || held.ended {
-                return Ok(End::Switch);
-            }
-            if port.read || port.ended {
-                self.take_frames(data);
+            let is_rested = rest.is_some() && self.pace.rest(Instant::now()).is_none();
+            if port.read || port.ended || is_rested {
+                let came = self.take_frames(data);
+                self.pace.took(came, Instant::now());
             }
             if (tap.read || tap.ended)
                 && let Err(error) = self.take_packets()
             {
                 return Ok(End::Tap(error));
             }
-            self.send_frames(data);
+            let went = self.send_frames(data);
+            self.pace.sent(went);
         }
     }
 
@@ -136,6 +139,8 @@ impl Pump {
     fn take_packets(&mut self) -> io::Result<()> {
         while self.pending.len() < BATCH {
             let length = match self.tap.file.read(&mut self.packet) {
+                // No TAP's answer: its file was closed from the other side.
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -154,127 +159,47 @@ impl Pump {
         Ok(())
     }
 
-    /// Send what is pending, as far as the switch takes it.
-    fn send_frames(&mut self, data: &UnixDatagram) {
+    /// Send what is pending, as far as the switch takes it; so many went.
+    fn send_frames(&mut self, data: &UnixDatagram) -> usize {
+        let mut sent = 0;
         while self.gone < self.pending.len() {
-            match batch::send(data.as_fd(), self.pending.iter().skip(self.gone)) {
-                Ok(0) => return,
+            match batch::send(data.as_fd(), self.pending.iter_from(self.gone)) {
+                Ok(0) => break,
                 Ok(went) => {
                     self.gone += went;
-                    self.tap.counters.to_switch += went as u64;
+                    sent += went;
                 }
-                // The switch is gone, and its control connection says so next.
-                Err(_) => self.gone = self.pending.len(),
+                // There is no switch.
+                Err(_) => {
+                    self.tap.counters.lost += (self.pending.len() - self.gone) as u64;
+                    self.gone = self.pending.len();
+                }
             }
         }
-        self.pending.clear();
-        self.gone = 0;
+        if self.gone == self.pending.len() {
+            self.pending.clear();
+            self.gone = 0;
+        }
+        self.tap.counters.to_switch += sent as u64;
+        sent
     }
 
-    /// Take what the switch has, and hand it to the TAP.
-    fn take_frames(&mut self, data: &UnixDatagram) {
+    /// Take what the switch has, and hand it to the TAP; so many came.
+    fn take_frames(&mut self, data: &UnixDatagram) -> usize {
+        let mut taken = 0;
         for _ in 0..BATCHES {
+            // What an error says was said by a send, or will be.
             let came = self.inbox.fill(data.as_fd()).unwrap_or_default();
             for frame in self.inbox.iter() {
-                self.tap.counters.from_switch += 1;
                 self.coalescer.push(frame, &mut self.tap);
             }
+            taken += came;
             if came < BATCH {
                 break;
             }
         }
         self.coalescer.flush(&mut self.tap);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::fd::OwnedFd;
-    use std::os::unix::net::UnixStream;
-    use std::thread;
-
-    /// Two pumps with a cable between them instead of a switch, and the far ends of their TAPs: a
-    /// datagram socket keeps packets whole as a TAP does.
-    struct Wire {
-        ends: [UnixDatagram; 2],
-        stop: Option<[UnixStream; 2]>,
-        threads: Vec<thread::JoinHandle<Counters>>,
-    }
-
-    impl Wire {
-        fn new() -> Self {
-            let (left, right) = UnixDatagram::pair().unwrap();
-            let pumps = [left, right].map(|data| {
-                let (tap, end) = UnixDatagram::pair().unwrap();
-                tap.set_nonblocking(true).unwrap();
-                end.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-                let (stop, stopped) = UnixStream::pair().unwrap();
-                let thread = thread::spawn(move || {
-                    let (control, _held) = UnixStream::pair().unwrap();
-                    let mut pump = Pump::new(File::from(OwnedFd::from(tap)));
-                    let end = pump.run(&data, control.as_fd(), stopped.as_fd()).unwrap();
-                    assert!(matches!(end, End::Told), "{end:?}");
-                    pump.counters()
-                });
-                (end, stop, thread)
-            });
-            let [(a, stop_a, one), (b, stop_b, two)] = pumps;
-            Self { ends: [a, b], stop: Some([stop_a, stop_b]), threads: vec![one, two] }
-        }
-
-        fn end(mut self) -> Vec<Counters> {
-            drop(self.stop.take());
-            self.threads.drain(..).map(|thread| thread.join().unwrap()).collect()
-        }
-    }
-
-    #[test]
-    fn frames_go_both_ways_at_once_and_neither_side_waits_for_the_other() {
-        let wire = Wire::new();
-        let packet = |number: u32| {
-            let mut packet = vec![0; OFFLOAD_SIZE + 60];
-            packet[OFFLOAD_SIZE + 12..OFFLOAD_SIZE + 14].copy_from_slice(&[0x88, 0xb5]);
-            packet[OFFLOAD_SIZE + 14..OFFLOAD_SIZE + 18].copy_from_slice(&number.to_ne_bytes());
-            packet
-        };
-        let count = 2000;
-        thread::scope(|scope| {
-            for at in 0..2 {
-                let (from, to) = (&wire.ends[at], &wire.ends[1 - at]);
-                scope
-                    .spawn(move || (0..count).for_each(|number| assert!(from.send(&packet(number)).is_ok())));
-                scope.spawn(move || {
-                    let (mut buffer, mut last) = ([0; 200], None);
-                    // The TAP's own queue may overflow here, as a TAP's may not; order is kept all the same.
-                    while last != Some(count - 1) {
-                        let Ok(length) = to.recv(&mut buffer) else { break };
-                        assert_eq!(length, OFFLOAD_SIZE + 60);
-                        let number = u32::from_ne_bytes(
-                            buffer[OFFLOAD_SIZE + 14..OFFLOAD_SIZE + 18].try_into().unwrap(),
-                        );
-                        assert!(last.is_none_or(|last| number > last), "{last:?} {number}");
-                        last = Some(number);
-                    }
-                });
-            }
-        });
-        for counters in wire.end() {
-            assert_eq!(counters.to_switch, count.into());
-            assert_eq!(counters.from_switch, count.into());
-        }
-    }
-
-    #[test]
-    fn the_end_of_the_switch_is_told_from_the_end_of_the_tap() {
-        let (tap, end) = UnixStream::pair().unwrap();
-        tap.set_nonblocking(true).unwrap();
-        let (data, _port) = UnixDatagram::pair().unwrap();
-        let (control, switch) = UnixStream::pair().unwrap();
-        let (stop, _stop) = UnixStream::pair().unwrap();
-        let mut pump = Pump::new(File::from(OwnedFd::from(tap)));
-        drop(switch);
-        assert!(matches!(pump.run(&data, control.as_fd(), stop.as_fd()).unwrap(), End::Switch));
-        drop(end);
+        self.tap.counters.from_switch += taken as u64;
+        taken
     }
 }

@@ -3,7 +3,7 @@
 //! need not be looked at; what was cut again must be the frames that came.
 
 use super::tcp::{ACK, CHECKSUM, FIN, FLAGS, Layout, PSH};
-use super::{Checksum, Cut, Offload, put};
+use super::{Checksum, Cut, Offload, SEGMENT_MIN, put};
 
 /// Streams that are joined at one time; the oldest makes room.
 const STREAMS: usize = 16;
@@ -65,7 +65,7 @@ impl Coalescer {
             }
             self.close(at, sink);
         }
-        if whole && layout.flags(frame) == ACK && layout.payload_length() > 0 {
+        if whole && layout.flags(frame) == ACK && layout.payload_length() >= SEGMENT_MIN {
             if self.open.len() == STREAMS {
                 self.close(0, sink);
             }

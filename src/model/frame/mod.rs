@@ -19,6 +19,9 @@ mod tests;
 pub const FRAME_MAX: usize = 1518;
 /// Shortest that it carries: an Ethernet header.
 pub const FRAME_MIN: usize = 14;
+/// Fewest bytes of payload in each segment but the last: the kernel makes none with less (TCP_MIN_GSO_SIZE
+/// in include/net/tcp.h), and a packet must not become too many.
+pub const SEGMENT_MIN: usize = 8;
 /// Longest packet of a TAP: an Ethernet header, perhaps a VLAN tag, and an IP packet of 64 KiB.
 pub const PACKET_MAX: usize = 65_535 + 18;
 /// Length of [`Offload`] in front of each packet of a TAP with IFF_VNET_HDR (`struct virtio_net_hdr`

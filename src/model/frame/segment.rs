@@ -3,7 +3,7 @@
 
 use super::checksum::Sum;
 use super::tcp::{CHECKSUM, CWR, FIN, FLAGS, Layout, PSH};
-use super::{FRAME_MAX, FRAME_MIN, Offload, put};
+use super::{FRAME_MAX, FRAME_MIN, Offload, SEGMENT_MIN, put};
 
 /// Frames, one behind the other.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +33,15 @@ impl Frames {
 
     /// One after the other.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end))
+        self.iter_from(0)
+    }
+
+    /// One after the other, without the first few.
+    pub fn iter_from(&self, first: usize) -> impl Iterator<Item = &[u8]> {
+        let start = first.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let ends = self.ends.get(first..).unwrap_or_default();
+        let starts = std::iter::once(start).chain(ends.iter().copied());
+        starts.zip(ends).filter_map(|(start, end)| self.bytes.get(start..*end))
     }
 
     /// Add one made of these parts, to be finished in place.
@@ -69,9 +76,15 @@ pub fn segment(packet: &[u8], offload: Offload, frames: &mut Frames) -> Result<(
     }
     match offload.cut {
         Some(cut) => {
-            let layout = Layout::of(packet).filter(|layout| layout.v6 == cut.v6).ok_or(Dropped::Malformed)?;
-            if cut.size == 0 || layout.payload + cut.size > FRAME_MAX {
-                return Err(if cut.size == 0 { Dropped::Malformed } else { Dropped::Long });
+            // Whoever asks for a cut says by the checksum where TCP begins.
+            let layout = match offload.checksum {
+                Some(checksum) => Layout::behind(packet, checksum.start),
+                None => Layout::of(packet),
+            };
+            let layout = layout.filter(|layout| layout.v6 == cut.v6 && cut.size >= SEGMENT_MIN);
+            let layout = layout.ok_or(Dropped::Malformed)?;
+            if layout.payload + cut.size > FRAME_MAX {
+                return Err(Dropped::Long);
             }
             cut_up(packet, layout, cut.size, frames);
             Ok(())

@@ -1,6 +1,6 @@
-//! Where the parts of a TCP packet in an Ethernet frame are. Only what can be cut and joined is
-//! recognised: IPv4 without options that is no fragment, IPv6 without extension headers, perhaps
-//! behind one VLAN tag.
+//! Where the parts of a TCP packet in an Ethernet frame are, perhaps behind one VLAN tag. Only what can be
+//! joined is recognised: IPv4 without options that is no fragment, IPv6 without extension headers. What
+//! is to be cut says itself where TCP begins.
 
 use super::checksum::Sum;
 use super::{put, u16_at, u32_at};
@@ -8,7 +8,10 @@ use super::{put, u16_at, u32_at};
 /// EtherTypes
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
-const VLAN: u16 = 0x8100;
+const VLAN: [u16; 2] = [0x8100, 0x88a8];
+/// Lengths of the headers, without IPv4's options and IPv6's extension headers.
+const IPV4_SIZE: usize = 20;
+const IPV6_SIZE: usize = 40;
 /// Protocol number of TCP.
 const TCP: u8 = 6;
 /// Where TCP's checksum is in its header.
@@ -44,30 +47,35 @@ impl Layout {
     /// length as any other.
     #[must_use]
     pub fn of(packet: &[u8]) -> Option<Self> {
-        let (network, kind) = match u16_at(packet, 12)? {
-            VLAN => (18, u16_at(packet, 16)?),
-            kind => (14, kind),
-        };
-        let (transport, end, v6) = match kind {
-            IPV4 => {
-                // Version 4, five words; neither more fragments nor an offset; TCP.
-                let fragment = u16_at(packet, network + 6)? & 0x3fff;
-                if *packet.get(network)? != 0x45 || fragment != 0 || *packet.get(network + 9)? != TCP {
-                    return None;
-                }
-                (network + 20, network + usize::from(u16_at(packet, network + 2)?), false)
+        let (network, v6) = network(packet)?;
+        if v6 {
+            if *packet.get(network + 6)? != TCP {
+                return None;
             }
-            IPV6 => {
-                if packet.get(network)? >> 4 != 6 || *packet.get(network + 6)? != TCP {
-                    return None;
-                }
-                (network + 40, network + 40 + usize::from(u16_at(packet, network + 4)?), true)
-            }
-            _ => return None,
+            return Self::behind(packet, network + IPV6_SIZE);
+        }
+        // Five words; neither more fragments nor an offset; TCP.
+        let fragment = u16_at(packet, network + 6)? & 0x3fff;
+        if *packet.get(network)? != 0x45 || fragment != 0 || *packet.get(network + 9)? != TCP {
+            return None;
+        }
+        Self::behind(packet, network + IPV4_SIZE)
+    }
+
+    /// The places in a packet whose TCP header is said to begin at `transport`: IPv4's options or IPv6's
+    /// extension headers may stand before it. None if that cannot be.
+    #[must_use]
+    pub fn behind(packet: &[u8], transport: usize) -> Option<Self> {
+        let (network, v6) = network(packet)?;
+        let (least, end) = if v6 {
+            (IPV6_SIZE, IPV6_SIZE + usize::from(u16_at(packet, network + 4)?))
+        } else {
+            (IPV4_SIZE, usize::from(u16_at(packet, network + 2)?))
         };
+        let end = network + end;
         let words = usize::from(packet.get(transport + 12)? >> 4);
         let payload = transport + words * 4;
-        let fits = words >= 5 && payload <= end && end <= packet.len();
+        let fits = words >= 5 && network + least <= transport && payload <= end && end <= packet.len();
         fits.then_some(Self { network, transport, payload, end, v6 })
     }
 
@@ -117,13 +125,27 @@ impl Layout {
     pub fn set_length(&self, packet: &mut [u8], payload: usize) {
         let behind = self.payload - self.transport + payload;
         let pair = |number: usize| u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
+        let length = self.transport - self.network + behind;
         if self.v6 {
-            put(packet, self.network + 4, &pair(behind));
+            put(packet, self.network + 4, &pair(length - IPV6_SIZE));
             return;
         }
-        put(packet, self.network + 2, &pair(self.transport - self.network + behind));
+        put(packet, self.network + 2, &pair(length));
         put(packet, self.network + 10, &[0; 2]);
         let sum = Sum::default().plus(packet.get(self.network..self.transport).unwrap_or_default());
         put(packet, self.network + 10, &sum.finish());
+    }
+}
+
+/// Where the IP header begins, and whether it is IPv6's; none if it is neither's.
+fn network(packet: &[u8]) -> Option<(usize, bool)> {
+    let (network, kind) = match u16_at(packet, 12)? {
+        tag if VLAN.contains(&tag) => (18, u16_at(packet, 16)?),
+        kind => (14, kind),
+    };
+    match (kind, packet.get(network)? >> 4) {
+        (IPV4, 4) => Some((network, false)),
+        (IPV6, 6) => Some((network, true)),
+        _ => None,
     }
 }

@@ -66,7 +66,7 @@ fn through(frames: &[Vec<u8>], flush_every: usize) -> (Vec<Vec<u8>>, usize) {
     let mut sink = |offload: Offload, packet: &[u8]| packets.push((offload, packet.to_vec()));
     for (number, frame) in frames.iter().enumerate() {
         coalescer.push(frame, &mut sink);
-        if number % flush_every == flush_every - 1 {
+        if (number + 1) % flush_every == 0 {
             coalescer.flush(&mut sink);
         }
     }
@@ -172,6 +172,50 @@ fn what_a_switch_would_cut_is_never_sent() {
     assert_eq!(frames.len(), 4);
 }
 
+#[test]
+fn what_stands_before_tcp_is_kept_in_each_frame() {
+    let payload: Vec<u8> = (0..5000).map(|at| (at % 251) as u8).collect();
+    // IPv4's options, and IPv6's destination options: padding.
+    for (v6, said, extra) in
+        [(false, (14, 0x46), vec![1; 4]), (true, (14 + 6, 60), vec![6, 0, 1, 4, 0, 0, 0, 0])]
+    {
+        let mut packet = frame(&Kind { v6, ..V4 }, 5, 6, ACK, &payload);
+        let transport = Layout::of(&packet).unwrap().transport;
+        packet.splice(transport..transport, extra.clone());
+        packet[said.0] = said.1;
+        let start = transport + extra.len();
+        // The length is still that without them.
+        Layout { network: 14, transport: start, payload: start + 32, end: packet.len(), v6 }
+            .set_length(&mut packet, payload.len());
+        assert_eq!(Layout::of(&packet), None);
+        let offload = Offload {
+            checksum: Some(Checksum { start, offset: tcp::CHECKSUM }),
+            cut: Some(Cut { v6, size: 1400, headers: 0 }),
+        };
+        let mut frames = Frames::default();
+        segment(&packet, offload, &mut frames).unwrap();
+        let mut back = Vec::new();
+        for frame in frames.iter() {
+            let layout = Layout::behind(frame, start).unwrap();
+            assert!(layout.is_intact(frame) && layout.end == frame.len());
+            assert_eq!(frame[transport..start], extra);
+            back.extend_from_slice(&frame[layout.payload..]);
+        }
+        assert_eq!((frames.len(), back), (4, payload.clone()));
+    }
+}
+
+#[test]
+fn a_packet_that_would_become_too_many_frames_becomes_none() {
+    let packet = frame(&V4, 0, 0, ACK, &[0; 60_000]);
+    for (size, expected) in [(0, false), (SEGMENT_MIN - 1, false), (SEGMENT_MIN, true)] {
+        let mut frames = Frames::default();
+        let cut = Some(Cut { v6: false, size, headers: 66 });
+        let sent = segment(&packet, Offload { checksum: None, cut }, &mut frames);
+        assert_eq!((sent.is_ok(), frames.is_empty()), (expected, !expected), "{size}: {sent:?}");
+    }
+}
+
 /// Frames by their ends, each stream in its order: the whole may be mixed otherwise.
 fn streams(frames: &[Vec<u8>]) -> BTreeMap<Option<Vec<u8>>, Vec<&[u8]>> {
     let mut streams: BTreeMap<_, Vec<&[u8]>> = BTreeMap::new();
@@ -205,6 +249,39 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #[test]
+    fn a_large_packet_becomes_right_frames_and_they_become_it_again(
+        kind in kinds(),
+        size in SEGMENT_MIN..1400,
+        payload in proptest::collection::vec(any::<u8>(), 0..9000),
+        sequence in any::<u32>(),
+        identification in any::<u16>(),
+        flags in prop_oneof![Just(ACK), Just(ACK | PSH), Just(ACK | PSH | FIN)],
+    ) {
+        let packet = frame(&kind, sequence, identification, flags, &payload);
+        let layout = Layout::of(&packet).unwrap();
+        let offload = Offload {
+            checksum: Some(Checksum { start: layout.transport, offset: tcp::CHECKSUM }),
+            cut: Some(Cut { v6: kind.v6, size, headers: layout.payload }),
+        };
+        let mut cut = Frames::default();
+        segment(&packet, Offload::parse(offload.render()).unwrap(), &mut cut).unwrap();
+        let frames: Vec<Vec<u8>> = cut.iter().map(<[u8]>::to_vec).collect();
+        let (mut bytes, last) = (Vec::new(), frames.len() - 1);
+        for (number, frame) in frames.iter().enumerate() {
+            let part = Layout::of(frame).unwrap();
+            prop_assert!(frame.len() <= FRAME_MAX && part.is_intact(frame) && part.end == frame.len());
+            prop_assert_eq!(part.sequence(frame), sequence.wrapping_add(bytes.len() as u32));
+            prop_assert_eq!(part.flags(frame), if number == last { flags } else { ACK });
+            bytes.extend_from_slice(&frame[part.payload..]);
+        }
+        prop_assert!(bytes == payload);
+        let (back, packets) = through(&frames, usize::MAX);
+        prop_assert!(back == frames);
+        // What the frames became is what was cut; a single one, and one without bytes, stays as it is.
+        prop_assert_eq!(packets, 1);
+    }
+
     #[test]
     fn whatever_comes_each_stream_comes_out_as_it_came(
         kinds in proptest::collection::vec(kinds(), 3),

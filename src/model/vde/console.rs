@@ -107,10 +107,29 @@ pub fn addresses(answer: &[u8]) -> Vec<(MacAddr, u32)> {
     data(answer).iter().filter_map(seen).collect()
 }
 
-/// How many ports the switch has, from the answer to `port/showinfo`.
+/// The switch itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwitchView {
+    /// Its number of ports as it counts them: Debian's numbers them from 1 to one less.
+    pub ports: u32,
+    /// Every frame goes to every port.
+    pub hub: bool,
+}
+
+/// The switch, from the answer to `port/showinfo`; none if that is none.
 #[must_use]
-pub fn ports_max(answer: &[u8]) -> Option<u32> {
-    data(answer).iter().find_map(|line| line.strip_prefix("Numports=")?.parse().ok())
+pub fn switch(answer: &[u8]) -> Option<SwitchView> {
+    let lines = data(answer);
+    let value = |key: &str| lines.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    Some(SwitchView { ports: value("Numports")?.parse().ok()?, hub: value("HUB")?.parse().ok()? })
+}
+
+/// Does a line of the console's feed say that somebody came or went (`debug/add port`: 3021 to 3032)? Where
+/// it is a client's own words, it only has somebody look.
+#[must_use]
+pub fn tells_of_a_port(heard: &[u8]) -> bool {
+    let marks: [&[u8]; 4] = [b"3021 ", b"3022 ", b"3031 ", b"3032 "];
+    heard.split(|byte| *byte == b'\n').any(|line| marks.iter().any(|mark| line.starts_with(mark)))
 }
 
 #[cfg(test)]
@@ -150,9 +169,15 @@ mod tests {
         assert_eq!(port(b"1022 Invalid argument\n\nvde$ "), None);
         let hash = b"0000 DATA END WITH '.'\nHash: 0043 Addr: 02:00:00:00:00:01 VLAN 0000 to port: 001  age 0 secs\n.\n1000 Success\n\nvde$ ";
         assert_eq!(addresses(hash), [("02:00:00:00:00:01".parse().unwrap(), 1)]);
-        assert_eq!(
-            ports_max(b"0000 DATA END WITH '.'\nNumports=8\nHUB=false\n.\n1000 Success\n\nvde$ "),
-            Some(8)
-        );
+        let info = b"0000 DATA END WITH '.'\nNumports=8\nHUB=true\ncounters=true\n.\n1000 Success\n\nvde$ ";
+        assert_eq!(switch(info), Some(SwitchView { ports: 8, hub: true }));
+        assert_eq!(switch(b"0000 DATA END WITH '.'\nNumports=8\n.\n1000 Success\n\nvde$ "), None);
+    }
+
+    #[test]
+    fn the_feed_tells_of_who_came_and_went_and_of_nothing_else() {
+        assert!(tells_of_a_port(b"3021 port/+ 01\n3031 port/ep/+ Port 01 FD  6\n"));
+        assert!(tells_of_a_port(b"x\n3032 port/ep/- Port 01 FD  6\n"));
+        assert!(!tells_of_a_port(b"3023 port/descr Port 01 FD  6 -> \"3021 port/+\"\n\nvde$ "));
     }
 }

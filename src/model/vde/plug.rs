@@ -21,9 +21,11 @@ pub const PLUGS_DIR: &str = "plugs";
 pub const DATA_ENDING: &str = ".data";
 /// The ending of the socket that keeps the port.
 pub const HOLD_ENDING: &str = ".hold";
+/// The ending of the connection that the switch knows the port by, which lies in that socket's queue.
+pub const CONTROL_ENDING: &str = ".ctl";
 
 impl PlugTag {
-    /// The first part of both sockets' names: `UID-PID-TOKEN`.
+    /// The first part of all sockets' names: `UID-PID-TOKEN`.
     #[must_use]
     pub fn name(self) -> String {
         format!("{}-{}-{:08x}", self.uid, self.pid, self.token)
@@ -40,6 +42,13 @@ impl PlugTag {
         };
         // One way to write each.
         (tag.name() == name).then_some(tag)
+    }
+
+    /// Whose socket has this name, whichever it is.
+    #[must_use]
+    pub fn of_socket(name: &str) -> Option<Self> {
+        let endings = [DATA_ENDING, HOLD_ENDING, CONTROL_ENDING];
+        endings.iter().find_map(|ending| Self::parse(name.strip_suffix(ending)?))
     }
 
     /// What the switch shows of it. Anybody could say the same of himself: it only counts beside the
@@ -77,7 +86,8 @@ pub fn bound<'a>(sockets: &'a str, directory: &str) -> impl Iterator<Item = (&'a
     })
 }
 
-/// Those who still hold both sockets in this directory, by the same list.
+/// Those who still hold the socket for frames and the one that keeps the port, by the same list: they can be
+/// plugged in again.
 #[must_use]
 pub fn held(sockets: &str, directory: &str) -> Vec<Held> {
     let (mut data, mut hold) = (BTreeMap::new(), BTreeMap::new());
@@ -132,6 +142,10 @@ mod tests {
             let tag = PlugTag { uid, pid, token };
             prop_assert_eq!(PlugTag::parse(&tag.name()), Some(tag));
             prop_assert_eq!(PlugTag::described(&tag.description()), Some(tag));
+            for ending in [DATA_ENDING, HOLD_ENDING, CONTROL_ENDING] {
+                prop_assert_eq!(PlugTag::of_socket(&(tag.name() + ending)), Some(tag));
+            }
+            prop_assert_eq!(PlugTag::of_socket(&tag.name()), None);
         }
 
         #[test]

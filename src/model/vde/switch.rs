@@ -7,15 +7,18 @@ use crate::network::Vde;
 use crate::port::SwitchDoor;
 use std::fmt;
 
-/// The uids from here on belong to nobody: neither to people and services nor to containers' ranges
-/// (systemd's UIDS-GIDS.md: 1879048192 to 2147483647 are unused).
-const FIRST_USER: u32 = 0x7000_0000;
+/// The uids from here on belong to nobody, neither to people and services nor to containers' ranges
+/// (systemd's UIDS-GIDS.md; useradd(8)'s SUB_UID_MIN is 100000).
+const FIRST_USER: u32 = 65_536;
+/// The largest uid that a switch can show of a user whose name it does not find: it has room for five
+/// digits, and Debian's is ended by the sixth as soon as anybody asks its console for that port.
+pub const USER_MAX: u32 = 99_999;
 
-/// The user, and group, that a network's switch and pump run as: one for each network, in no database.
+/// The user, and group, that a network's switch and pump run as: the network's own, in no database.
 #[must_use]
 pub fn user_of(network: &NetName) -> u32 {
     let [.., a, b, c, d] = fnv1a(network.as_str().as_bytes()).to_be_bytes();
-    FIRST_USER | u32::from_be_bytes([a, b, c, d]) & 0x07ff_ffff
+    FIRST_USER + u32::from_be_bytes([a, b, c, d]) % (USER_MAX + 1 - FIRST_USER)
 }
 
 /// A switch.
@@ -179,6 +182,6 @@ mod tests {
     fn each_network_has_a_user_that_nobody_else_is() {
         let user = |name: &str| user_of(&NetName::new(name).unwrap());
         assert_ne!(user("lab"), user("lab2"));
-        assert!((FIRST_USER..0x7800_0000).contains(&user("lab")));
+        assert!("abcdefgh".chars().all(|c| (FIRST_USER..=USER_MAX).contains(&user(&c.to_string()))));
     }
 }

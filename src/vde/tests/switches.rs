@@ -7,109 +7,19 @@
     reason = "this file is all test"
 )]
 
+mod switch;
+
 use std::fs;
 use std::io::{Read, Write};
-use std::net::Shutdown;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use switch::{Switch, directory, frame, join, wait_until};
 use tempfile::TempDir;
-use vmnet_model::vde::{ANSWER_SIZE, Directory, REQUEST_SIZE};
+use vmnet_model::vde::console::tells_of_a_port;
+use vmnet_model::vde::{ANSWER_SIZE, REQUEST_SIZE};
 use vmnet_vde::console::{Console, ConsoleError};
-use vmnet_vde::port::{JoinError, Port, Wish};
-
-/// A running switch, in a directory of its own.
-struct Switch {
-    process: Child,
-    at: TempDir,
-}
-
-impl Switch {
-    fn start(options: &[&str]) -> Self {
-        let at = tempfile::tempdir().unwrap();
-        let process = Self::process(at.path(), options);
-        Self { process, at }
-    }
-
-    /// It ends when its standard input does, so that is held.
-    fn process(at: &Path, options: &[&str]) -> Child {
-        let mut command = Command::new("vde_switch");
-        command.arg("-s").arg(at.join("switch")).arg("-M").arg(at.join("console"));
-        command.args(["-f", "/dev/null"]).args(options);
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut process = command.spawn().expect("vde_switch of Debian's vde2");
-        let control = at.join("switch/ctl");
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Ok(mut stream) = UnixStream::connect(&control) {
-                // Gone before anybody else comes: a leave and a request together lose a port.
-                stream.shutdown(Shutdown::Write).unwrap();
-                assert_eq!(stream.read(&mut [0]).unwrap(), 0);
-                return process;
-            }
-            assert!(Instant::now() < end && process.try_wait().unwrap().is_none(), "no switch");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    fn directory(&self) -> Directory {
-        directory(&self.at.path().join("switch"))
-    }
-
-    fn join(&self, name: &str, port: u32) -> Result<Port, JoinError> {
-        join(&self.directory(), &self.at.path().join(name), port)
-    }
-
-    /// The switch's sockets for ports.
-    fn ports(&self) -> Vec<PathBuf> {
-        let entries =
-            fs::read_dir(self.at.path().join("switch")).unwrap().flatten().map(|entry| entry.path());
-        entries.filter(|path| path.file_name().unwrap() != "ctl").collect()
-    }
-}
-
-impl Drop for Switch {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn directory(path: &Path) -> Directory {
-    Directory::new(path.to_str().unwrap()).unwrap()
-}
-
-fn join(switch: &Directory, own_socket: &Path, port: u32) -> Result<Port, JoinError> {
-    let joined = Port::join(&Wish { switch, port, description: "test token=1", own_socket, mode: 0o600 });
-    if let Ok(port) = &joined {
-        port.data().set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    }
-    joined
-}
-
-fn frame(length: usize) -> Vec<u8> {
-    let mut frame = vec![0xff; 6];
-    frame.extend([2, 0, 0, 0, 0, 1, 0x88, 0xb5]);
-    frame.resize(length, 7);
-    frame
-}
-
-fn wait_until(what: impl Fn() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !what() {
-        if Instant::now() > end {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    true
-}
+use vmnet_vde::port::JoinError;
 
 #[test]
 fn frames_of_every_length_a_switch_carries_arrive_whole() {
@@ -136,9 +46,9 @@ fn a_port_goes_with_its_control_connection_and_leaves_nothing() {
 }
 
 #[test]
-fn of_two_thousand_joins_and_leaves_none_is_lost() {
+fn of_ten_thousand_joins_and_leaves_none_is_lost() {
     let switch = Switch::start(&[]);
-    for _ in 0..2000 {
+    for _ in 0..10_000 {
         switch.join("port", 0).unwrap().leave().unwrap();
     }
     assert!(wait_until(|| switch.ports().is_empty()), "{:?}", switch.ports());
@@ -199,28 +109,29 @@ fn the_console_tells_of_ports_whatever_their_clients_say_of_themselves() {
     control.read_exact(&mut [0; ANSWER_SIZE]).unwrap();
     one.data().send(&frame(60)).unwrap();
 
-    let console = Console::at(switch.at.path().join("console"));
+    let console = Console::of(switch.at.path().join("console"), me());
     for _ in 0..20 {
-        let ports = console.ports().unwrap();
-        assert_eq!(ports.iter().map(|port| port.number).collect::<Vec<_>>(), [2, 3], "{ports:?}");
+        let ports = [2, 3].map(|number| console.talk().unwrap().port(number).unwrap());
+        assert_eq!(ports.each_ref().map(|port| port.number), [2, 3], "{ports:?}");
         assert!(ports.iter().all(|port| port.active && port.user.is_some()), "{ports:?}");
         assert_eq!(ports[0].endpoints[0].description, "test token=1");
     }
     let mac = "02:00:00:00:00:01".parse().unwrap();
-    assert!(wait_until(|| console.addresses().unwrap() == [(mac, 2)]));
-    assert_eq!(console.ports().unwrap()[0].came.frames, 1);
-    let id = console.ports().unwrap()[1].endpoints[0].id;
-    console.close_endpoint(3, id).unwrap();
-    assert!(matches!(console.close_endpoint(3, id), Err(ConsoleError::Refused(_))));
-    assert_eq!(console.ports().unwrap().iter().filter(|port| port.active).count(), 1);
+    assert!(wait_until(|| console.talk().unwrap().addresses().unwrap() == [(mac, 2)]));
+    assert_eq!(console.talk().unwrap().port(2).unwrap().came.frames, 1);
+    let id = console.talk().unwrap().port(3).unwrap().endpoints[0].id;
+    console.talk().unwrap().close_endpoint(3, id).unwrap();
+    assert!(matches!(console.talk().unwrap().close_endpoint(3, id), Err(ConsoleError::Refused(_))));
+    assert!(console.talk().unwrap().port(2).unwrap().active);
+    assert!(!console.talk().unwrap().port(3).is_ok_and(|port| port.active));
 }
 
 #[test]
 fn a_console_that_talks_nonsense_or_nothing_is_told_from_none() {
     let at = tempfile::tempdir().unwrap();
     let path = at.path().join("console");
-    let console = Console::at(path.clone());
-    assert!(matches!(console.ports(), Err(ConsoleError::NoConsole(_))));
+    let console = Console::of(path.clone(), me());
+    assert!(matches!(console.talk(), Err(ConsoleError::NoConsole(_))));
     let listener = UnixListener::bind(&path).unwrap();
     let thread = std::thread::spawn(move || {
         for words in [&b"hello\nvde$ what?\nvde$ "[..], b"hello\nvde$ "] {
@@ -233,11 +144,57 @@ fn a_console_that_talks_nonsense_or_nothing_is_told_from_none() {
         drop(listener.accept());
     });
     for _ in 0..2 {
-        let error = console.ports().unwrap_err();
+        let error = console.talk().unwrap().port(1).unwrap_err();
         assert!(matches!(error, ConsoleError::Nonsense), "{error}");
     }
-    assert!(matches!(console.ports(), Err(ConsoleError::Broken(_))));
+    assert!(matches!(console.talk(), Err(ConsoleError::Broken(_))));
     thread.join().unwrap();
+}
+
+#[test]
+fn a_console_that_takes_its_time_has_it_for_all_questions_together() {
+    let at = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(at.path().join("console")).unwrap();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut answer = &b"hello\n\nvde$ "[..];
+        while stream.write_all(answer).is_ok() && stream.read(&mut [0; 100]).is_ok_and(|count| count > 0) {
+            std::thread::sleep(Duration::from_millis(300));
+            answer = b"0000 DATA END WITH '.'\nNumports=100\nHUB=false\n.\n1000 Success\n\nvde$ ";
+        }
+    });
+    let begin = Instant::now();
+    let mut talk = Console::of(at.path().join("console"), me()).talk().unwrap();
+    let error = (0..100).find_map(|_| talk.switch().err()).unwrap();
+    drop(talk);
+    assert_eq!(error.to_string(), "it does not answer");
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    thread.join().unwrap();
+}
+
+#[test]
+fn the_feed_tells_of_who_comes_and_goes_and_nobody_waits_for_its_reader() {
+    let switch = Switch::start(&["-n", "6"]);
+    let console = Console::of(switch.at.path().join("console"), me());
+    let feed = console.feed().unwrap();
+    let tells = || {
+        let mut bytes = [0; 4096];
+        (&feed).read(&mut bytes).is_ok_and(|count| tells_of_a_port(&bytes[..count]))
+    };
+    let port = switch.join("one", 0).unwrap();
+    assert!(wait_until(tells), "it came");
+    port.leave().unwrap();
+    assert!(wait_until(tells), "it went");
+    // More than its queue holds.
+    for _ in 0..2000 {
+        switch.join("one", 0).unwrap().leave().unwrap();
+    }
+    assert_eq!(console.talk().unwrap().switch().unwrap().ports, 6);
+}
+
+/// The user that we are.
+fn me() -> u32 {
+    std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap())
 }
 
 /// What a false switch answers, from its directory.
