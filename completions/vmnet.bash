@@ -28,6 +28,9 @@ _vmnet() {
             vmnet,broker)
                 cmd="vmnet__subcmd__broker"
                 ;;
+            vmnet,cable)
+                cmd="vmnet__subcmd__cable"
+                ;;
             vmnet,check)
                 cmd="vmnet__subcmd__check"
                 ;;
@@ -88,6 +91,9 @@ _vmnet() {
             vmnet,up)
                 cmd="vmnet__subcmd__up"
                 ;;
+            vmnet,wire)
+                cmd="vmnet__subcmd__wire"
+                ;;
             vmnet__subcmd__forward,add)
                 cmd="vmnet__subcmd__forward__subcmd__add"
                 ;;
@@ -123,6 +129,9 @@ _vmnet() {
                 ;;
             vmnet__subcmd__help,broker)
                 cmd="vmnet__subcmd__help__subcmd__broker"
+                ;;
+            vmnet__subcmd__help,cable)
+                cmd="vmnet__subcmd__help__subcmd__cable"
                 ;;
             vmnet__subcmd__help,check)
                 cmd="vmnet__subcmd__help__subcmd__check"
@@ -184,6 +193,9 @@ _vmnet() {
             vmnet__subcmd__help,up)
                 cmd="vmnet__subcmd__help__subcmd__up"
                 ;;
+            vmnet__subcmd__help,wire)
+                cmd="vmnet__subcmd__help__subcmd__wire"
+                ;;
             vmnet__subcmd__help__subcmd__forward,add)
                 cmd="vmnet__subcmd__help__subcmd__forward__subcmd__add"
                 ;;
@@ -210,6 +222,15 @@ _vmnet() {
                 ;;
             vmnet__subcmd__help__subcmd__tap,rm)
                 cmd="vmnet__subcmd__help__subcmd__tap__subcmd__rm"
+                ;;
+            vmnet__subcmd__help__subcmd__wire,plug)
+                cmd="vmnet__subcmd__help__subcmd__wire__subcmd__plug"
+                ;;
+            vmnet__subcmd__help__subcmd__wire,pump)
+                cmd="vmnet__subcmd__help__subcmd__wire__subcmd__pump"
+                ;;
+            vmnet__subcmd__help__subcmd__wire,switch)
+                cmd="vmnet__subcmd__help__subcmd__wire__subcmd__switch"
                 ;;
             vmnet__subcmd__hook,help)
                 cmd="vmnet__subcmd__hook__subcmd__help"
@@ -265,6 +286,30 @@ _vmnet() {
             vmnet__subcmd__tap__subcmd__help,rm)
                 cmd="vmnet__subcmd__tap__subcmd__help__subcmd__rm"
                 ;;
+            vmnet__subcmd__wire,help)
+                cmd="vmnet__subcmd__wire__subcmd__help"
+                ;;
+            vmnet__subcmd__wire,plug)
+                cmd="vmnet__subcmd__wire__subcmd__plug"
+                ;;
+            vmnet__subcmd__wire,pump)
+                cmd="vmnet__subcmd__wire__subcmd__pump"
+                ;;
+            vmnet__subcmd__wire,switch)
+                cmd="vmnet__subcmd__wire__subcmd__switch"
+                ;;
+            vmnet__subcmd__wire__subcmd__help,help)
+                cmd="vmnet__subcmd__wire__subcmd__help__subcmd__help"
+                ;;
+            vmnet__subcmd__wire__subcmd__help,plug)
+                cmd="vmnet__subcmd__wire__subcmd__help__subcmd__plug"
+                ;;
+            vmnet__subcmd__wire__subcmd__help,pump)
+                cmd="vmnet__subcmd__wire__subcmd__help__subcmd__pump"
+                ;;
+            vmnet__subcmd__wire__subcmd__help,switch)
+                cmd="vmnet__subcmd__wire__subcmd__help__subcmd__switch"
+                ;;
             *)
                 ;;
         esac
@@ -272,7 +317,7 @@ _vmnet() {
 
     case "${cmd}" in
         vmnet)
-            opts="-h -V --config-dir --state-dir --run-dir --help --version up down run status list ports leases forward host exec tap attach detach snippet broker hook init check access doctor account schema completions help"
+            opts="-h -V --config-dir --state-dir --run-dir --help --version up down run status list ports leases forward host exec tap attach detach cable wire snippet broker hook init check access doctor account schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -397,6 +442,32 @@ _vmnet() {
             ;;
         vmnet__subcmd__broker)
             opts="-h --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__cable)
+            opts="-h --remove --config-dir --state-dir --run-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -564,7 +635,7 @@ _vmnet() {
             return 0
             ;;
         vmnet__subcmd__exec)
-            opts="-h --queues --vnet-hdr --mac --config-dir --state-dir --run-dir --help"
+            opts="-h --queues --vnet-hdr --vde --mac --config-dir --state-dir --run-dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -784,7 +855,7 @@ _vmnet() {
             return 0
             ;;
         vmnet__subcmd__help)
-            opts="up down run status list ports leases forward host exec tap attach detach snippet broker hook init check access doctor account schema completions help"
+            opts="up down run status list ports leases forward host exec tap attach detach cable wire snippet broker hook init check access doctor account schema completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -840,6 +911,20 @@ _vmnet() {
             return 0
             ;;
         vmnet__subcmd__help__subcmd__broker)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__cable)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1248,6 +1333,62 @@ _vmnet() {
         vmnet__subcmd__help__subcmd__up)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__wire)
+            opts="switch pump plug"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__wire__subcmd__plug)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__wire__subcmd__pump)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__help__subcmd__wire__subcmd__switch)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1900,6 +2041,200 @@ _vmnet() {
                 return 0
             fi
             case "${prev}" in
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__wire)
+            opts="-h --config-dir --state-dir --run-dir --help switch pump plug help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__wire__subcmd__help)
+            opts="switch pump plug help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__wire__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__wire__subcmd__help__subcmd__plug)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__wire__subcmd__help__subcmd__pump)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__wire__subcmd__help__subcmd__switch)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__wire__subcmd__plug)
+            opts="-h --record --plugs --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --record)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --plugs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__wire__subcmd__pump)
+            opts="-h --record --cable --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --record)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cable)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vmnet__subcmd__wire__subcmd__switch)
+            opts="-h --record --config-dir --state-dir --run-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --record)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

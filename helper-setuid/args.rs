@@ -1,5 +1,5 @@
-//! QEMU's three arguments, in any order, the last of each kind counting; one for `vmnet`, and two for
-//! people.
+//! QEMU's three arguments, in any order, the last of each kind counting; one that QEMU does not know, one
+//! for `vmnet`, and two for people.
 //! Read as bytes: an interface's name need not be UTF-8.
 
 use std::ffi::OsString;
@@ -15,8 +15,19 @@ pub struct Ask {
     pub bridge: IfName,
     /// `--fd`
     pub socket: RawFd,
-    /// `--use-vnet`
-    pub vnet_header: bool,
+    /// `--use-vnet` or `--vde`
+    pub kind: Kind,
+}
+
+/// What kind of port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A TAP without headers.
+    Plain,
+    /// A TAP with virtio-net headers.
+    VnetHeader,
+    /// A port on the VDE switch.
+    Vde,
 }
 
 /// What the words on the command line amount to.
@@ -41,6 +52,8 @@ pub enum Misuse {
     NoValue(&'static str),
     /// A needed option is not there.
     Missing(&'static str),
+    /// `--use-vnet` and `--vde`: there are no headers on a switch.
+    BothKinds,
     /// `--br` is no interface name.
     Bridge(String, NameError),
     /// `--fd` is no number of a descriptor.
@@ -53,6 +66,7 @@ impl fmt::Display for Misuse {
             Self::Unknown(word) => write!(f, "cannot understand '{word}': no such argument"),
             Self::NoValue(option) => write!(f, "cannot understand {option}: it needs a value"),
             Self::Missing(option) => write!(f, "cannot do anything without {option}"),
+            Self::BothKinds => f.write_str("cannot use --use-vnet with --vde: a switch knows no headers"),
             Self::Bridge(name, why) => write!(f, "cannot use bridge '{name}': {why}"),
             Self::Descriptor(value) => write!(f, "cannot use --fd={value}: not a descriptor's number"),
         }
@@ -64,11 +78,13 @@ impl fmt::Display for Misuse {
 /// # Errors
 /// The first one that makes no sense, or one that is missing.
 pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Words, Misuse> {
-    let (mut bridge, mut socket, mut vnet_header, mut hear) = (None, None, false, false);
+    let (mut bridge, mut socket) = (None, None);
+    let (mut vnet_header, mut vde, mut hear) = (false, false, false);
     let mut words = arguments.map(OsString::into_vec);
     while let Some(word) = words.next() {
         match word.as_slice() {
             b"--use-vnet" => vnet_header = true,
+            b"--vde" => vde = true,
             b"--ask" => hear = true,
             b"--help" | b"-h" => return Ok(Words::Help),
             b"--version" => return Ok(Words::Version),
@@ -86,7 +102,13 @@ pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Words, Misuse> 
     }
     let bridge = bridge.ok_or(Misuse::Missing("--br=BRIDGE"))?;
     let socket = socket.ok_or(Misuse::Missing("--fd=DESCRIPTOR"))?;
-    Ok(Words::Ask(Ask { bridge: name(&bridge)?, socket: number(&socket)?, vnet_header }))
+    let kind = match (vnet_header, vde) {
+        (false, false) => Kind::Plain,
+        (true, false) => Kind::VnetHeader,
+        (false, true) => Kind::Vde,
+        (true, true) => return Err(Misuse::BothKinds),
+    };
+    Ok(Words::Ask(Ask { bridge: name(&bridge)?, socket: number(&socket)?, kind }))
 }
 
 fn name(bytes: &[u8]) -> Result<IfName, Misuse> {
@@ -112,21 +134,27 @@ mod tests {
         read(line.iter().map(|word| std::ffi::OsStr::from_bytes(word).to_owned()))
     }
 
-    fn ask(bridge: &str, socket: RawFd, vnet_header: bool) -> Result<Words, Misuse> {
-        Ok(Words::Ask(Ask { bridge: IfName::new(bridge.as_bytes()).unwrap(), socket, vnet_header }))
+    fn ask(bridge: &str, socket: RawFd, kind: Kind) -> Result<Words, Misuse> {
+        Ok(Words::Ask(Ask { bridge: IfName::new(bridge.as_bytes()).unwrap(), socket, kind }))
+    }
+
+    #[test]
+    fn a_port_on_the_switch_has_no_headers() {
+        assert_eq!(words(&[b"--vde", b"--br=br0", b"--fd=7"]), ask("br0", 7, Kind::Vde));
+        assert_eq!(words(&[b"--vde", b"--use-vnet", b"--br=br0", b"--fd=7"]), Err(Misuse::BothKinds));
     }
 
     #[test]
     fn qemus_and_libvirts_orders_and_two_words() {
-        assert_eq!(words(&[b"--use-vnet", b"--fd=7", b"--br=br0"]), ask("br0", 7, true));
-        assert_eq!(words(&[b"--use-vnet", b"--br=br0", b"--fd=7"]), ask("br0", 7, true));
-        assert_eq!(words(&[b"--fd", b"7", b"--br", b"br0"]), ask("br0", 7, false));
+        assert_eq!(words(&[b"--use-vnet", b"--fd=7", b"--br=br0"]), ask("br0", 7, Kind::VnetHeader));
+        assert_eq!(words(&[b"--use-vnet", b"--br=br0", b"--fd=7"]), ask("br0", 7, Kind::VnetHeader));
+        assert_eq!(words(&[b"--fd", b"7", b"--br", b"br0"]), ask("br0", 7, Kind::Plain));
     }
 
     #[test]
     fn the_last_one_wins() {
-        assert_eq!(words(&[b"--br=a", b"--fd=3", b"--br=b", b"--fd=4"]), ask("b", 4, false));
-        assert_eq!(words(&[b"--br=this-name-is-too-long", b"--fd=3", b"--br=b"]), ask("b", 3, false));
+        assert_eq!(words(&[b"--br=a", b"--fd=3", b"--br=b", b"--fd=4"]), ask("b", 4, Kind::Plain));
+        assert_eq!(words(&[b"--br=this-name-is-too-long", b"--fd=3", b"--br=b"]), ask("b", 3, Kind::Plain));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `vmnet-bridge-helper`: QEMU asks for a port on a bridge and gets a TAP's descriptor back.
+//! `vmnet-bridge-helper`: QEMU asks for a port on a bridge and gets a TAP's descriptor back; others may ask
+//! for one on its VDE switch.
 //!
 //! With rights of its own it serves the request itself: look at it, judge it, make the port, hand it
 //! over. Without, it asks the broker. Started setuid root (or with CAP_NET_ADMIN) by strangers, so: no
@@ -11,7 +12,7 @@ mod say;
 
 use args::Words;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use vmnet_model::ask::{Answer, Ask};
+use vmnet_model::ask::{Answer, Ask, Wish};
 use vmnet_port::accounts::HostAccounts;
 use vmnet_port::serve::{Authority, Request};
 use vmnet_port::talk::{self, Unheard};
@@ -33,12 +34,20 @@ fn main() {
     match args::read(std::env::args_os().skip(1)) {
         Ok(Words::Ask(ask)) => {
             let socket = inherited(ask.socket, Kind::Stream);
-            give(Ask::tap(ask.bridge, ask.vnet_header), &socket)
+            give(wanted(ask), &socket)
         }
         Ok(Words::Hear(number)) => hear(&Channel::of(inherited(number, Kind::Messages))),
         Ok(Words::Help) => say::help(),
         Ok(Words::Version) => say::version(),
         Err(error) => say::usage(&error),
+    }
+}
+
+/// The request in the arguments.
+fn wanted(ask: args::Ask) -> Ask {
+    match ask.kind {
+        args::Kind::Vde => Ask { bridge: ask.bridge, for_itself: false, wish: Wish::Plug },
+        kind => Ask::tap(ask.bridge, kind == args::Kind::VnetHeader),
     }
 }
 
@@ -68,7 +77,13 @@ fn request(ask: Ask, space: Option<OwnedFd>) -> Request {
 /// QEMU's request, and the descriptor for it.
 fn give(ask: Ask, socket: &OwnedFd) -> ! {
     let privilege = privilege::look();
-    if (matches!(privilege, Privilege::Missing(_)) || privilege::may_be_a_containers())
+    // A file capability makes TAPs, but does not become anybody.
+    let too_little = match privilege {
+        Privilege::Root => false,
+        Privilege::NetAdmin => ask.wish == Wish::Plug,
+        Privilege::Missing(_) => true,
+    };
+    if (too_little || privilege::may_be_a_containers())
         && let Some(broker) = broker()
     {
         pass_on(&broker, &ask, socket);
@@ -79,8 +94,7 @@ fn give(ask: Ask, socket: &OwnedFd) -> ! {
     match request.serve(privilege, &accounts) {
         Ok(served) => {
             audit::granted(say::NAME, &user, &request, &served).unwrap_or_else(|error| say::unlogged(&error));
-            let descriptors = served.tap.as_ref().map(vmnet_sys::tun::Tap::descriptors).unwrap_or_default();
-            hand_over(descriptors.first().copied(), socket)
+            hand_over(&served.handed.descriptors(), &request.ask, socket)
         }
         Err(refusal) => {
             audit::refused(say::NAME, &user, &request, &refusal)
@@ -100,7 +114,10 @@ fn broker() -> Option<Channel> {
 /// The broker's answer is ours.
 fn pass_on(broker: &Channel, ask: &Ask, socket: &OwnedFd) -> ! {
     match client::ask(broker, ask, &[]) {
-        Ok((Answer::Done { .. }, descriptors)) => hand_over(descriptors.first().map(AsFd::as_fd), socket),
+        Ok((Answer::Done { .. }, descriptors)) => {
+            let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+            hand_over(&descriptors, ask, socket)
+        }
         Ok((Answer::Refused { sentence, hint }, _)) => say::fail(&sentence, hint),
         Err(error) => say::fail(&format!("cannot ask the broker: {}", plain(&error)), None),
     }
@@ -108,13 +125,16 @@ fn pass_on(broker: &Channel, ask: &Ask, socket: &OwnedFd) -> ! {
 
 /// The last act. QEMU takes the descriptor first and reads the exit status then, so nothing that
 /// can fail may come after the send.
-fn hand_over(tap: Option<BorrowedFd<'_>>, socket: &OwnedFd) -> ! {
-    let Some(tap) = tap else { say::fail("cannot hand over the tap: there is none", None) };
-    match fds::send(socket, tap) {
+fn hand_over(descriptors: &[BorrowedFd<'_>], ask: &Ask, socket: &OwnedFd) -> ! {
+    let (what, count) = if ask.wish == Wish::Plug { ("port", 2) } else { ("tap", 1) };
+    if descriptors.len() != count {
+        say::fail(&format!("cannot hand over the {what}: {} descriptors came", descriptors.len()), None)
+    }
+    match fds::send(socket, descriptors) {
         Ok(()) => harden::end(0),
         Err(error) => {
             let sentence =
-                format!("cannot hand over the tap: failed to write fd to unix socket: {}", plain(&error));
+                format!("cannot hand over the {what}: failed to write fd to unix socket: {}", plain(&error));
             say::fail(&sentence, None)
         }
     }

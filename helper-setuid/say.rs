@@ -8,7 +8,7 @@ use vmnet_sys::trust::plain;
 
 /// The program, in its own words and in the log.
 pub const NAME: &str = env!("CARGO_PKG_NAME");
-const USAGE: &str = "usage: vmnet-bridge-helper [--use-vnet] --br=BRIDGE --fd=DESCRIPTOR";
+const USAGE: &str = "usage: vmnet-bridge-helper [--use-vnet|--vde] --br=BRIDGE --fd=DESCRIPTOR";
 
 /// One sentence, perhaps a hint, and the end.
 pub fn fail(sentence: &str, hint: Option<String>) -> ! {
@@ -31,6 +31,7 @@ pub fn help() -> ! {
         --br=BRIDGE      the bridge, or a vmnet network, which is started if it is down\n  \
         --fd=DESCRIPTOR  number of an inherited, connected unix stream socket\n  \
         --use-vnet       a TAP with virtio-net headers\n  \
+        --vde            a port on BRIDGE's VDE switch instead: two descriptors are sent\n  \
         --ask            hear the request over the socket: for vmnet itself\n  \
         --help           print this and exit\n  \
         --version        print the version and exit\n";

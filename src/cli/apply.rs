@@ -1,5 +1,6 @@
 //! Doing: one call per step of a plan. It decides nothing.
 
+use crate::cables::{self, Site};
 use crate::failure::{Failure, io, network};
 use crate::foreign;
 use crate::forwarding;
@@ -90,9 +91,22 @@ impl Work<'_> {
             | Step::PlugAgain
             | Step::StopPump(_)
             | Step::StartPump => switch::apply(step, self.goal, self.room)?,
+            Step::MakeCable(..)
+            | Step::RemoveCable(..)
+            | Step::StartCable(..)
+            | Step::PlugCable(_)
+            | Step::StopCable(_) => self.plug(step).await,
             link => self.change_link(link).await.map_err(|error| self.failed(error))?,
         }
         Ok(())
+    }
+
+    /// A network is worth having even where it cannot be joined with another; `status` shows it.
+    async fn plug(&self, step: &Step) {
+        let site = Site { name: self.goal.wanted.name(), links: self.links, room: self.room };
+        if let Err(failure) = cables::apply(&site, step).await {
+            Log::Background.trouble(&failure.to_string());
+        }
     }
 
     /// The steps by netlink, on links that are there.

@@ -16,7 +16,7 @@ use vmnet_model::guest::{Host, Who};
 use vmnet_model::lease::Lease;
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::NetName;
-use vmnet_model::network::Network;
+use vmnet_model::network::{Mode, Network};
 use vmnet_model::plan;
 use vmnet_model::reservation::{self, Refusal};
 
@@ -71,6 +71,9 @@ pub async fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Added,
 async fn add_locked(places: &Places, file: &Network, asked: Asked) -> Result<Added, Failure> {
     let object = format!("'{}' on {}", asked.name, network(&file.name));
     let failed = |cause: &dyn std::fmt::Display| Failure::new("reserve", &object, cause);
+    if file.mode == Mode::Vde {
+        return Err(failed(&"it is a wire without the host, which gives out no addresses there"));
+    }
     let room = places.room(&file.name.bridge());
     let leases = view::leases(&room)?;
     let elsewhere = |host: &Host| {

@@ -1,5 +1,6 @@
 //! The host as it is, as far as one network is concerned.
 
+use crate::cables;
 use crate::failure::{Failure, io};
 use crate::foreign;
 use crate::forwarding;
@@ -41,6 +42,7 @@ pub fn network(
         names: file(&room.names(), &goal.names)?,
         reservations: file(&room.reservations(), &goal.reservations)?,
         switch: switch(room, goal)?,
+        cables: cables::seen(room, goal.wanted.name(), &goal.cables, host)?,
         port: file(&room.port(), &goal.port.render())?,
         ports: host
             .links
@@ -89,7 +91,8 @@ fn port(link: &SeenLink) -> SeenPort {
     SeenPort {
         index: link.index,
         name: link.name.clone(),
-        ours: link.tag().is_some() || link.wire().is_some(),
+        // A cable's end may be narrower than the bridge.
+        ours: link.tag().is_some() || link.wire().is_some_and(|_| link.kind.as_deref() != Some("veth")),
         is_wire: link.wire().is_some(),
         mtu: link.mtu,
         group: link.group,

@@ -8,6 +8,8 @@ mod args;
 mod attach;
 mod background;
 mod broker;
+mod cables;
+mod clients;
 mod cmd;
 mod doctor;
 mod failure;
@@ -88,7 +90,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Attach(words) => cmd::attach::run(&places, words),
         Verb::Detach { name, space, ifname } => cmd::detach::run(&places, name, space, ifname),
         Verb::Cable { name, to, remove } => cmd::cable::run(&places, name, to, *remove),
-        Verb::Wire(verb) => cmd::wire::run(&places, verb),
+        Verb::Wire(verb) => cmd::wire::run(verb),
         Verb::Snippet { name, program } => cmd::snippet::run(&places, name, *program),
         Verb::Broker => cmd::broker::run(&places),
         Verb::Hook(HookVerb::Libvirt { words }) => cmd::hook::run(&places, words),

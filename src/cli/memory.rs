@@ -6,6 +6,7 @@ use crate::places::{Places, make_directory};
 use crate::record::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use vmnet_model::cable::End;
 use vmnet_model::forward::Forward;
 use vmnet_model::guest::{Host, is_host_name};
 use vmnet_model::name::NetName;
@@ -24,6 +25,9 @@ pub struct Memory {
     /// Forwards added live.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forwards: Vec<ForwardNote>,
+    /// Where its cables lead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cables: Vec<String>,
 }
 
 /// A reservation as it is kept.
@@ -136,6 +140,11 @@ impl Memory {
             }
         }
         network
+    }
+
+    /// Where its cables lead; what somebody else wrote there is passed over.
+    pub fn cables(&self) -> impl Iterator<Item = End> {
+        self.cables.iter().filter_map(|text| text.parse().ok())
     }
 
     /// The networks of which something is remembered.

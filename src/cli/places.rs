@@ -92,6 +92,11 @@ impl Places {
 pub struct Room(PathBuf);
 
 impl Room {
+    /// The one that this file is in.
+    pub fn holding(file: &Path) -> Self {
+        Self(file.parent().unwrap_or(Path::new("/")).to_owned())
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.0

@@ -1,11 +1,14 @@
-//! The two processes of a running network, known by what they hold: the server by its file, the
-//! keeper by its lock.
+//! The processes of a running network, known by what they hold: the server by its file, the switch by its
+//! directory, the keeper and pumps by their locks.
 
 use crate::places::{Room, read_file};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+use vmnet_model::vde::switch::Switch;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::{Process, command_line, is_dying};
 
@@ -41,7 +44,10 @@ pub fn stop_strays(room: &Room, known: Option<Pid>) -> std::io::Result<()> {
 
 fn strays(room: &Room) -> Vec<Process> {
     let ours = our_argument(room);
-    let is_ours = |pid: u32| command_line(pid).contains(&ours);
+    processes(|pid| command_line(pid).contains(&ours))
+}
+
+fn processes(is_ours: impl Fn(u32) -> bool) -> Vec<Process> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
@@ -51,6 +57,57 @@ fn strays(room: &Room) -> Vec<Process> {
         found.extend(process.filter(|_| is_ours(pid)));
     }
     found
+}
+
+/// The network's VDE switch, if it runs, or what is about to become it.
+pub fn switch(room: &Room) -> Option<Process> {
+    let process = Process::watch(number(&room.switch_pid())?).ok()?;
+    let pid = process.pid().as_raw().unsigned_abs();
+    SwitchMarks::of(room)?.are_of(pid).then_some(process)
+}
+
+/// Stop the network's switch, and every one that has not said its number yet, again and again until there
+/// is none.
+pub fn stop_switches(room: &Room) -> std::io::Result<()> {
+    let Some(marks) = SwitchMarks::of(room) else { return Ok(()) };
+    for _ in 0..LOOKS {
+        let switches = processes(|pid| marks.are_of(pid));
+        if switches.is_empty() {
+            return Ok(());
+        }
+        switches.iter().try_for_each(stop)?;
+    }
+    Err(std::io::ErrorKind::TimedOut.into())
+}
+
+/// What a network's switch is known by: it runs as the network's own user, and says where.
+struct SwitchMarks {
+    user: u32,
+    place: [Vec<u8>; 2],
+    /// The words of root's process that becomes it.
+    before: [Vec<u8>; 4],
+}
+
+impl SwitchMarks {
+    fn of(room: &Room) -> Option<Self> {
+        let record = read_file(&room.switch()).ok().flatten()?;
+        let switch = Switch::parse(std::str::from_utf8(&record).ok()?).ok()?;
+        let words = ["wire", "switch", "--record"].map(|word| word.as_bytes().to_vec());
+        let [wire, verb, option] = words;
+        Some(Self {
+            user: switch.pump,
+            place: [b"--sock".to_vec(), switch.door.directory.as_str().into()],
+            before: [wire, verb, option, room.switch().into_os_string().into_vec()],
+        })
+    }
+
+    /// Anybody may call his own program so, but not as that user.
+    fn are_of(&self, pid: u32) -> bool {
+        let words = command_line(pid);
+        let has = |marks: &[Vec<u8>]| words.windows(marks.len()).any(|words| words == marks);
+        let user = std::fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
+        user.is_ok_and(|user| user == self.user && has(&self.place) || user == 0 && has(&self.before))
+    }
 }
 
 /// Stop the server and wait for its end.
@@ -63,7 +120,8 @@ pub fn reread_server(room: &Room) -> std::io::Result<()> {
     server(room).map_or(Ok(()), |process| process.signal(Signal::SIGHUP).or_else(ended))
 }
 
-fn stop(process: &Process) -> std::io::Result<()> {
+/// Have a process end, and wait for it.
+pub fn stop(process: &Process) -> std::io::Result<()> {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         process.signal(signal).or_else(ended)?;
         if process.wait(PATIENCE)? {
@@ -84,15 +142,20 @@ fn ended(error: std::io::Error) -> std::io::Result<()> {
 
 /// The network's keeper, if one holds its lock and will go on doing so.
 pub fn keeper(room: &Room) -> Option<Process> {
-    if !Claim::is_held(&room.keeper()).ok()? {
+    claimant(&room.keeper())
+}
+
+/// Who has claimed the file at this path and will go on doing so. Its number is in the file.
+pub fn claimant(claim: &Path) -> Option<Process> {
+    if !Claim::is_held(claim).ok()? {
         return None;
     }
-    let keeper = Process::watch(number(&room.keeper())?).ok()?;
+    let claimant = Process::watch(number(claim)?).ok()?;
     // On a busy host one that was killed holds it still.
-    if is_dying(keeper.pid()) && Claim::wait_until_free(&room.keeper(), PATIENCE).ok()? {
+    if is_dying(claimant.pid()) && Claim::wait_until_free(claim, PATIENCE).ok()? {
         return None;
     }
-    Some(keeper)
+    Some(claimant)
 }
 
 fn number(path: &Path) -> Option<Pid> {

@@ -13,6 +13,9 @@ use vmnet_model::name::{IfName, fnv1a};
 use vmnet_model::plan::Goal;
 use vmnet_model::subnet::Subnet;
 
+/// In place of a subnet.
+pub const NO_SUBNET: &str = "none";
+
 /// How far `up` came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,7 +34,7 @@ pub struct Record {
     pub network: String,
     /// How far it came.
     pub phase: Phase,
-    /// `ADDRESS/LENGTH` of the subnet.
+    /// `ADDRESS/LENGTH` of the subnet; [`NO_SUBNET`] on a bare wire.
     pub subnet: String,
     /// The bridge's address, the guests' gateway.
     pub address: Ipv4Addr,
@@ -86,7 +89,7 @@ impl Record {
         Self {
             network: wanted.name().to_string(),
             phase: earlier.map_or(Phase::Starting, |record| record.phase),
-            subnet: wanted.subnet.to_string(),
+            subnet: wanted.subnets().first().map_or_else(|| NO_SUBNET.to_owned(), Subnet::to_string),
             address: wanted.address,
             addresses: goal.addresses(),
             mac: wanted.mac.to_string(),
@@ -128,7 +131,7 @@ impl Record {
         self.known == goal.known.as_deref().map(mark)
     }
 
-    /// The subnet it holds.
+    /// The subnet it holds; none on a bare wire.
     pub fn subnet(&self) -> Option<Subnet> {
         self.subnet.parse().ok()
     }

@@ -11,7 +11,7 @@ use crate::places::Places;
 use crate::record::{self, Record};
 use crate::say;
 use vmnet_model::name::NetName;
-use vmnet_model::network::{Network, SubnetChoice};
+use vmnet_model::network::{Mode, Network, SubnetChoice};
 use vmnet_model::search::{self, Taken};
 use vmnet_model::settle::{Circumstances, Wanted};
 use vmnet_model::subnet::Subnet;
@@ -26,6 +26,8 @@ pub fn settle(
     rehearsal: bool,
 ) -> Result<Wanted, Failure> {
     let subnet = match network.subnet {
+        // Nobody has an address of it; nothing is looked for, and nothing kept.
+        _ if network.mode == Mode::Vde => Subnet::NOWHERE,
         SubnetChoice::Fixed(subnet) => {
             fixed(places, network, subnet, seen)?;
             subnet

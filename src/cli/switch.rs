@@ -2,11 +2,12 @@
 
 use crate::failure::{Failure, io, network};
 use crate::places::{Room, make_directory, read_file, write_file};
+use crate::say::Log;
 use crate::wire;
 use nix::unistd::Group;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use vmnet_model::network::{Network, Vde};
 use vmnet_model::plan::{Goal, Step};
@@ -81,7 +82,7 @@ pub fn apply(step: &Step, goal: &Goal, room: &Room) -> Result<(), Failure> {
         (Step::PlugAgain, Some(switch)) => plug_again(room, switch),
         (Step::StartPump, Some(_)) => wire::start_pump(goal.wanted.name(), &room.switch(), None),
         (Step::StopPump(_), _) => wire::stop_pump(&room.pump()),
-        (Step::StopSwitch(_), _) => wire::stop_switch(room),
+        (Step::StopSwitch(_), _) => stop_switch(room),
         (Step::RemoveSwitch, _) => remove(room),
         _ => Ok(()),
     }
@@ -102,8 +103,12 @@ fn plug_again(room: &Room, switch: &Switch) -> Result<(), Failure> {
     let plugs = room.plugs();
     let tidied = vmnet_vde::plug::tidy(&plugs);
     tidied.map_err(|error| Failure::new("tidy", plugs.display(), io(&error)))?;
-    if fs::read_dir(&plugs).is_ok_and(|mut names| names.next().is_some()) {
-        wire::plug_again(&room.switch(), &plugs)?;
+    let some = fs::read_dir(&plugs).is_ok_and(|mut names| names.next().is_some());
+    if some && let Err(failure) = wire::plug_again(&room.switch(), &plugs) {
+        // A holder that cannot be plugged in keeps nobody else from it, and is not tried for ever.
+        Log::Background.trouble(&failure.to_string());
+        // If it was the pump, the keeper starts another.
+        wire::stop_pump(&room.pump())?;
     }
     life.map_or(Ok(()), |life| write_file(&room.plugged(), &life, 0o644))
 }
@@ -111,15 +116,34 @@ fn plug_again(room: &Room, switch: &Switch) -> Result<(), Failure> {
 /// Stop whatever runs.
 pub fn stop(room: &Room) -> Result<(), Failure> {
     wire::stop_pump(&room.pump())?;
-    wire::stop_switch(room)
+    stop_switch(room)
+}
+
+/// Stop it, and remove what we made for it elsewhere; what is in the room goes with that.
+fn stop_switch(room: &Room) -> Result<(), Failure> {
+    wire::stop_switch(room)?;
+    let Some(switch) = recorded(room)?.filter(|switch| switch.run.is_some()) else { return Ok(()) };
+    let console = switch.console.as_deref().map(Path::new).and_then(Path::parent);
+    for path in [Path::new(switch.door.directory.as_str())].into_iter().chain(console) {
+        // Under another owner it is not what we made.
+        let ours = fs::symlink_metadata(path).is_ok_and(|at| at.is_dir() && at.uid() == switch.door.owner);
+        if ours && !path.starts_with(room.path()) {
+            absent(fs::remove_dir_all(path))
+                .map_err(|error| Failure::new("remove", path.display(), io(&error)))?;
+        }
+    }
+    Ok(())
+}
+
+fn absent(done: std::io::Result<()>) -> std::io::Result<()> {
+    match done {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// Remove all that is left of a switch.
 fn remove(room: &Room) -> Result<(), Failure> {
-    let absent = |done: std::io::Result<()>| match done {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        done => done,
-    };
     let attempt = || -> std::io::Result<()> {
         for directory in [room.switch_directory(), room.console_directory(), room.plugs()] {
             absent(fs::remove_dir_all(directory))?;

@@ -1,6 +1,7 @@
 //! Taking a network down, from its record: the server first, then rules and bridge, sysctl and files.
 //! It goes on after an error and tells them all.
 
+use crate::cables;
 use crate::failure::{Failure, io, network};
 use crate::foreign;
 use crate::links::{LinkError, Links, SeenLink};
@@ -32,6 +33,7 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
     let mut left = Vec::new();
     let mut note = |result: Result<(), String>| left.extend(result.err());
     // First: its TAP is a port, and the server would see it go.
+    note(cables::stop(&room).map_err(|failure| failure.to_string()));
     note(switch::stop(&room).map_err(|failure| failure.to_string()));
     let stopped = |error: std::io::Error| format!("cannot stop dnsmasq: {}", io(&error));
     if record.phase == Phase::Starting {
@@ -108,8 +110,9 @@ fn heir(
 /// failed `up` had may be what failed.
 async fn remove_links(bridge: &IfName, record: &Record) -> Result<(), String> {
     let links = Links::open().map_err(|error| error.to_string())?;
+    let parted = cables::remove_pairs(&links, bridge).await;
     let removed = remove_bridge(&links, bridge, record).await;
-    removed.and(remove_vacant(&links, bridge).await).map_err(|error| error.to_string())
+    parted.and(removed).and(remove_vacant(&links, bridge).await).map_err(|error| error.to_string())
 }
 
 /// Only a bridge of ours goes: somebody may have made another one of that name meanwhile.

@@ -1,6 +1,7 @@
 //! Bringing a network up, or making it again what its file says. `vmnet up` and the keeper share it.
 
 use crate::apply::Work;
+use crate::cables;
 use crate::failure::{Failure, io, network};
 use crate::forwarding::Forwarding;
 use crate::forwards;
@@ -69,7 +70,8 @@ pub async fn look(
     let wanted = settle(places, wanted, &host, record.as_ref(), rehearsal)?;
     let switch = switch::settle(&wanted.network, &room)?;
     let guests = guest::known(&wanted.network.hosts, &view::leases(&room)?);
-    let goal = Goal::new(wanted, &host::place(&room), &guests, host::translates_frames(), switch);
+    let mut goal = Goal::new(wanted, &host::place(&room), &guests, host::translates_frames(), switch);
+    goal.cables = cables::goals(places, goal.wanted.name(), Some(goal.wanted.mtu), &host)?;
     let seen = look::network(&room, &goal, record.as_ref(), &host)?;
     Ok(Outlook { goal, room, record, host, seen })
 }

@@ -59,7 +59,7 @@ impl Port {
             self.link.name.to_string(),
             tag.map_or_else(dash, |tag| name_of(tag.uid)),
             self.pid().map_or_else(dash, |pid| pid.to_string()),
-            self.program().unwrap_or_else(|| self.link.kind.clone().unwrap_or_else(dash)),
+            self.program().or_else(|| self.wire()).or_else(|| self.link.kind.clone()).unwrap_or_else(dash),
             list(self.macs.iter().map(ToString::to_string).collect()),
             list(self.leases.iter().map(|lease| lease.address.to_string()).collect()),
             list(self.leases.iter().filter_map(|lease| lease.name.clone()).collect()),
@@ -75,7 +75,7 @@ impl Port {
             "uid": tag.map(|tag| tag.uid),
             "user": tag.map(|tag| name_of(tag.uid)),
             "pid": self.pid(),
-            "program": self.program(),
+            "program": self.program().or_else(|| self.wire()),
             "kept": tag.is_some_and(|tag| tag.kept),
             "macs": self.macs.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "leases": self.leases.iter().map(lease_json).collect::<Vec<_>>(),
@@ -90,6 +90,18 @@ impl Port {
 
     fn program(&self) -> Option<String> {
         self.pid().and_then(program)
+    }
+
+    /// Where it leads, if to another wire.
+    fn wire(&self) -> Option<String> {
+        self.link
+            .wire()
+            .map(|tag| tag.cable.map_or_else(|| "switch".to_owned(), |name| format!("cable {name}")))
+    }
+
+    /// It leads to the network's own switch.
+    pub fn is_switch(&self) -> bool {
+        self.link.wire().is_some_and(|tag| tag.cable.is_none())
     }
 
     /// One end of a pair, whose other is in a namespace: whoever asked for it is gone.

@@ -263,6 +263,45 @@ fn another_network_is_named_as_it_is_called() {
     none_taken("allow_from", &["['lab']", "['a', 'a']", "['a/b']", "['']", "['-a']", "'lab2'"]);
 }
 
+#[test]
+fn a_switchs_directory_has_room_for_the_names_of_its_sockets() {
+    let longest = format!("/{}", "a".repeat(89));
+    all_taken("vde.socket", &["'/run/vde'", "'/run/my vde/'", &format!("'{longest}'")]);
+    none_taken("vde.socket", &["''", "'/'", "'//'", "'vde'", "\"/a\\nb\"", &format!("'{longest}a'"), "true"]);
+}
+
+#[test]
+fn a_console_has_a_path_that_fits_a_sockets_address() {
+    let longest = format!("/{}", "a".repeat(106));
+    all_taken("vde.mgmt_socket", &["'/run/vde.mgmt'", &format!("'{longest}'")]);
+    none_taken(
+        "vde.mgmt_socket",
+        &["''", "'/'", "'/run/'", "'vde.mgmt'", "\"/a\\nb\"", &format!("'{longest}a'"), "1"],
+    );
+}
+
+#[test]
+fn a_group_is_one_that_the_system_can_have() {
+    let longest = "a".repeat(32);
+    all_taken("vde.group", &["'vde2-net'", "'_x.7'", "'7a'", &format!("'{longest}'")]);
+    none_taken("vde.group", &["''", "'7'", "'-a'", "'a:b'", "'a b'", "'é'", &format!("'{longest}a'"), "7"]);
+}
+
+#[test]
+fn a_sockets_mode_lets_its_owner_in_and_makes_nothing_executable() {
+    all_taken("vde.mode", &["'0660'", "'660'", "'0600'", "'0666'", "'0642'"]);
+    none_taken(
+        "vde.mode",
+        &["''", "'0'", "'060'", "'0460'", "'0770'", "'0661'", "'2660'", "'00660'", "'0680'", "'+660'", "660"],
+    );
+}
+
+#[test]
+fn a_switch_has_from_1_to_1000_ports() {
+    all_taken("vde.ports", &["1", "1000", "0x20"]);
+    none_taken("vde.ports", &["0", "1001", "-1", "'32'", "32.0"]);
+}
+
 /// Is the section taken whose one line is not given here?
 fn takes_line(section: &str, line: &str) -> bool {
     let text = format!("isolated = true\n[[{section}]]\n{line}\n");

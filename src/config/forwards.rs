@@ -92,6 +92,11 @@ impl Forwards {
         Self(sections.into_iter().map(take).collect())
     }
 
+    /// The bytes where they begin.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|forward| forward.at)
+    }
+
     /// Note forwards that lead nowhere, and pairs that would fight over a port.
     pub(crate) fn contradictions(&self, mode: &Entry<Mode>, extent: &Extent, found: &mut Vec<Found>) {
         let mut before: Vec<(Forward, usize)> = Vec::new();

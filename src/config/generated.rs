@@ -1,9 +1,8 @@
-//! Generated networks, and how one of them is written down; for every test that is about all of them.
+//! Generated networks, for every test that is about all of them.
 
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
-use std::fmt::{Display, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_model::forward::{Forward, Listen, Ports, Protocol, Target};
 use vmnet_model::guest::{Host, Who};
@@ -11,10 +10,11 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::network::{
     Dhcp, DhcpRange, Dns, GuestLink, HostAccess, Idle, LeaseTime, Limits, Mode, MtuChoice, Nat, Network,
-    Prefix6Choice, SubnetChoice,
+    Prefix6Choice, SubnetChoice, Vde,
 };
 use vmnet_model::prefix6::Prefix6;
 use vmnet_model::subnet::Subnet;
+use vmnet_model::vde::Directory;
 
 pub(crate) fn lab() -> NetName {
     NetName::new("lab").unwrap()
@@ -162,7 +162,68 @@ fn promise(network: &mut Network) {
     }
 }
 
+/// A switch of the network's own, or one that is joined.
+fn vde() -> impl Strategy<Value = Vde> {
+    let socket = of("/[ -~]{0,80}[a-z]".prop_map(|path| Directory::new(&path).unwrap()));
+    let group = of("[a-z_.][A-Za-z0-9_.-]{0,31}");
+    let mode = prop::sample::select(vec![0o660, 0o666, 0o620]);
+    // Never in the switch's own directory.
+    let mgmt_socket = of("/[ -~]{0,99}[A-Z]/[a-z]");
+    let own = (socket, group, mode, 1_u32..=1000, any::<[bool; 2]>(), mgmt_socket.clone());
+    let own = own.prop_map(|(socket, group, mode, ports, [hub, fast_spanning_tree], mgmt_socket)| Vde {
+        socket,
+        create: true,
+        group,
+        mode,
+        ports,
+        hub,
+        mgmt_socket,
+        fast_spanning_tree,
+    });
+    let joined = ("/[ -~]{0,80}[a-z]", mgmt_socket).prop_map(|(path, mgmt_socket)| Vde {
+        socket: Directory::new(&path).ok(),
+        create: false,
+        mgmt_socket,
+        ..Vde::DEFAULT
+    });
+    prop_oneof![own, joined]
+}
+
+/// A network on which the host is, with a switch if there is one.
+fn switched(network: Network, vde: Option<Vde>) -> Network {
+    if vde.is_none() {
+        return network;
+    }
+    let mtu = match network.mtu {
+        MtuChoice::Fixed(mtu) => MtuChoice::Fixed(mtu.min(1500)),
+        MtuChoice::Auto => MtuChoice::Auto,
+    };
+    Network {
+        vde,
+        mtu,
+        isolated: false,
+        guard: false,
+        limits: Limits::default(),
+        links: Vec::new(),
+        ..network
+    }
+}
+
+/// A network that is only a wire.
+fn bare((network, vde): (Network, Vde)) -> Network {
+    let Network { mac, mtu, on_demand, idle, .. } = network;
+    switched(Network { mac, mtu, on_demand, idle, ..Network::bare_wire(lab()) }, Some(vde))
+}
+
 pub(crate) fn networks() -> impl Strategy<Value = Network> {
+    prop_oneof![
+        3 => with_the_host(),
+        2 => (with_the_host(), vde()).prop_map(|(network, vde)| switched(network, Some(vde))),
+        1 => (with_the_host(), vde()).prop_map(bare),
+    ]
+}
+
+fn with_the_host() -> impl Strategy<Value = Network> {
     let modes = prop::sample::select(vec![Mode::Nat, Mode::Routed, Mode::Isolated]);
     let host_access = prop::sample::select(vec![HostAccess::None, HostAccess::Services, HostAccess::All]);
     let mac = of(any::<[u8; 5]>().prop_map(|[a, b, c, d, e]| MacAddr([0x52, a, b, c, d, e])));
@@ -206,109 +267,4 @@ pub(crate) fn networks() -> impl Strategy<Value = Network> {
             network
         },
     )
-}
-
-fn quoted(text: impl Display) -> String {
-    format!("\"{}\"", text.to_string().replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn list<T: Display>(items: &[T]) -> String {
-    format!("[{}]", items.iter().map(quoted).collect::<Vec<_>>().join(", "))
-}
-
-fn line(out: &mut String, key: &str, value: Option<String>) {
-    if let Some(value) = value {
-        writeln!(out, "{key} = {value}").unwrap();
-    }
-}
-
-/// The network's file, each key in it that has a value.
-pub(crate) fn written(network: &Network) -> String {
-    let mut out = String::new();
-    top(&mut out, network);
-    inner(&mut out, network);
-    for host in &network.hosts {
-        out.push_str("[[host]]\n");
-        line(&mut out, "name", Some(quoted(&host.name)));
-        line(&mut out, "mac", Some(quoted(host.mac)));
-        line(&mut out, "address", host.address.map(quoted));
-        line(&mut out, "address6", host.address6.map(quoted));
-        line(&mut out, "aliases", Some(list(&host.aliases)));
-    }
-    for forward in &network.forwards {
-        out.push_str("[[forward]]\n");
-        line(&mut out, "listen", Some(quoted(forward.listen)));
-        line(&mut out, "to", Some(quoted(&forward.to)));
-        line(&mut out, "protocol", Some(quoted(forward.protocol.as_str())));
-    }
-    for link in &network.links {
-        out.push_str("[[link]]\n");
-        line(&mut out, "from", Some(quoted(&link.from)));
-        line(&mut out, "to", Some(quoted(&link.to)));
-        let ports: Vec<_> =
-            link.ports.iter().map(|(protocol, ports)| format!("{ports}/{}", protocol.as_str())).collect();
-        line(&mut out, "ports", (!ports.is_empty()).then(|| list(&ports)));
-        line(&mut out, "alias", link.alias.as_ref().map(quoted));
-    }
-    out
-}
-
-/// The keys of the top.
-fn top(out: &mut String, network: &Network) {
-    line(out, "mode", Some(quoted(network.mode.as_str())));
-    let subnet = match network.subnet {
-        SubnetChoice::Auto => None,
-        SubnetChoice::Fixed(subnet) => Some(quoted(subnet)),
-    };
-    line(out, "subnet", subnet);
-    line(out, "address", network.address.map(quoted));
-    line(out, "more_subnets", Some(list(&network.more_subnets)));
-    let subnet6 = match network.subnet6 {
-        Prefix6Choice::Auto => quoted("auto"),
-        Prefix6Choice::None => quoted("none"),
-        Prefix6Choice::Fixed(prefix) => quoted(prefix),
-    };
-    line(out, "subnet6", Some(subnet6));
-    line(out, "mac", network.mac.map(quoted));
-    let mtu = match network.mtu {
-        MtuChoice::Auto => quoted("auto"),
-        MtuChoice::Fixed(mtu) => mtu.to_string(),
-    };
-    line(out, "mtu", Some(mtu));
-    line(out, "on_demand", Some(network.on_demand.to_string()));
-    let idle = match network.idle {
-        Idle::Keep => quoted("keep"),
-        Idle::DOWN => quoted("down"),
-        Idle::After(seconds) => quoted(format!("{seconds}s")),
-    };
-    line(out, "idle", Some(idle));
-    line(out, "isolated", Some(network.isolated.to_string()));
-    line(out, "guard", Some(network.guard.to_string()));
-    line(out, "allow_from", Some(list(&network.allow_from)));
-    let host_access = match network.host_access {
-        HostAccess::None => "none",
-        HostAccess::Services => "services",
-        HostAccess::All => "all",
-    };
-    line(out, "host_access", Some(quoted(host_access)));
-}
-
-/// The keys of the sections that there is one of.
-fn inner(out: &mut String, network: &Network) {
-    line(out, "dhcp.enabled", Some(network.dhcp.enabled.to_string()));
-    line(out, "dhcp.range", network.dhcp.range.map(|r| quoted(format!("{}-{}", r.first, r.last))));
-    let lease_time = match network.dhcp.lease_time {
-        LeaseTime::Infinite => quoted("infinite"),
-        LeaseTime::Seconds(seconds) => quoted(format!("{seconds}s")),
-    };
-    line(out, "dhcp.lease_time", Some(lease_time));
-    line(out, "dhcp.options", Some(list(&network.dhcp.options)));
-    line(out, "dns.domain", network.dns.domain.as_ref().map(quoted));
-    line(out, "dns.upstream", Some(list(&network.dns.upstream)));
-    line(out, "dns.register", Some(network.dns.register.to_string()));
-    line(out, "nat.source", network.nat.source.map(quoted));
-    line(out, "nat.uplink", network.nat.uplink.as_ref().map(quoted));
-    let rate = |rate: u64| quoted(format!("{}kbit", rate / 125));
-    line(out, "limits.from_guest", network.limits.from_guest.map(rate));
-    line(out, "limits.to_guest", network.limits.to_guest.map(rate));
 }

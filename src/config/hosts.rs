@@ -12,6 +12,7 @@ use vmnet_model::mac::MacAddr;
 
 /// One `[[host]]` key by key.
 pub(crate) struct HostEntry {
+    at: usize,
     name: Entry<String>,
     mac: Entry<MacAddr>,
     address: Entry<Ipv4Addr>,
@@ -41,7 +42,8 @@ pub(crate) struct Hosts(Vec<HostEntry>);
 impl Hosts {
     pub(crate) fn take(top: &Section<'_, '_>, found: &mut Vec<Found>) -> Self {
         let sections = top.each(&keys::HOST, found);
-        let take = |(host, _): Placed<Section<'_, '_>>| HostEntry {
+        let take = |(host, at): Placed<Section<'_, '_>>| HostEntry {
+            at,
             name: host.one("name", values::host_name, found),
             mac: host.one("mac", addresses::mac, found),
             address: host.one("address", addresses::ipv4, found),
@@ -49,6 +51,11 @@ impl Hosts {
             aliases: host.list("aliases", values::host_name, found),
         };
         Self(sections.into_iter().map(take).collect())
+    }
+
+    /// The bytes where they begin.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|host| host.at)
     }
 
     /// Note what two hosts, or a host and the bridge, would have in common, and addresses that are not the

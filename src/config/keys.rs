@@ -3,7 +3,7 @@
 
 use crate::mistake::{Fault, shown};
 use crate::nearest::nearest;
-use crate::{limits, patterns, times, values};
+use crate::{limits, patterns, times, values, vde};
 use std::ops::RangeInclusive;
 use vmnet_model::forward::Protocol;
 
@@ -43,6 +43,8 @@ pub(crate) struct Keys {
     pub(crate) needed: &'static [&'static str],
     /// Those of the design that a later version brings.
     later: &'static [&'static str],
+    /// Names that others have for some of them, each with ours.
+    old: &'static [(&'static str, &'static str)],
 }
 
 const fn key(name: &'static str, form: Form) -> Key {
@@ -84,9 +86,11 @@ pub(crate) static TOP: Keys = Keys {
         key("host", Form::Sections(&HOST)),
         key("forward", Form::Sections(&FORWARD)),
         key("link", Form::Sections(&LINK)),
+        key("vde", Form::Section(&VDE)),
     ],
     needed: &[],
-    later: &["vde", "uplink"],
+    later: &["uplink"],
+    old: &[],
 };
 pub(crate) static DHCP: Keys = Keys {
     section: "dhcp",
@@ -98,6 +102,7 @@ pub(crate) static DHCP: Keys = Keys {
     ],
     needed: &[],
     later: &[],
+    old: &[],
 };
 pub(crate) static DNS: Keys = Keys {
     section: "dns",
@@ -108,18 +113,21 @@ pub(crate) static DNS: Keys = Keys {
     ],
     needed: &[],
     later: &[],
+    old: &[],
 };
 pub(crate) static NAT: Keys = Keys {
     section: "nat",
     known: &[key("source", Form::Text(patterns::ipv4)), key("uplink", Form::Text(patterns::interface))],
     needed: &[],
     later: &[],
+    old: &[],
 };
 pub(crate) static LIMITS: Keys = Keys {
     section: "limits",
     known: &[key("from_guest", Form::Text(limits::pattern)), key("to_guest", Form::Text(limits::pattern))],
     needed: &[],
     later: &[],
+    old: &[],
 };
 pub(crate) static HOST: Keys = Keys {
     section: "host",
@@ -132,6 +140,7 @@ pub(crate) static HOST: Keys = Keys {
     ],
     needed: &["name", "mac"],
     later: &[],
+    old: &[],
 };
 /// A port by its number; 0 means any free one and is for commands, not for files.
 const PORT: Form = Form::Number(1..=65535);
@@ -144,6 +153,7 @@ pub(crate) static FORWARD: Keys = Keys {
     ],
     needed: &["listen", "to"],
     later: &[],
+    old: &[],
 };
 pub(crate) static LINK: Keys = Keys {
     section: "link",
@@ -155,6 +165,23 @@ pub(crate) static LINK: Keys = Keys {
     ],
     needed: &["from", "to"],
     later: &[],
+    old: &[],
+};
+pub(crate) static VDE: Keys = Keys {
+    section: "vde",
+    known: &[
+        key("socket", Form::Text(patterns::path)),
+        key("create", Form::Switch),
+        key("group", Form::Text(patterns::group)),
+        key("mode", Form::Text(patterns::socket_mode)),
+        key("ports", Form::Number(vde::PORTS)),
+        key("hub", Form::Switch),
+        key("mgmt_socket", Form::Text(patterns::path)),
+        key("fast_spanning_tree", Form::Switch),
+    ],
+    needed: &[],
+    later: &[],
+    old: vde::OLD_NAMES,
 };
 
 impl Form {
@@ -199,6 +226,9 @@ impl Keys {
         } else {
             Fault::new(format!("unknown key '{}'{place}", shown(key)))
         };
+        if let Some(ours) = self.renamed(key) {
+            return fault.hint(format!("here it is called '{ours}'"));
+        }
         let has = |keys: &&Keys| keys.section != self.section && keys.names().contains(&key);
         if let Some(home) = TOP.tables().into_iter().find(has) {
             return fault.hint(match home.section {
@@ -206,9 +236,18 @@ impl Keys {
                 _ => format!("'{key}' belongs in {}", home.heading()),
             });
         }
-        match nearest(key, &self.names()) {
-            Some(known) if !later => fault.hint(format!("did you mean '{known}'?")),
-            _ => fault,
+        let old: Vec<_> = self.old.iter().map(|(old, _)| *old).collect();
+        let renamed = || self.renamed(nearest(key, &old)?);
+        match (nearest(key, &self.names()), renamed()) {
+            _ if later => fault,
+            (Some(known), _) => fault.hint(format!("did you mean '{known}'?")),
+            (None, Some(ours)) => fault.hint(format!("here it is called '{ours}'")),
+            (None, None) => fault,
         }
+    }
+
+    /// Our name for what others call so.
+    fn renamed(&self, key: &str) -> Option<&'static str> {
+        self.old.iter().find(|(old, _)| *old == key).map(|(_, ours)| *ours)
     }
 }

@@ -10,6 +10,7 @@
 //! | `section` | taking one key out of a table and noting what is wrong with it |
 //! | `values`, `times`, `limits` | what a word, number, name, time or rate may be |
 //! | `addresses`, `addresses6` | what a subnet, an address, a range may be |
+//! | `vde` | the section of the VDE switch |
 //! | `hosts`, `forwards`, `links` | the sections that there may be several of |
 //! | `extent` | which addresses the network has, for all who name one |
 //! | `network` | every key of the file, and how they fit together |
@@ -37,6 +38,7 @@ mod syntax;
 mod template;
 mod times;
 mod values;
+mod vde;
 
 #[cfg(test)]
 mod edges;
@@ -48,6 +50,8 @@ mod golden;
 mod manual;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod written;
 
 pub use mistake::Mistake;
 pub use schema::schema;

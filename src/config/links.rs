@@ -61,17 +61,26 @@ impl Links {
         Self(sections.into_iter().map(take).collect())
     }
 
+    /// The bytes where they begin.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|link| link.at)
+    }
+
     /// Note links that mean nothing, and aliases that mean two guests.
     pub(crate) fn contradictions(
         &self,
-        isolated: &Entry<bool>,
+        (isolated, switch): (&Entry<bool>, Option<usize>),
         (hosts, names): (&Hosts, &Names<'_>),
         extent: &Extent,
         found: &mut Vec<Found>,
     ) {
         let mut aliases: BTreeMap<&str, (Option<Who>, usize)> = BTreeMap::new();
         for link in &self.0 {
-            if !isolated.is_wrong() && !isolated.given().is_some_and(|(is, _)| *is) {
+            if let Some(there) = switch {
+                let fault =
+                    Fault::new("a link means nothing where guests at a VDE switch cannot be kept apart");
+                found.push((link.at, fault.hint("leave it out, or do without VDE").see(there)));
+            } else if !isolated.is_wrong() && !isolated.given().is_some_and(|(is, _)| *is) {
                 let fault = Fault::new("a link means nothing where all guests reach each other");
                 let hint = "set isolated = true at the top of the file, or leave it out";
                 found.push((link.at, fault.hint(hint)));

@@ -6,6 +6,7 @@ use crate::hosts::Hosts;
 use crate::links::Links;
 use crate::mistake::{Fault, Found};
 use crate::section::{Entry, Placed, Section};
+use crate::vde::{self, SwitchEntry};
 use crate::{addresses, addresses6, keys, limits, times, values};
 use std::net::{IpAddr, Ipv4Addr};
 use toml::de::DeTable;
@@ -17,8 +18,15 @@ use vmnet_model::network::{
 };
 use vmnet_model::subnet::Subnet;
 
+/// What helps where a bare wire is asked for more.
+const LEAVE_OR_MOVE: &str = "leave it out, or set another mode and add a section [vde]";
 /// The least MTU that IPv6 works with (RFC 8200 section 5).
 const MTU6_MIN: u32 = 1280;
+
+/// Where a key has a value that asks for something.
+fn place<T>(entry: &Entry<T>, asks_nothing: fn(&T) -> bool) -> Option<usize> {
+    entry.given().filter(|(value, _)| !asks_nothing(value)).map(|(_, at)| at)
+}
 
 /// The file key by key, each judged by itself.
 pub(crate) struct Entries {
@@ -49,6 +57,7 @@ pub(crate) struct Entries {
     hosts: Hosts,
     forwards: Forwards,
     links: Links,
+    vde: SwitchEntry,
 }
 
 impl Entries {
@@ -87,17 +96,32 @@ impl Entries {
             hosts: Hosts::take(&top, found),
             forwards: Forwards::take(&top, found),
             links: Links::take(&top, found),
+            vde: SwitchEntry::take(&top, found),
         }
     }
 
     /// Note keys that are good by themselves and contradict each other.
     pub(crate) fn contradictions(&self, name: &NetName, found: &mut Vec<Found>) {
+        self.beyond(name, found);
+        if self.is_bare() {
+            self.on_a_bare_wire(found);
+        } else {
+            self.with_addresses(found);
+        }
+        self.vde.contradictions(found);
+        if let Some(there) = self.switch() {
+            let rates = [("from_guest", &self.from_guest), ("to_guest", &self.to_guest)];
+            vde::unfit(there, &self.isolated, &self.guard, rates, &self.mtu, found);
+        }
+    }
+
+    /// Note what is wrong with addresses and names, and with what is about them.
+    fn with_addresses(&self, found: &mut Vec<Found>) {
         match &self.subnet {
             Entry::Wrong => {}
             Entry::Absent | Entry::Given(SubnetChoice::Auto, _) => self.without_subnet(found),
             Entry::Given(SubnetChoice::Fixed(subnet), _) => self.within(*subnet, found),
         }
-        self.beyond(name, found);
         let extent = Extent::new(&self.subnet, &self.address, &self.more_subnets, &self.subnet6, found);
         if let Some((MtuChoice::Fixed(mtu @ ..MTU6_MIN), at)) = self.mtu.given()
             && extent.has_ipv6() == Some(true)
@@ -109,7 +133,46 @@ impl Entries {
         }
         let names = self.hosts.contradictions(&extent, &self.mac, found);
         self.forwards.contradictions(&self.mode, &extent, found);
-        self.links.contradictions(&self.isolated, (&self.hosts, &names), &extent, found);
+        let apart = (&self.isolated, self.switch());
+        self.links.contradictions(apart, (&self.hosts, &names), &extent, found);
+    }
+
+    /// Is the host not on it?
+    fn is_bare(&self) -> bool {
+        matches!(self.mode.given(), Some((Mode::Vde, _)))
+    }
+
+    /// The byte where the file says that there is a VDE switch.
+    fn switch(&self) -> Option<usize> {
+        let mode = self.mode.given().filter(|(mode, _)| **mode == Mode::Vde).map(|(_, at)| at);
+        self.vde.at().or(mode)
+    }
+
+    /// Note what is about addresses, names, or the host.
+    fn on_a_bare_wire(&self, found: &mut Vec<Found>) {
+        let places = [
+            ("subnet", place(&self.subnet, |_| false)),
+            ("address", place(&self.address, |_| false)),
+            ("more_subnets", place(&self.more_subnets, Vec::is_empty)),
+            ("subnet6", place(&self.subnet6, |choice| *choice == Prefix6Choice::None)),
+            ("allow_from", place(&self.allow_from, Vec::is_empty)),
+            ("host_access", place(&self.host_access, |access| *access == HostAccess::None)),
+            ("dhcp.enabled", place(&self.enabled, |is| !is)),
+            ("dhcp.range", place(&self.range, |_| false)),
+            ("dhcp.lease_time", place(&self.lease_time, |_| false)),
+            ("dhcp.options", place(&self.options, Vec::is_empty)),
+            ("dns.domain", place(&self.domain, |_| false)),
+            ("dns.upstream", place(&self.upstream, Vec::is_empty)),
+            ("dns.register", place(&self.register, |is| !is)),
+        ];
+        let places = places.into_iter().filter_map(|(key, at)| Some((key, at?)));
+        let hosts = self.hosts.places().map(|at| ("host", at));
+        let forwards = self.forwards.places().map(|at| ("forward", at));
+        let links = self.links.places().map(|at| ("link", at));
+        for (key, at) in places.chain(hosts).chain(forwards).chain(links) {
+            let fault = Fault::new(format!("'{key}' means nothing in mode 'vde', a wire without the host"));
+            found.push((at, fault.hint(LEAVE_OR_MOVE)));
+        }
     }
 
     /// Note what is wrong with the ways out and in.
@@ -192,7 +255,7 @@ impl Entries {
 
     /// The network, with the default for each key that the file does not have.
     pub(crate) fn into_network(self, name: NetName) -> Network {
-        let default = Network::with_defaults(name);
+        let default = if self.is_bare() { Network::bare_wire(name) } else { Network::with_defaults(name) };
         Network {
             mode: self.mode.value().unwrap_or(default.mode),
             subnet: self.subnet.value().unwrap_or(default.subnet),
@@ -226,7 +289,7 @@ impl Entries {
                 from_guest: self.from_guest.value().or(default.limits.from_guest),
                 to_guest: self.to_guest.value().or(default.limits.to_guest),
             },
-            vde: default.vde,
+            vde: self.vde.into_vde().or(default.vde),
             hosts: self.hosts.into_hosts(),
             forwards: self.forwards.into_forwards(),
             links: self.links.into_links(),

@@ -78,3 +78,17 @@ pub(crate) fn link_ports() -> String {
     let words = Protocol::ALL.map(|protocol| protocol.as_str().replace('+', r"\+"));
     format!("^{PORTS}(/({}))?$", words.join("|"))
 }
+
+/// Absolute, and of one line.
+pub(crate) fn path() -> String {
+    r"^/[^\x00-\x1f]+$".to_owned()
+}
+
+pub(crate) fn group() -> String {
+    "^(?![0-9]+$)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,31}$".to_owned()
+}
+
+/// Read and write for its owner and, perhaps, for others.
+pub(crate) fn socket_mode() -> String {
+    "^0?6[0246][0246]$".to_owned()
+}

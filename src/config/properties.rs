@@ -1,8 +1,9 @@
 //! Properties over generated files: whatever the text, reading ends with places that are in it; and
 //! whatever the network, writing it down and reading it again gives the same one.
 
-use crate::generated::{lab, networks, written};
+use crate::generated::{lab, networks};
 use crate::read;
+use crate::written::written;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -31,6 +32,11 @@ const WORDS: &[&str] = &[
     "mtuu",
     "source",
     "uplink",
+    "vde",
+    "socket",
+    "create",
+    "group",
+    "hub",
     "dhcp",
     "dns",
     "nat",
@@ -66,6 +72,9 @@ const WORDS: &[&str] = &[
     "1979-05-27",
     "\"1h\"",
     "\"web:80\"",
+    "\"vde\"",
+    "\"/run/vde\"",
+    "\"0660\"",
     "\"fd00::1/48\"",
     "\"0x1mbit\"",
     "\\",

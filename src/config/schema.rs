@@ -72,7 +72,8 @@ pub(crate) use tests::objections;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generated::{lab, networks, written};
+    use crate::generated::{lab, networks};
+    use crate::written::written;
     use crate::{read, template};
     use jsonschema::Validator;
     use proptest::prelude::*;
@@ -187,6 +188,13 @@ mod tests {
             ("[[host]]\nname = 'a'\nmac = '02-00-00-00-00-01'", "/host/0/mac"),
             ("[[forward]]\nlisten = 0\nto = 'web'", "/forward/0/listen"),
             ("[[forward]]\nlisten = 80\nto = 'web'\nprotocol = 'sctp'", "/forward/0/protocol"),
+            ("vde = true", "/vde"),
+            ("vde.socket = 'vde'", "/vde/socket"),
+            ("vde.create = 'yes'", "/vde/create"),
+            ("vde.group = '7'", "/vde/group"),
+            ("vde.mode = '0760'", "/vde/mode"),
+            ("vde.ports = 0", "/vde/ports"),
+            ("vde.num_switchports = 32", "/vde"),
             ("[[link]]\nfrom = 'a'\nto = 'b'\nports = []", "/link/0/ports"),
             ("[[link]]\nfrom = 'a'\nto = 'b'\nports = [80, 'http']", "/link/0/ports/1"),
         ] {

@@ -183,6 +183,11 @@ impl<'a, 't> Section<'a, 't> {
         if found.len() == before { Entry::Given(values, at) } else { Entry::Wrong }
     }
 
+    /// The byte where the table `keys.section` inside this one begins, if there is one.
+    pub(crate) fn begins(&self, keys: &'static Keys) -> Option<usize> {
+        self.get(keys.section).filter(|value| value.get_ref().is_table()).map(|value| value.span().start)
+    }
+
     fn get(&self, key: &str) -> Option<&'a Spanned<DeValue<'t>>> {
         debug_assert!(self.keys.names().contains(&key), "the table of keys lacks '{key}'");
         self.table?.get(key)

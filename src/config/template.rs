@@ -16,7 +16,8 @@ const TEMPLATE: &str = r#"# Network {name}, brought up by `vmnet up {name}`; vmn
 # Every key may be left out. `vmnet check {name}` finds mistakes.
 
 # What guests reach beyond their bridge: "nat" (the world, behind this host's address),
-# "routed" (the world, under their own addresses; others need a route here) or "isolated" (nothing).
+# "routed" (the world, under their own addresses; others need a route here) or "isolated" (nothing); "vde"
+# is a bare wire with a VDE switch, on which this host has no address and serves nothing.
 # mode = "nat"
 
 # The guests' subnet, prefix length 8 to 29; "auto", the default, takes the first free one and keeps it.
@@ -97,6 +98,34 @@ const TEMPLATE: &str = r#"# Network {name}, brought up by `vmnet up {name}`; vmn
 
 # What is sent to it.
 # to_guest = "1gbit"
+
+# A VDE switch that is one wire with the bridge: what is plugged in there is on this network too. Guests at
+# the switch cannot be isolated, guarded or limited, and no packet may have more than 1500 bytes.
+# [vde]
+# The switch's directory, for a switch that is there already; by default one of the network's own is run.
+# socket = "/run/vde-{name}"
+
+# Run a switch of the network's own? By default not if 'socket' names one.
+# create = true
+
+# The group whose members may plug in with any VDE program; by default only root and `vmnet` do.
+# group = "vde2-net"
+
+# The permissions of the switch's sockets.
+# mode = "0660"
+
+# How many can be plugged in at one time, the bridge not counted, 1 to 1000.
+# ports = 128
+
+# Send every frame to every port?
+# hub = false
+
+# The socket of the switch's console, in a directory of its own; by default one for root alone, or, of a
+# switch that is joined, none.
+# mgmt_socket = "/run/vde-{name}-console/mgmt"
+
+# Look for loops, where switches are cabled to each other?
+# fast_spanning_tree = false
 
 # What is promised to one guest; as many such sections as there are guests to name.
 # [[host]]
@@ -184,18 +213,25 @@ mod tests {
     use super::*;
     use crate::{keys, read};
     use proptest::prelude::*;
+    use vmnet_model::network::Vde;
 
     fn name(text: &str) -> NetName {
         NetName::new(text).unwrap()
     }
 
-    /// The template with every example switched on; those of the sections that may come several times too?
-    fn switched_on(name: &NetName, repeated: bool) -> String {
-        let text = template(name);
-        let before_lists = text.lines().take_while(|line| repeated || !line.starts_with("# [["));
-        let is_on = |line: &str| example(line).is_some() || heading(line).is_some();
-        let on = |line: &str| line.strip_prefix("# ").filter(|_| is_on(line)).unwrap_or(line).to_owned();
-        before_lists.map(on).collect::<Vec<_>>().join("\n")
+    /// Sections that there may be several of.
+    const REPEATED: [&str; 3] = ["host", "forward", "link"];
+
+    /// The template with every example switched on but those of these sections.
+    fn switched_on(name: &NetName, without: &[&str]) -> String {
+        let mut section = String::new();
+        let on = |line: &str| {
+            section = heading(line).map_or_else(|| section.clone(), str::to_owned);
+            let is_on = example(line).is_some() || heading(line).is_some();
+            let bare = line.strip_prefix("# ").filter(|_| is_on && !without.contains(&section.as_str()));
+            bare.unwrap_or(line).to_owned()
+        };
+        template(name).lines().map(on).collect::<Vec<_>>().join("\n")
     }
 
     proptest! {
@@ -204,7 +240,11 @@ mod tests {
             let name = name(&text);
             let network = read(name.clone(), "f", &template(&name)).unwrap();
             prop_assert_eq!(network, Network::with_defaults(name.clone()));
-            prop_assert_eq!(read(name.clone(), "f", &switched_on(&name, false)).err(), None);
+            let with_rates = [&REPEATED[..], &["vde"]].concat();
+            let with_a_switch = [&REPEATED[..], &["limits"]].concat();
+            for without in [with_rates, with_a_switch] {
+                prop_assert_eq!(read(name.clone(), "f", &switched_on(&name, &without)).err(), None);
+            }
         }
     }
 
@@ -212,19 +252,21 @@ mod tests {
     fn what_a_fresh_file_shows_as_a_default_is_one() {
         let name = name("lab");
         let default = Network::with_defaults(name.clone());
-        let mut shown = read(name.clone(), "f", &switched_on(&name, false)).unwrap();
+        let without = [&REPEATED[..], &["limits"]].concat();
+        let mut shown = read(name.clone(), "f", &switched_on(&name, &without)).unwrap();
+        let switch = shown.vde.take().unwrap();
+        assert_eq!(Vde { socket: None, group: None, mgmt_socket: None, ..switch }, Vde::DEFAULT);
         assert_eq!(shown.dns.domain, Some(default.domain()));
         shown.subnet = default.subnet;
         (shown.address, shown.mac, shown.dhcp.range, shown.dns.domain) = (None, None, None, None);
         (shown.nat.source, shown.nat.uplink) = (None, None);
-        (shown.limits.from_guest, shown.limits.to_guest) = (None, None);
         assert_eq!(shown, default);
     }
 
     #[test]
     fn all_that_a_fresh_file_shows_works_together_once_guests_are_kept_apart() {
         let name = name("lab");
-        let text = switched_on(&name, true);
+        let text = switched_on(&name, &["vde"]);
         let mistakes = read(name.clone(), "f", &text).unwrap_err();
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
         assert!(mistakes[0].hint.as_ref().unwrap().contains("isolated = true"), "{mistakes:?}");

@@ -3,6 +3,7 @@
 
 use crate::mistake::{Fault, shown};
 use crate::nearest::nearest;
+use std::ops::RangeInclusive;
 use toml::de::{DeTable, DeValue};
 use vmnet_model::forward::Protocol;
 use vmnet_model::guest::is_host_name;
@@ -10,7 +11,7 @@ use vmnet_model::name::{IfName, NetName};
 use vmnet_model::network::{HostAccess, Mode, MtuChoice};
 
 /// 576 is what every IPv4 host must take (RFC 791 section 3.1); 65535 is the longest packet.
-pub(crate) const MTU: std::ops::RangeInclusive<u32> = 576..=65535;
+pub(crate) const MTU: RangeInclusive<u32> = 576..=65535;
 /// The word that leaves a choice to us.
 pub(crate) const AUTO: &str = "auto";
 /// The word for doing without.
@@ -67,20 +68,20 @@ pub(crate) fn switch(key: &str, value: &DeValue<'_>) -> Result<bool, Fault> {
 
 pub(crate) fn mode(key: &str, value: &DeValue<'_>) -> Result<Mode, Fault> {
     let word = text(key, value)?;
-    if matches!(word, "bridged" | "vde") {
+    if word == "bridged" {
         return Err(Fault::new(format!("mode '{word}' is not supported by this version"))
-            .hint("this version has 'nat', 'routed' and 'isolated'"));
+            .hint("this version has 'nat', 'routed', 'isolated' and 'vde'"));
     }
-    one_of(key, word, modes())
+    one_of(key, word, &modes())
 }
 
 /// The words for `mode`.
-pub(crate) fn modes() -> [(&'static str, Mode); 3] {
-    [Mode::Nat, Mode::Routed, Mode::Isolated].map(|mode| (mode.as_str(), mode))
+pub(crate) fn modes() -> [(&'static str, Mode); 4] {
+    [Mode::Nat, Mode::Routed, Mode::Isolated, Mode::Vde].map(|mode| (mode.as_str(), mode))
 }
 
 pub(crate) fn host_access(key: &str, value: &DeValue<'_>) -> Result<HostAccess, Fault> {
-    one_of(key, text(key, value)?, host_accesses())
+    one_of(key, text(key, value)?, &host_accesses())
 }
 
 /// The words for `host_access`.
@@ -89,17 +90,19 @@ pub(crate) fn host_accesses() -> [(&'static str, HostAccess); 3] {
 }
 
 pub(crate) fn protocol(key: &str, value: &DeValue<'_>) -> Result<Protocol, Fault> {
-    one_of(key, text(key, value)?, Protocol::ALL.map(|protocol| (protocol.as_str(), protocol)))
+    one_of(key, text(key, value)?, &Protocol::ALL.map(|protocol| (protocol.as_str(), protocol)))
 }
 
-/// The meaning of one of three words.
-fn one_of<T: Copy>(key: &str, word: &str, words: [(&'static str, T); 3]) -> Result<T, Fault> {
+/// The meaning of one of these words.
+fn one_of<T: Copy>(key: &str, word: &str, words: &[(&'static str, T)]) -> Result<T, Fault> {
     if let Some((_, meaning)) = words.iter().find(|(name, _)| *name == word) {
         return Ok(*meaning);
     }
-    let [a, b, c] = words.map(|(name, _)| name);
-    let fault = Fault::new(format!("'{key}' must be '{a}', '{b}' or '{c}', not '{}'", shown(word)));
-    Err(match nearest(word, &[a, b, c]) {
+    let names: Vec<&'static str> = words.iter().map(|(name, _)| *name).collect();
+    let (last, others) = names.split_last().unwrap_or((&"", &[]));
+    let others = others.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    let fault = Fault::new(format!("'{key}' must be {others} or '{last}', not '{}'", shown(word)));
+    Err(match nearest(word, &names) {
         Some(meant) => fault.hint(format!("did you mean '{meant}'?")),
         None => fault,
     })
@@ -109,16 +112,26 @@ pub(crate) fn mtu(key: &str, value: &DeValue<'_>) -> Result<MtuChoice, Fault> {
     if value.as_str() == Some(AUTO) {
         return Ok(MtuChoice::Auto);
     }
+    number(key, "a whole number or \"auto\"", MTU, value).map(MtuChoice::Fixed)
+}
+
+/// A number of this range; `wanted` says what is taken.
+pub(crate) fn number(
+    key: &str,
+    wanted: &str,
+    range: RangeInclusive<u32>,
+    value: &DeValue<'_>,
+) -> Result<u32, Fault> {
     let number = value.as_integer().ok_or_else(|| {
-        let fault = must_be(key, "a whole number or \"auto\"", value);
+        let fault = must_be(key, wanted, value);
         match value.as_str() {
             Some(text) if text.parse::<u32>().is_ok() => fault.hint(format!("write {text} without quotes")),
             _ => fault,
         }
     })?;
-    let bytes = u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|mtu| MTU.contains(mtu));
-    bytes.map(MtuChoice::Fixed).ok_or_else(|| {
-        let (least, most) = (MTU.start(), MTU.end());
+    let good = u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|n| range.contains(n));
+    good.ok_or_else(|| {
+        let (least, most) = (range.start(), range.end());
         Fault::new(format!("'{key}' must be from {least} to {most}, not {}", shown(&number.to_string())))
     })
 }

@@ -74,6 +74,9 @@ pub enum Wish {
         /// And its MAC.
         mac: MacAddr,
     },
+    /// A port on the VDE switch that is one wire with the bridge. Two descriptors are answered: the socket for
+    /// frames, and the one that keeps the port.
+    Plug,
 }
 
 /// A TAP that stays.
@@ -160,6 +163,7 @@ impl Ask {
                 put(&mut message, MAC, &mac.0);
                 4
             }
+            Wish::Plug => 5,
         };
         put(&mut message, KIND, &[kind, flags]);
         message
@@ -192,6 +196,7 @@ impl Ask {
                 }
                 Wish::Veth { interface: name(INTERFACE)?, mac }
             }
+            5 => Wish::Plug,
             other => return Err(BadMessage::Kind(other)),
         };
         let ask = Self { bridge: name(BRIDGE)?, for_itself: flags & FOR_ITSELF != 0, wish };
@@ -329,6 +334,7 @@ mod tests {
             (if_name(), any::<[u8; 5]>()).prop_map(|(interface, [a, b, c, d, e])| {
                 Wish::Veth { interface, mac: MacAddr([2, a, b, c, d, e]) }
             }),
+            Just(Wish::Plug),
         ]
     }
 
@@ -371,7 +377,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_a_reader_fall_over(bytes in proptest::collection::vec(any::<u8>(), 0..100), kind in 0u8..6) {
+        fn no_bytes_make_a_reader_fall_over(bytes in proptest::collection::vec(any::<u8>(), 0..100), kind in 0u8..7) {
             let _ = Ask::parse(&bytes);
             let _ = Answer::parse(&bytes);
             let mut message = [0; ASK_SIZE];

@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_network_takes_only_its_own_free_addresses_with_its_own_length() {
-        for wanted in golden::networks() {
+        for wanted in golden::networks().into_iter().filter(|wanted| wanted.network.mode != Mode::Vde) {
             let mac = MacAddr([2, 0, 0, 0, 9, 9]);
             let at = |address: Ipv4Addr, length| Cidr { address: address.into(), length };
             let length = wanted.subnet.length();

@@ -32,6 +32,7 @@
 //! | [`foreign`] | the host's other firewalls, and what opens them for guests |
 //! | [`switch`] | the nftables text for frames between ports |
 //! | [`frame`] | frames between a TAP with offloads and a switch without |
+//! | [`cable`] | which cables between wires there may be |
 //! | [`vde`] | what is said to a VDE switch |
 //! | [`delegation`] | what the host's own resolver asks a network's server about |
 //! | [`dnsmasq`] | a network's dnsmasq file |
@@ -47,6 +48,7 @@
 pub mod accounts;
 pub mod ask;
 pub mod attach;
+pub mod cable;
 pub mod calendar;
 pub mod delegation;
 pub mod dhcp;

@@ -18,6 +18,8 @@ pub enum Mode {
     Routed,
     /// Only its bridge.
     Isolated,
+    /// Only its wire, a bridge and a VDE switch: the host has no address on it.
+    Vde,
 }
 
 impl Mode {
@@ -28,6 +30,7 @@ impl Mode {
             Self::Nat => "nat",
             Self::Routed => "routed",
             Self::Isolated => "isolated",
+            Self::Vde => "vde",
         }
     }
 }
@@ -285,6 +288,21 @@ impl Network {
             hosts: Vec::new(),
             forwards: Vec::new(),
             links: Vec::new(),
+        }
+    }
+
+    /// The same of mode `vde`: a wire with a switch, and nothing of the host's on it.
+    #[must_use]
+    pub fn bare_wire(name: NetName) -> Self {
+        let network = Self::with_defaults(name);
+        Self {
+            mode: Mode::Vde,
+            subnet6: Prefix6Choice::None,
+            host_access: HostAccess::None,
+            dhcp: Dhcp { enabled: false, ..network.dhcp },
+            dns: Dns { register: false, ..network.dns },
+            vde: Some(Vde::DEFAULT),
+            ..network
         }
     }
 

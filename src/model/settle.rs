@@ -67,12 +67,27 @@ impl Network {
             address,
             subnet6: subnet6.filter(|_| has_ipv6),
             mac: self.mac.unwrap_or_else(|| MacAddr::of_bridge(machine, self.name.as_str())),
-            mtu: match self.mtu {
-                MtuChoice::Fixed(mtu) => mtu,
-                MtuChoice::Auto => uplink_mtu.unwrap_or(MTU).max(if has_ipv6 { 1280 } else { 576 }),
-            },
+            mtu: self.mtu(uplink_mtu, has_ipv6),
             range: self.dhcp.range.unwrap_or_else(|| whole_range(subnet, address)),
-            network: self.clone(),
+            network: self.possible(),
+        }
+    }
+
+    /// Without what was added live while the network was of another mode.
+    fn possible(&self) -> Self {
+        match self.mode {
+            Mode::Vde => Self { hosts: Vec::new(), forwards: Vec::new(), ..self.clone() },
+            Mode::Nat | Mode::Routed | Mode::Isolated => self.clone(),
+        }
+    }
+
+    /// A VDE switch cuts frames off that are longer than those of an Ethernet.
+    fn mtu(&self, uplink: Option<u32>, has_ipv6: bool) -> u32 {
+        let least = if has_ipv6 { 1280 } else { 576 };
+        match self.mtu {
+            MtuChoice::Fixed(mtu) => mtu,
+            MtuChoice::Auto if self.vde.is_some() => uplink.unwrap_or(MTU).clamp(least, MTU),
+            MtuChoice::Auto => uplink.unwrap_or(MTU).max(least),
         }
     }
 }
@@ -90,9 +105,12 @@ impl Wanted {
         self.subnet6.map(Prefix6::gateway)
     }
 
-    /// The bridge's addresses with their lengths: the first is the guests' gateway.
+    /// The bridge's addresses with their lengths: the first is the guests' gateway. None on a bare wire.
     #[must_use]
     pub fn addresses(&self) -> Vec<(Ipv4Addr, u8)> {
+        if self.network.mode == Mode::Vde {
+            return Vec::new();
+        }
         let more = self.network.more_subnets.iter().map(|subnet| (subnet.first_host(), subnet.length()));
         [(self.address, self.subnet.length())].into_iter().chain(more).collect()
     }
@@ -100,6 +118,9 @@ impl Wanted {
     /// Every IPv4 subnet of its guests.
     #[must_use]
     pub fn subnets(&self) -> Vec<Subnet> {
+        if self.network.mode == Mode::Vde {
+            return Vec::new();
+        }
         [self.subnet].into_iter().chain(self.network.more_subnets.iter().copied()).collect()
     }
 
@@ -114,7 +135,11 @@ impl Wanted {
     /// others that are let in.
     #[must_use]
     pub fn forwards(&self) -> bool {
-        self.network.mode != Mode::Isolated || !self.network.allow_from.is_empty()
+        match self.network.mode {
+            Mode::Nat | Mode::Routed => true,
+            Mode::Isolated => !self.network.allow_from.is_empty(),
+            Mode::Vde => false,
+        }
     }
 
     /// Are its ports kept from each other by the kernel? Links need them to be kept apart by rules,
@@ -138,6 +163,7 @@ fn whole_range(subnet: Subnet, address: Ipv4Addr) -> DhcpRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Vde;
 
     fn settled(subnet: &str, change: impl FnOnce(&mut Network)) -> Wanted {
         let mut network = Network::with_defaults(NetName::new("lab").unwrap());
@@ -172,6 +198,32 @@ mod tests {
     #[test]
     fn the_mtu_follows_the_uplink_if_asked_to() {
         assert_eq!(settled("10.0.1.0/24", |n| n.mtu = MtuChoice::Auto).mtu, 1420);
+    }
+
+    #[test]
+    fn no_frame_is_longer_than_a_switch_takes() {
+        let mut network = Network::with_defaults(NetName::new("lab").unwrap());
+        network.mtu = MtuChoice::Auto;
+        let mtu = |network: &Network, uplink_mtu, has_ipv6| {
+            let subnet = "10.0.1.0/24".parse().unwrap();
+            network.settle(&Circumstances { subnet, machine: b"machine", uplink_mtu, has_ipv6 }).mtu
+        };
+        assert_eq!(mtu(&network, Some(9000), true), 9000);
+        network.vde = Some(Vde::DEFAULT);
+        assert_eq!(mtu(&network, Some(9000), true), 1500);
+        assert_eq!(mtu(&network, Some(1420), true), 1420);
+        assert_eq!(mtu(&network, Some(500), false), 576);
+        assert_eq!(mtu(&network, None, true), 1500);
+    }
+
+    #[test]
+    fn on_a_bare_wire_the_host_has_nothing() {
+        let network = Network::bare_wire(NetName::new("lab").unwrap());
+        let subnet = "10.0.1.0/24".parse().unwrap();
+        let circumstances = Circumstances { subnet, machine: b"machine", uplink_mtu: None, has_ipv6: true };
+        let wanted = network.settle(&circumstances);
+        assert_eq!((wanted.addresses(), wanted.subnets(), wanted.address6()), (vec![], vec![], None));
+        assert!(!wanted.forwards());
     }
 
     #[test]

@@ -32,6 +32,9 @@ impl fmt::Display for SubnetError {
 impl std::error::Error for SubnetError {}
 
 impl Subnet {
+    /// For a network without addresses: one that nobody has (TEST-NET-1, RFC 5737).
+    pub const NOWHERE: Self = Self { base: 0xc000_0200, length: 24 };
+
     /// The network that `address` is in, `length` bits long (more than 32 counts as 32).
     #[must_use]
     pub fn around(address: Ipv4Addr, length: u8) -> Self {

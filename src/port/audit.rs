@@ -13,12 +13,13 @@ use vmnet_sys::syslog::{self, Topic};
 /// The log takes no line.
 pub fn granted(program: &str, user: &str, request: &Request, served: &Served) -> io::Result<()> {
     let act = match &request.ask.wish {
-        Wish::Tap { .. } | Wish::Kept(_) => "granted",
+        Wish::Tap { .. } | Wish::Kept(_) | Wish::Plug => "granted",
         Wish::Veth { .. } => "granted to a namespace",
         Wish::Remove { .. } => "removed",
     };
     let kind = match &request.ask.wish {
         Wish::Veth { .. } => "veth",
+        Wish::Plug => "vde",
         _ => "tap",
     };
     let rule = served.by.as_ref().map(|place| format!(" rule={place}")).unwrap_or_default();
@@ -37,12 +38,14 @@ pub fn refused(program: &str, user: &str, request: &Request, refusal: &Refusal) 
     syslog::send(program, Topic::Access, &line)
 }
 
-/// A port was taken away from whoever held it. `why` ends the line.
+/// A port, with the word for its kind before it, was taken away from whoever held it. `why` ends the line.
 ///
 /// # Errors
 /// The log takes no line.
-pub fn revoked(program: &str, user: &str, bridge: &IfName, port: &str, why: &str) -> io::Result<()> {
-    syslog::send(program, Topic::Access, &format!("revoked: user={user} bridge={bridge} port={port}: {why}"))
+pub fn revoked(program: &str, user: &str, bridge: &IfName, port: (&str, &str), why: &str) -> io::Result<()> {
+    let (kind, port) = port;
+    let line = format!("revoked: user={user} bridge={bridge} {kind}={port}: {why}");
+    syslog::send(program, Topic::Access, &line)
 }
 
 /// A holder went further than the grant. `what` ends the line.

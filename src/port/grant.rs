@@ -3,6 +3,7 @@
 //! to stay, which is the last thing that is done to it.
 
 use crate::bridge::Held;
+use crate::plug::{self, OnSwitch, Prepared};
 use crate::refusal::Refusal;
 use crate::unfit::Unfit;
 use std::io;
@@ -13,7 +14,7 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
 use vmnet_model::paths;
 use vmnet_model::port::{PortTag, TAP_TEMPLATE, VETH_TEMPLATE, port_name};
-use vmnet_model::rules::Place;
+use vmnet_model::rules::{Caller, Place};
 use vmnet_sys::link::{self, Link, PortWish};
 use vmnet_sys::netlink::Netlink;
 use vmnet_sys::privilege::{self, Privilege, Shed};
@@ -147,6 +148,30 @@ impl Grant<'_> {
         Ok(name)
     }
 
+    /// A port on the bridge's switch, asked for as this caller would ask, or as the switch's own user for
+    /// root. Afterwards this process has no privilege at all.
+    ///
+    /// # Errors
+    /// As [`Grant::tap`]; the sockets' names are left to the keeper where it is the switch that refused.
+    pub fn plug(self, netlink: &mut Netlink, caller: &Caller) -> Result<OnSwitch, Refusal> {
+        let bridge = self.bridge.name()?;
+        let door = self.bridge.record.as_ref().and_then(|record| record.switch.as_ref());
+        let door = door.ok_or_else(|| Unfit::NoSwitch(bridge.clone()))?;
+        if self.privilege != Privilege::Root {
+            return Err(Unfit::SwitchTakesRoot.into());
+        }
+        let asker = plug::asker(caller, door);
+        if asker.uid == 0 {
+            return Err(Unfit::RootsSwitch(door.directory.clone()).into());
+        }
+        let turn = self.turn()?;
+        let prepared = Prepared::bind(&bridge, door, self.uid, self.pid)?;
+        self.count(netlink, &bridge)?;
+        drop(turn);
+        let plain = privilege::become_plain(&asker).map_err(Refusal::Shed)?;
+        prepared.join(&plain)
+    }
+
     /// Users with a limit take turns, so that none is refused needlessly. Only root can reach that file.
     fn turn(&self) -> Result<Option<std::fs::File>, Refusal> {
         match (&self.quota, self.privilege) {
@@ -177,14 +202,22 @@ impl Grant<'_> {
             Some(NO_DEVICE) => Refusal::NoBridge(name.clone()),
             _ => Refusal::Attach(name.clone(), error),
         })?;
-        if let Some((ports, place)) = &self.quota {
-            // Counted after it joined: whoever joins last sees all others, so that the limit holds
-            // even between callers that could not wait for each other.
-            if held_ports(netlink, bridge.index, &tag)? > *ports {
-                return Err(Refusal::Quota(name, *ports, place.clone()));
-            }
+        self.count(netlink, &name)
+    }
+
+    /// Count the user's ports, on the bridge and on its switch. This comes after one is there: whoever comes
+    /// last sees all others, so that the limit holds even between callers that could not wait for each other.
+    fn count(&self, netlink: &mut Netlink, name: &IfName) -> Result<(), Refusal> {
+        let Some((ports, place)) = &self.quota else { return Ok(()) };
+        let mut held = held_ports(netlink, self.bridge.link.index, name, self.uid)?;
+        if self.bridge.record.as_ref().is_some_and(|record| record.switch.is_some()) {
+            held += plug::held(name, self.uid)?;
         }
-        Ok(())
+        if u32::try_from(held).is_ok_and(|held| held <= *ports) {
+            Ok(())
+        } else {
+            Err(Refusal::Quota(name.clone(), *ports, place.clone()))
+        }
     }
 }
 
@@ -240,13 +273,9 @@ fn free_veth(netlink: &mut Netlink) -> Result<IfName, Refusal> {
     Err(Refusal::Links(io::ErrorKind::AddrInUse.into()))
 }
 
-/// How many ports of this bridge are held by the tag's user.
-fn held_ports(netlink: &mut Netlink, bridge: u32, tag: &PortTag) -> Result<u32, Refusal> {
-    let ports = link::ports(netlink, bridge).map_err(Refusal::Links)?;
-    let held = ports
-        .iter()
-        .filter_map(|port| PortTag::parse(port.alias.as_deref()?))
-        .filter(|other| other.uid == tag.uid && other.bridge == tag.bridge)
-        .count();
-    Ok(u32::try_from(held).unwrap_or(u32::MAX))
+/// How many ports of this bridge are held by this user.
+fn held_ports(netlink: &mut Netlink, index: u32, bridge: &IfName, uid: u32) -> Result<usize, Refusal> {
+    let ports = link::ports(netlink, index).map_err(Refusal::Links)?;
+    let tags = ports.iter().filter_map(|port| PortTag::parse(port.alias.as_deref()?));
+    Ok(tags.filter(|tag| tag.uid == uid && tag.bridge == *bridge).count())
 }

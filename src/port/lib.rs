@@ -10,9 +10,10 @@
 //! | [`policy`] | the rule files of this host, and what they say to a caller |
 //! | [`bridge`] | the bridge of that name, started if it is a network of ours and down |
 //! | [`grant`] | the TAP or veth pair, attached and counted |
+//! | [`plug`] | the same on the bridge's VDE switch |
 //! | [`audit`] | the line in the system log |
 //! | [`refusal`] | every way it can fail, in words |
-//! | [`unfit`] | those of ports that stay, or are in a namespace |
+//! | [`unfit`] | those of ports that stay, or are in a namespace, or on a switch |
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub mod audit;
 pub mod bridge;
 pub mod client;
 pub mod grant;
+pub mod plug;
 pub mod policy;
 pub mod refusal;
 pub mod serve;

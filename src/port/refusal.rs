@@ -128,7 +128,7 @@ impl Refusal {
             }
             Self::NoBridge(bridge) => Some(format!("'vmnet init {bridge}' describes a network of that name")),
             Self::CannotStart(network) => Some(format!("ask an administrator to run 'vmnet up {network}'")),
-            Self::Unfit(Unfit::NoOwner) => Some("--owner USER says whose it is".to_owned()),
+            Self::Unfit(unfit) => unfit.hint(),
             Self::Unprivileged(WhyNot::NoNewPrivileges) => Some(
                 "QEMU's -sandbox, systemd's NoNewPrivileges= and containers set it; with a running 'vmnet broker' nothing is lost"
                     .to_owned(),

@@ -4,10 +4,11 @@
 use crate::accounts::HostAccounts;
 use crate::bridge;
 use crate::grant::{Grant, remove};
+use crate::plug::{MTU_MAX, OnSwitch};
 use crate::policy::{self, RuleFiles};
 use crate::refusal::Refusal;
 use crate::unfit::Unfit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use vmnet_model::ask::{Ask, KeptTap, OWN_NAME_PREFIX, Wish};
 use vmnet_model::name::IfName;
 use vmnet_model::port::PortTag;
@@ -51,10 +52,33 @@ pub struct Served {
     pub port: IfName,
     /// Its MTU in bytes.
     pub mtu: u32,
-    /// Its descriptors, where it is not to stay without them.
-    pub tap: Option<Tap>,
+    /// Its descriptors.
+    pub handed: Handed,
     /// The line of the rules that let it be.
     pub by: Option<Place>,
+}
+
+/// What whoever asked is handed.
+#[derive(Debug)]
+pub enum Handed {
+    /// Nothing: the port stays by itself.
+    Nothing,
+    /// A TAP, a descriptor a queue.
+    Tap(Tap),
+    /// A socket for frames on a switch, and the one that keeps the port there.
+    Plug([OwnedFd; 2]),
+}
+
+impl Handed {
+    /// In the order in which they are handed over.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Tap(tap) => tap.descriptors(),
+            Self::Plug(both) => both.iter().map(AsFd::as_fd).collect(),
+        }
+    }
 }
 
 /// What the rules leave to a caller.
@@ -82,21 +106,31 @@ impl Request {
         }
         self.check_space()?;
         let held = seat.bridge(&mut netlink, privilege)?;
-        let mtu = held.link.mtu;
         let grant = Grant { uid: self.owner(), pid: self.pid, bridge: &held, quota, privilege };
-        let (port, tap) = match (&self.ask.wish, &self.space) {
+        let (port, mtu, handed) = self.make(&mut netlink, grant)?;
+        Ok(Served { bridge: name, port, mtu, handed, by })
+    }
+
+    /// The port: its name, its MTU in bytes, and what is handed over.
+    fn make(&self, netlink: &mut Netlink, grant: Grant<'_>) -> Result<(IfName, u32, Handed), Refusal> {
+        let mtu = grant.bridge.link.mtu;
+        let made = match (&self.ask.wish, &self.space) {
             (Wish::Tap { vnet_header, queues }, _) => {
-                let tap = grant.tap(&mut netlink, *vnet_header, *queues)?;
-                (tap.name().clone(), Some(tap))
+                let tap = grant.tap(netlink, *vnet_header, *queues)?;
+                (tap.name().clone(), mtu, Handed::Tap(tap))
             }
-            (Wish::Kept(wanted), _) => (grant.kept_tap(&mut netlink, wanted)?, None),
+            (Wish::Kept(wanted), _) => (grant.kept_tap(netlink, wanted)?, mtu, Handed::Nothing),
             (Wish::Veth { interface, mac }, Some(space)) => {
-                (grant.veth(&mut netlink, interface, *mac, space.as_fd())?, None)
+                (grant.veth(netlink, interface, *mac, space.as_fd())?, mtu, Handed::Nothing)
+            }
+            (Wish::Plug, _) => {
+                let OnSwitch { port, descriptors } = grant.plug(netlink, &self.caller)?;
+                (port, mtu.min(MTU_MAX), Handed::Plug(descriptors))
             }
             (Wish::Veth { .. }, None) => return Err(Unfit::NotASpace.into()),
             (Wish::Remove { tap }, _) => return Err(Unfit::NotKept(tap.clone()).into()),
         };
-        Ok(Served { bridge: name, port, mtu, tap, by })
+        Ok(made)
     }
 
     /// What needs no look at the host.
@@ -119,7 +153,7 @@ impl Request {
                 name.as_ref()
             }
             Wish::Veth { interface, .. } => Some(interface),
-            Wish::Tap { .. } | Wish::Remove { .. } => None,
+            Wish::Tap { .. } | Wish::Remove { .. } | Wish::Plug => None,
         };
         match named.filter(|name| name.as_bytes().contains(&b'%')) {
             Some(name) => Err(Unfit::Template(name.clone()).into()),
@@ -185,6 +219,6 @@ impl Request {
         let shed = privilege::shed().map_err(Refusal::Shed)?;
         remove(netlink, tap, link.index, &shed)?;
         shed.drop_all().map_err(Refusal::Shed)?;
-        Ok(Served { bridge: tag.bridge, port: tap.clone(), mtu: link.mtu, tap: None, by: None })
+        Ok(Served { bridge: tag.bridge, port: tap.clone(), mtu: link.mtu, handed: Handed::Nothing, by: None })
     }
 }

@@ -5,7 +5,7 @@ use crate::audit;
 use crate::serve::Request;
 use std::fmt;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use vmnet_model::ask::{ASK_SIZE, Answer, Ask, BadMessage};
 use vmnet_sys::privilege::Privilege;
 use vmnet_sys::seqpacket::{Channel, Glance, Message};
@@ -87,7 +87,7 @@ pub struct Told {
     pub served: bool,
     /// To the system log.
     pub log: io::Result<()>,
-    /// To whoever asked. A TAP that was not to stay is gone then.
+    /// To whoever asked. A port that was not to stay is gone then.
     pub answer: io::Result<()>,
 }
 
@@ -99,9 +99,8 @@ pub fn answer(channel: &Channel, request: &Request, privilege: Privilege, progra
             let user = accounts.name_of(request.caller.uid);
             let log = audit::granted(program, &user, request, &served);
             let message = Answer::Done { port: served.port.clone(), mtu: served.mtu }.render();
-            let descriptors: Vec<BorrowedFd<'_>> =
-                served.tap.as_ref().map(vmnet_sys::tun::Tap::descriptors).unwrap_or_default();
-            Told { served: true, log, answer: channel.send(&message, &descriptors) }
+            let answer = channel.send(&message, &served.handed.descriptors());
+            Told { served: true, log, answer }
         }
         Err(refusal) => {
             let user = accounts.name_of(request.caller.uid);

@@ -1,11 +1,13 @@
 //! Why a port of a special kind cannot be, whatever the rules say: one that stays, one in a network
-//! namespace.
+//! namespace, one on a switch.
 
 use std::fmt;
 use std::io;
 use vmnet_model::ask::OWN_NAME_PREFIX;
 use vmnet_model::name::IfName;
+use vmnet_model::vde::Directory;
 use vmnet_sys::trust::plain;
+use vmnet_vde::port::JoinError;
 
 /// What is wrong with what was asked for.
 #[derive(Debug)]
@@ -36,6 +38,16 @@ pub enum Unfit {
     NotYours(IfName),
     /// It could not be removed.
     Remove(IfName, io::Error),
+    /// A bridge, or a network, without a switch.
+    NoSwitch(IfName),
+    /// A file capability does not make a process somebody else.
+    SwitchTakesRoot,
+    /// The sockets of a port on the switch could not be made or counted.
+    Plug(io::Error),
+    /// The switch gave no port.
+    Join(Directory, JoinError),
+    /// The switch is root's, and root asks.
+    RootsSwitch(Directory),
 }
 
 impl fmt::Display for Unfit {
@@ -66,8 +78,33 @@ impl fmt::Display for Unfit {
             Self::NotKept(tap) => write!(f, "cannot remove '{tap}': it is no tap that 'vmnet tap add' made"),
             Self::NotYours(tap) => write!(f, "cannot remove '{tap}': it belongs to another user"),
             Self::Remove(name, error) => write!(f, "cannot remove '{name}': {}", plain(error)),
+            Self::NoSwitch(bridge) => write!(f, "cannot use '{bridge}': it has no switch"),
+            Self::SwitchTakesRoot => {
+                f.write_str("cannot ask for a port on a switch: a file capability is not enough")
+            }
+            Self::Plug(error) => write!(f, "cannot make a port for the switch: {}", plain(error)),
+            Self::Join(switch, error) => write!(f, "cannot join the switch at {switch}: {error}"),
+            Self::RootsSwitch(switch) => {
+                write!(f, "cannot join the switch at {switch}: it is root's, and root asks no switch")
+            }
         }
     }
 }
 
 impl std::error::Error for Unfit {}
+
+impl Unfit {
+    /// What would help, where something is known to.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoOwner => Some("--owner USER says whose it is".to_owned()),
+            Self::NoSwitch(_) => Some("a section '[vde]' in its network's file gives it one".to_owned()),
+            Self::SwitchTakesRoot => {
+                Some("install the helper setuid root, or let 'vmnet broker' serve it".to_owned())
+            }
+            Self::RootsSwitch(_) => Some("a plain user whom the access rules let in may".to_owned()),
+            _ => None,
+        }
+    }
+}

@@ -6,7 +6,7 @@ use nix::sys::socket::{
 };
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Why an inherited descriptor cannot carry an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,13 +116,13 @@ fn close_span(first: u32, last: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Send one byte 0x00 with exactly one descriptor: what QEMU's `recv_fd` and libvirt's
-/// `virSocketRecvFD` expect.
+/// Send one byte 0x00 with these descriptors. QEMU's `recv_fd` and libvirt's `virSocketRecvFD` expect
+/// exactly one.
 ///
 /// # Errors
 /// The peer is gone, or its queue stays full.
-pub fn send(socket: &OwnedFd, passed: impl AsFd) -> io::Result<()> {
-    let passed = [passed.as_fd().as_raw_fd()];
+pub fn send(socket: &OwnedFd, passed: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let passed: Vec<RawFd> = passed.iter().map(AsRawFd::as_raw_fd).collect();
     let control = [ControlMessage::ScmRights(&passed)];
     let byte = [IoSlice::new(&[0])];
     loop {

@@ -27,7 +27,7 @@ pub struct ExecWords {
     /// What stands for `{mac}`, instead of a random one
     #[arg(long)]
     pub mac: Option<MacAddr>,
-    /// The program and its words, in which {fd}, {fds}, {fds,} and {mac} are replaced
+    /// The program and its words, in which {fd}, {fds}, {fds,}, {netdev} and {mac} are replaced
     #[arg(required = true, last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }

@@ -1,11 +1,41 @@
 //! `vmnet cable NAME TO`
 
+use super::{in_runtime, need_root};
 use crate::args::CableEnd;
+use crate::cables::{self, Added};
 use crate::failure::{Exit, Failure, network};
 use crate::places::Places;
+use crate::say;
+use vmnet_model::cable::End;
 use vmnet_model::name::NetName;
 
 /// Join two wires, or part them again.
-pub fn run(_places: &Places, name: &NetName, _to: &CableEnd, _remove: bool) -> Result<Exit, Failure> {
-    Err(Failure::new("join", network(name), "not built yet"))
+pub fn run(places: &Places, name: &NetName, to: &CableEnd, remove: bool) -> Result<Exit, Failure> {
+    need_root(if remove { "part" } else { "join" }, network(name))?;
+    let to = match to {
+        CableEnd::Network(other) => End::Network(other.clone()),
+        CableEnd::Switch(directory) => End::Switch(directory.clone()),
+    };
+    in_runtime(async {
+        if remove {
+            let to = cables::remove(places, name, &to).await?;
+            say::line(&format!("{name} and {to} are parted"));
+        } else {
+            say_added(name, &cables::add(places, name, &to).await?);
+        }
+        Ok(Exit::Done)
+    })
+}
+
+fn say_added(name: &NetName, added: &Added) {
+    let to = &added.to;
+    say::line(&match &added.now {
+        None => format!("{name} - {to}: remembered; {} is not up", network(name)),
+        Some(row) => format!("{name} - {to}: {}", row.actual),
+    });
+    if added.two_servers {
+        say::line(&format!(
+            "note: both serve DHCP, and a guest may get its address from either; set dhcp.enabled = false in {name} or {to}"
+        ));
+    }
 }

@@ -1,6 +1,7 @@
 //! `vmnet down NAME`
 
 use super::{in_runtime, need_root};
+use crate::clients::{self, Client};
 use crate::failure::{Exit, Failure, io, network};
 use crate::links::Links;
 use crate::places::Places;
@@ -43,11 +44,13 @@ async fn refuse_under_guests(places: &Places, links: &Links, name: &NetName) -> 
     let bridge = name.bridge();
     let mut ports = view::ports(links, &bridge, &places.room(&bridge)).await?;
     ports.retain(|port| !port.link.is_vacant());
-    if ports.is_empty() {
+    let clients = clients::look(places, &places.room(&bridge))?;
+    let on_bridge = ports.iter().map(view::Port::phrase);
+    let who: Vec<String> = on_bridge.chain(clients.guests().map(Client::phrase)).collect();
+    if who.is_empty() {
         return Ok(());
     }
-    let who: Vec<String> = ports.iter().map(view::Port::phrase).collect();
-    let cause = format!("{} attached: {}", ports.len(), who.join(", "));
+    let cause = format!("{} attached: {}", who.len(), who.join(", "));
     Err(Failure::new("take down", network(name), cause).hint("--force takes it down under them"))
 }
 

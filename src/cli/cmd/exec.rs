@@ -1,6 +1,8 @@
 //! `vmnet exec NAME -- CMD…`: get a port, and become CMD. CMD has our process number, standard
 //! input, signals and exit status, and when it ends the kernel removes its port.
 
+mod qemu;
+
 use crate::args::{ExecWords, Switch};
 use crate::failure::{Exit, Failure, io};
 use crate::plug::{self, Plugged};
@@ -12,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use vmnet_model::ask::{Ask, Wish};
-use vmnet_model::launch::{Handed, guest_mac};
+use vmnet_model::launch::{Handed, Kind, PlugForm, VARIABLES, guest_mac};
 use vmnet_model::mac::MacAddr;
 use vmnet_sys::{inherited, random};
 
@@ -27,19 +29,31 @@ pub fn run(words: &ExecWords) -> Result<Exit, Failure> {
     };
     // Nothing is made, and no network is started, for a program that is not there.
     look_for(program).map_err(|errno| cannot_run(program, errno))?;
-    let wish = Wish::Tap { vnet_header: words.vnet_hdr == Switch::On, queues: words.queues };
+    // A QEMU may be started to ask it, so before there is a port that would wait for that.
+    let form = words.vde.then(|| qemu::form(&words.command));
+    let (wish, count) = match form {
+        Some(_) => (Wish::Plug, 2),
+        None => (Wish::Tap { vnet_header: words.vnet_hdr == Switch::On, queues: words.queues }, words.queues),
+    };
     let plugged = plug::ask(&Ask { bridge: words.name.clone(), for_itself: true, wish }, None)?;
-    let Plugged { port, mtu, descriptors } = plugged;
-    if descriptors.len() != usize::from(words.queues) {
-        let cause = format!("{} descriptors came for {} queues", descriptors.len(), words.queues);
-        return Err(Failure::new("take over", format!("port '{port}'"), cause));
+    if plugged.descriptors.len() != usize::from(count) {
+        let cause = format!("{} descriptors came, not {count}", plugged.descriptors.len());
+        return Err(Failure::new("take over", format!("port '{}'", plugged.port), cause));
     }
-    // Above the standard ones, and inherited; those that came are not.
-    let inherit = |descriptor: &OwnedFd| fcntl(descriptor, FcntlArg::F_DUPFD(3));
-    let numbers = descriptors.iter().map(inherit).collect::<Result<_, _>>();
-    let numbers = numbers.map_err(|errno| cannot_run(program, errno))?;
-    let handed = Handed { descriptors: numbers, mac, port, mtu };
+    let handed = take_over(plugged, form, mac).map_err(|errno| cannot_run(program, errno))?;
     Err(cannot_run(program, become_program(program, rest, &handed)))
+}
+
+/// The port's descriptors above the standard ones, and inherited, which those that came are not.
+fn take_over(plugged: Plugged, form: Option<PlugForm>, mac: MacAddr) -> Result<Handed, Errno> {
+    let inherit = |descriptor: OwnedFd| fcntl(&descriptor, FcntlArg::F_DUPFD(3));
+    let Plugged { port, mtu, descriptors } = plugged;
+    let mut descriptors = descriptors.into_iter().map(inherit).collect::<Result<Vec<_>, _>>()?;
+    let kind = match (form, form.and_then(|_| descriptors.pop())) {
+        (Some(form), Some(hold)) => Kind::Plug { hold, form },
+        _ => Kind::Tap,
+    };
+    Ok(Handed { descriptors, kind, mac, port, mtu })
 }
 
 fn mac(words: &ExecWords) -> Result<MacAddr, Failure> {
@@ -100,7 +114,7 @@ fn environment(handed: &Handed) -> Result<Vec<CString>, NulError> {
     let told = handed.environment();
     let variable = |name: &[u8], value: &[u8]| CString::new([name, b"=", value].concat());
     std::env::vars_os()
-        .filter(|(name, _)| !told.iter().any(|(ours, _)| name == ours))
+        .filter(|(name, _)| !VARIABLES.iter().any(|ours| name == ours))
         .map(|(name, value)| variable(name.as_bytes(), value.as_bytes()))
         .chain(told.iter().map(|(name, value)| variable(name.as_bytes(), value)))
         .collect()

@@ -1,17 +1,18 @@
 //! `vmnet list`
 
 use super::in_runtime;
+use crate::clients::{self, Who};
 use crate::failure::{Exit, Failure};
-use crate::links::Links;
+use crate::links::{Links, SeenLink};
 use crate::look;
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
-use crate::record::{self, Phase, Record};
+use crate::record::{self, NO_SUBNET, Phase, Record};
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_model::name::{IfName, NetName};
-use vmnet_model::network::SubnetChoice;
+use vmnet_model::network::{Mode, SubnetChoice};
 
 struct Row {
     name: NetName,
@@ -50,6 +51,7 @@ pub fn run(places: &Places, json: bool) -> Result<Exit, Failure> {
 async fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -> Result<Row, Failure> {
     let file = networks::read(places, &name).ok();
     let given = file.as_ref().and_then(|network| match network.subnet {
+        _ if network.mode == Mode::Vde => Some(NO_SUBNET.to_owned()),
         SubnetChoice::Fixed(subnet) => Some(subnet.to_string()),
         SubnetChoice::Auto => None,
     });
@@ -63,10 +65,19 @@ async fn row(places: &Places, links: &Links, name: NetName, record: Option<&Reco
             Some(Phase::Starting) => "half up",
             None => "down",
         },
-        ports: if record.is_some() { look::ports(links, &bridge).await?.len() } else { 0 },
+        ports: if record.is_some() { ports(places, links, &bridge).await? } else { 0 },
         bridge,
         name,
     })
+}
+
+/// Those on the bridge and on the switch, but for what joins them with each other or with other wires.
+async fn ports(places: &Places, links: &Links, bridge: &IfName) -> Result<usize, Failure> {
+    let on_bridge = look::ports(links, bridge).await?;
+    let is_wire = |link: &SeenLink| link.wire().is_some();
+    let clients = clients::look(places, &places.room(bridge))?;
+    let on_switch = clients.list.iter().filter(|client| client.who != Who::Pump).count();
+    Ok(on_bridge.iter().filter(|link| !is_wire(link)).count() + on_switch)
 }
 
 impl Row {

@@ -1,6 +1,7 @@
 //! `vmnet ports NAME`, and `--revoke` of one
 
 use super::{in_runtime, need_root};
+use crate::clients::{self, COUNTERS, Client, Who};
 use crate::failure::{Exit, Failure, io, network};
 use crate::links::Links;
 use crate::places::Places;
@@ -21,17 +22,42 @@ pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Failure>
             return Err(not_up("show the ports of", name));
         }
         let links = Links::open().map_err(|error| Failure::new("show the ports of", network(name), error))?;
-        let ports = view::ports(&links, &bridge, &room).await?;
+        let mut ports = view::ports(&links, &bridge, &room).await?;
+        let clients = clients::look_closely(places, &room)?;
+        // Who is behind it is seen at the switch's ports.
+        for port in ports.iter_mut().filter(|port| port.is_switch() && clients.switch.is_some()) {
+            port.macs.clear();
+            port.leases.clear();
+        }
+        // The bridge's end of the pump stands for both.
+        let shown: Vec<&Client> = clients.list.iter().filter(|client| client.who != Who::Pump).collect();
         if json {
-            say::json(&json!({ "ports": ports.iter().map(Port::json).collect::<Vec<_>>() }));
+            let all = ports.iter().map(Port::json).chain(shown.iter().map(|client| client.json()));
+            say::json(&json!({ "ports": all.collect::<Vec<_>>(), "trouble": clients.trouble }));
         } else {
-            say::table(&Port::HEAD, ports.iter().map(Port::row));
+            table(&ports, &shown);
+            if let Some(trouble) = &clients.trouble {
+                say::error(trouble, None);
+            }
         }
         Ok(Exit::Done)
     })
 }
 
-/// Take a port away from whoever holds it: deleting the link ends what its descriptor is good for.
+/// Counters are the switch's, and shown where it could be asked.
+fn table(ports: &[Port], clients: &[&Client]) {
+    let all = ports.iter().map(Port::row).chain(clients.iter().map(|client| client.row()));
+    if clients.iter().all(|client| client.view.is_none()) {
+        return say::table(&Port::HEAD, all);
+    }
+    let dashes = || vec!["-".to_owned(); COUNTERS.len()];
+    let counters = ports.iter().map(|_| dashes()).chain(clients.iter().map(|client| client.counters()));
+    let head = [&Port::HEAD[..], &COUNTERS].concat();
+    say::table(&head, all.zip(counters).map(|(row, counters)| [row, counters].concat()));
+}
+
+/// Take a port away from whoever holds it: deleting the link, or closing the switch's end, ends what its
+/// descriptor is good for.
 pub fn revoke(places: &Places, name: &NetName, port: &IfName) -> Result<Exit, Failure> {
     let object = format!("port '{port}'");
     need_root("revoke", object.clone())?;
@@ -44,17 +70,29 @@ pub fn revoke(places: &Places, name: &NetName, port: &IfName) -> Result<Exit, Fa
         }
         let ports = view::ports(&links, &bridge, &places.room(&bridge)).await?;
         let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
-            return Err(failed(&format!("it is no port of {}", network(name))));
+            let room = places.room(&bridge);
+            let (user, phrase) = clients::revoke(places, &room, &port.to_string()).map_err(|cause| {
+                failed(&cause.unwrap_or_else(|| format!("it is no port of {}", network(name))))
+            })?;
+            tell(&user, &bridge, ("vde", port), &phrase);
+            return Ok(Exit::Done);
         };
+        if let Some(to) = found.link.wire().and_then(|tag| tag.cable) {
+            let refusal = failed(&format!("it is the end of the cable to {to}"));
+            return Err(refusal.hint(format!("'vmnet cable {name} {to} --remove' parts them")));
+        }
         links.delete(found.link.index).await.map_err(|error| failed(&error.cause))?;
         let user = found.tag.as_ref().map_or_else(|| "-".to_owned(), |tag| name_of(tag.uid));
-        let why = format!("by uid {}", nix::unistd::getuid());
-        if let Err(error) =
-            audit::revoked(env!("CARGO_PKG_NAME"), &user, &bridge, &found.link.name.to_string(), &why)
-        {
-            say::error(&format!("cannot write to the system log: {}", io(&error)), None);
-        }
-        say::line(&format!("{} is gone", found.phrase()));
+        tell(&user, &bridge, ("port", port), &found.phrase());
         Ok(Exit::Done)
     })
+}
+
+fn tell(user: &str, bridge: &IfName, (kind, port): (&str, &IfName), phrase: &str) {
+    let why = format!("by uid {}", nix::unistd::getuid());
+    if let Err(error) = audit::revoked(env!("CARGO_PKG_NAME"), user, bridge, (kind, &port.to_string()), &why)
+    {
+        say::error(&format!("cannot write to the system log: {}", io(&error)), None);
+    }
+    say::line(&format!("{phrase} is gone"));
 }

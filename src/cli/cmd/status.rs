@@ -1,6 +1,7 @@
 //! `vmnet status [NAME]`
 
 use super::in_runtime;
+use crate::clients;
 use crate::failure::{Exit, Failure, network};
 use crate::foreign::firewalld;
 use crate::links::Links;
@@ -87,6 +88,9 @@ async fn status(places: &Places, name: &NetName) -> Result<Status, Failure> {
     // Only root can see who holds the keeper's file.
     if nix::unistd::geteuid().is_root() {
         aspects.push(plain("keeper", "running", process::keeper(&room).is_some(), "not running"));
+    }
+    if let Some((wanted, actual)) = clients::settings(&room)? {
+        aspects.push(Aspect { what: "switch console".to_owned(), wanted, actual, cure: Vec::new() });
     }
     if record.phase == Phase::Starting {
         aspects.push(plain("start", "finished", false, "interrupted"));

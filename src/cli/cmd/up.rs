@@ -85,14 +85,11 @@ fn say_up(raised: &Raised) {
     } else {
         format!(" on bridge {}", wanted.bridge)
     };
-    let address = with_length(wanted.address, wanted.subnet.length());
-    let address6 =
-        wanted.address6().map_or_else(String::new, |address| format!(", {address}/{PREFIX6_LENGTH}"));
-    say::line(&format!(
-        "{} {state}{bridge}: {address}{address6}, {}",
-        wanted.name(),
-        wanted.network.mode.as_str()
-    ));
+    let address = wanted.addresses().first().map(|(address, length)| with_length(*address, *length));
+    let address6 = wanted.address6().map(|address| format!("{address}/{PREFIX6_LENGTH}"));
+    let mode = wanted.network.mode.as_str().to_owned();
+    let facts: Vec<String> = address.into_iter().chain(address6).chain([mode]).collect();
+    say::line(&format!("{} {state}{bridge}: {}", wanted.name(), facts.join(", ")));
     if !raised.advertised.is_empty() {
         let links = raised.advertised.join(", ");
         say::line(&format!("note: {links}: goes on taking router advertisements (accept_ra 2)"));

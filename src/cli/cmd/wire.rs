@@ -1,10 +1,16 @@
 //! `vmnet wire …`: the processes of a switch.
 
+use super::need_root;
 use crate::args::WireVerb;
 use crate::failure::{Exit, Failure};
-use crate::places::Places;
+use crate::wire;
 
 /// Be one of them.
-pub fn run(_places: &Places, _verb: &WireVerb) -> Result<Exit, Failure> {
-    Err(Failure::new("be", "a process of a switch", "not built yet"))
+pub fn run(verb: &WireVerb) -> Result<Exit, Failure> {
+    need_root("be", "a process of a switch".to_owned())?;
+    match verb {
+        WireVerb::Switch { record } => wire::switch::run(record),
+        WireVerb::Pump { name, record, cable } => wire::pump::run(name, record, cable.as_deref()),
+        WireVerb::Plug { record, plugs } => wire::plug::run(record, plugs),
+    }
 }

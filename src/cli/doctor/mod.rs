@@ -12,6 +12,7 @@
 //! | [`rules`] | the access rules |
 //! | [`subjects`] | the networks themselves |
 //! | [`subnets`] | routes and addresses |
+//! | [`switches`] | the networks' VDE switches |
 //! | [`taps`] | TAPs and bridges |
 
 mod firewall;
@@ -23,6 +24,7 @@ mod ports53;
 mod rules;
 mod subjects;
 mod subnets;
+mod switches;
 mod taps;
 
 use crate::background;
@@ -101,6 +103,7 @@ pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, 
     findings.extend(subnets::findings(places, &subjects, &seen));
     findings.extend(rules::findings(places, &seen, &mut unseen));
     findings.extend(taps::findings(&host, &subjects, &seen, name.is_none(), &mut unseen));
+    findings.extend(switches::findings(places, &host, &subjects, &mut unseen));
     findings.extend(names::findings(&host, &subjects));
     findings.extend(subjects::drift(places, &subjects, &mut unseen).await);
     findings.sort_by_key(|finding| finding.severity);

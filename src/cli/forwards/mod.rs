@@ -192,6 +192,9 @@ impl<'a> Site<'a> {
     /// What no network of this kind could do.
     fn refuse_impossible(&self, forward: &Forward) -> Result<(), Failure> {
         let refuse = |cause: String| Err(Failure::new("forward", forward, cause));
+        if self.file.mode == Mode::Vde {
+            return refuse(format!("{} is a wire without the host", network(self.name)));
+        }
         if self.file.mode == Mode::Isolated {
             return refuse(format!("{} is isolated: nobody reaches its guests", network(self.name)));
         }
@@ -278,7 +281,8 @@ impl<'a> Site<'a> {
                 mtu: link.mtu,
                 group: record.group,
                 isolated: record.isolated,
-                hairpin: record.hairpin,
+                // No frame may go back to the wire it came from.
+                hairpin: record.hairpin && link.wire().is_none(),
             };
             match links.set_port(link.index, bridge, &port).await {
                 Err(error) if !error.cause.is_absent() => return Err(failed(error)),

@@ -2,6 +2,7 @@
 //! to stop; never under a guest, nor under one that is just being attached.
 
 use super::Keeper;
+use crate::clients::{self, Client};
 use crate::failure::{Failure, io, network};
 use crate::links::SeenLink;
 use crate::look;
@@ -28,7 +29,7 @@ impl Keeper<'_> {
         let Ok(ports) = look::ports(&self.links, &self.name.bridge()).await else { return };
         self.used |= ports.iter().any(|port| port.wire().is_none());
         // A TAP that stays and that nobody holds goes with the network.
-        let vacant = ports.iter().all(SeenLink::is_vacant);
+        let vacant = ports.iter().all(SeenLink::is_vacant) && self.feed.guests == 0;
         self.idle = match self.network.idle {
             Idle::After(seconds) if self.used && vacant => {
                 let end = Instant::now() + Duration::from_secs(seconds.into());
@@ -60,12 +61,14 @@ impl Keeper<'_> {
             return Ok(Some(User::OnTheWayIn));
         }
         let ports = look::ports(&self.links, &self.name.bridge()).await?;
-        if ports.iter().all(SeenLink::is_vacant) {
+        let clients = clients::look(self.places, &self.room)?;
+        let held = ports.iter().filter(|port| !port.is_vacant()).map(|port| port.name.to_string());
+        let held: Vec<String> = held.chain(clients.guests().map(Client::phrase)).collect();
+        if held.is_empty() {
             return take_down_under(lock, self.places, self.name).await.map(|()| None);
         }
         self.claim.open_door().map_err(failed)?;
-        let held = ports.iter().filter(|port| !port.is_vacant());
-        Ok(Some(User::Ports(held.map(|port| port.name.to_string()).collect())))
+        Ok(Some(User::Ports(held)))
     }
 
     /// Told to stop: as `down` does, and like it not under attached guests.

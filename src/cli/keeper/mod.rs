@@ -2,6 +2,8 @@
 //! something took away, until it is told to stop. When it is killed, all it made goes on; the
 //! next keeper takes over.
 
+mod cables;
+mod clients;
 mod firewalls;
 mod gone;
 mod idle;
@@ -21,11 +23,13 @@ use crate::resolved::{Registrar, Registration};
 use crate::say::Log;
 use crate::up::raise;
 use crate::view;
+use cables::Lines;
+use clients::Feed;
 use ports::Offence;
-use switch::Wires;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Seek, Write};
 use std::time::Duration;
+use switch::Wires;
 use tokio::time::{Instant, sleep_until};
 use vmnet_model::delegation::Delegation;
 use vmnet_model::guest::{self, Guest};
@@ -65,6 +69,10 @@ pub struct Keeper<'a> {
     idle: Option<Instant>,
     /// By the number of the port.
     offences: BTreeMap<u32, Offence>,
+    /// The ports that lead to other wires, and are nobody's.
+    ways_out: BTreeSet<u32>,
+    /// Who is plugged into its switch.
+    feed: Feed,
 }
 
 /// Repairs one after the other.
@@ -118,6 +126,8 @@ impl<'a> Keeper<'a> {
             used: false,
             idle: None,
             offences: BTreeMap::new(),
+            ways_out: BTreeSet::new(),
+            feed: Feed::default(),
             room,
             claim,
         };
@@ -156,10 +166,11 @@ impl<'a> Keeper<'a> {
                     self.offences.remove(&port);
                     self.forget_ports().await;
                     // It may have come and gone before we could look.
-                    self.used = true;
+                    self.used |= !self.ways_out.remove(&port);
                     self.see_to_idleness().await;
                 }
                 Turn::Leases => self.see_to_leases().await,
+                Turn::Clients(heard) => self.see_to_clients(heard).await,
                 Turn::Firewalls(heard) => {
                     // Counted afterwards: most of what is heard is no trouble.
                     if self.see_to_firewalls(&heard).await
@@ -204,7 +215,10 @@ impl<'a> Keeper<'a> {
         match (process::server(&self.room), self.wants_server()) {
             (None, true) => Ok(Turn::Lost("dnsmasq")),
             (server, _) => match self.wires().map_err(|error| self.failed(io(&error)))? {
-                Ok(wires) => self.wait(server, &wires).await,
+                Ok(wires) => match self.lines().await? {
+                    Ok(lines) => self.wait(server, &wires, &lines).await,
+                    Err(turn) => Ok(turn),
+                },
                 Err(turn) => Ok(turn),
             },
         }
@@ -215,7 +229,7 @@ impl<'a> Keeper<'a> {
         self.room.dnsmasq().exists() && matches!(Record::read(&self.room), Ok(Some(_)))
     }
 
-    async fn wait(&mut self, server: Option<Process>, wires: &Wires) -> Result<Turn, Failure> {
+    async fn wait(&mut self, server: Option<Process>, wires: &Wires, lines: &Lines) -> Result<Turn, Failure> {
         let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(self.name), cause);
         let bridge = self.name.bridge();
         let found = self.links.find(&bridge).await.map_err(|error| failed(&error))?;
@@ -230,6 +244,7 @@ impl<'a> Keeper<'a> {
             Some(Registration { index, delegation })
         }));
         let server = server.map(listen_to).transpose().map_err(|error| failed(&io(&error)))?;
+        self.feed.tend(self.places, &self.room);
         tokio::select! {
             turn = self.signals.next() => Ok(turn),
             turn = next_event(&mut self.watch, index) => turn.map_err(|error| failed(&error)),
@@ -237,8 +252,10 @@ impl<'a> Keeper<'a> {
                 changed.map(|()| Turn::Leases).map_err(|error| failed(&io(&error)))
             }
             heard = self.firewalls.changed() => Ok(Turn::Firewalls(heard)),
+            heard = self.feed.heard() => Ok(Turn::Clients(heard)),
             () = ended(server.as_ref()) => Ok(Turn::Nothing),
-            () = wires.ended() => Ok(Turn::Nothing),
+            () = wires.stirred() => Ok(Turn::Nothing),
+            () = lines.stirred() => Ok(Turn::Nothing),
             () = reached(self.idle) => Ok(Turn::Idle),
         }
     }

@@ -70,6 +70,9 @@ impl Keeper<'_> {
         {
             return Ok(());
         }
+        if link.wire().is_some() {
+            self.ways_out.insert(link.index);
+        }
         if link.is_vacant() {
             self.see_to_idleness().await;
         } else {

@@ -1,6 +1,7 @@
 //! What wakes the keeper: signals, the kernel's announcements about links and addresses, the
 //! server's end.
 
+use super::clients;
 use crate::foreign::Heard;
 use crate::links::{Event, LinkError, Watch};
 use std::io;
@@ -34,6 +35,8 @@ pub enum Turn {
     },
     /// A guest got a lease, or lost one.
     Leases,
+    /// Somebody is plugged into the switch, or was.
+    Clients(clients::Heard),
     /// Somebody changed a firewall of the host.
     Firewalls(Heard),
     /// It has had no port for as long as its file says.

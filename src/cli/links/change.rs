@@ -7,7 +7,9 @@ use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressHeaderFlags, AddressMessage};
 use rtnetlink::packet_route::link::{BridgeStpState, LinkMessage};
-use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
+use rtnetlink::{
+    AddressMessageBuilder, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_model::mac::MacAddr;
 use vmnet_model::name::IfName;
@@ -98,6 +100,26 @@ impl Links {
             Err(cause) if !cause.is_absent() => Err(self.error("remove an address from", index, cause).await),
             _ => Ok(()),
         }
+    }
+
+    /// Makes two links of which each one's frames come out of the other, both down.
+    ///
+    /// # Errors
+    /// [`Cause::is_exists`] when there is a link of either name.
+    pub async fn create_veth(&self, one: &IfName, other: &IfName) -> Result<(), LinkError> {
+        let failed = |cause| LinkError { act: "create", object: format!("{one} and {other}"), cause };
+        let (one, other) = (text(one).map_err(failed)?, text(other).map_err(failed)?);
+        let order = RouteNetlinkMessage::NewLink(LinkVeth::new(&one, &other).build());
+        self.order(order, NLM_F_CREATE | NLM_F_EXCL).await.map_err(failed)
+    }
+
+    /// Gives a link an alias.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn set_alias(&self, index: u32, alias: &str) -> Result<(), LinkError> {
+        let order = LinkUnspec::new_with_index(index).alias(alias).build();
+        self.change("set the alias of", index, order).await
     }
 
     /// Deletes a link. That it is gone is no failure.

@@ -15,6 +15,7 @@
 //! | [`remedy`] | the commands of this host's service manager and package manager |
 //! | [`rules`] | access rules that match nothing |
 //! | [`subnets`] | routes that overlap a network's subnet |
+//! | [`switches`] | VDE switches that cannot run, are open to others, full or confused |
 //! | [`taps`] | TAPs that somebody left behind |
 
 pub mod bridges;
@@ -28,6 +29,7 @@ pub mod ports;
 pub mod remedy;
 pub mod rules;
 pub mod subnets;
+pub mod switches;
 pub mod taps;
 
 use crate::name::{IfName, NetName};

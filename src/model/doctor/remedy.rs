@@ -68,6 +68,7 @@ pub fn install(os_release: &str, program: &str) -> String {
     let package = match program {
         "dnsmasq" => dnsmasq,
         "nft" => "nftables",
+        "vde_switch" => "vde2",
         other => other,
     };
     format!("{install} {package}")

@@ -1,7 +1,7 @@
 //! What guests may ask of the host.
 
 use super::text::{any_of, chain, quoted, refuse, rule};
-use crate::network::HostAccess;
+use crate::network::{HostAccess, Mode};
 use crate::settle::Wanted;
 
 /// Without these no guest can be reached or find its router: they are to IPv6 what ARP is to IPv4
@@ -13,6 +13,18 @@ const ERRORS: &str = "destination-unreachable, time-exceeded, parameter-problem"
 pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
     if wanted.network.host_access == HostAccess::All {
         return Vec::new();
+    }
+    let base = [rule(format!("iifname {} goto to_host", quoted(&wanted.bridge)), "guests to this host")];
+    vec![
+        chain("at_host", Some("filter hook input priority filter"), &base),
+        chain("to_host", None, &to_host(wanted)),
+    ]
+}
+
+fn to_host(wanted: &Wanted) -> Vec<String> {
+    if wanted.network.mode == Mode::Vde {
+        // Without an address on the bridge the kernel would answer for those of its other links.
+        return vec![rule("drop", "the host is not on this wire")];
     }
     let mut rules = dhcp(wanted);
     rules.push(rule("ct state established,related accept", "allow answers to the host"));
@@ -26,8 +38,7 @@ pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
         rules.push(rule(format!("icmpv6 type {{ {NEIGHBOURS} }} accept"), "allow neighbour discovery"));
     }
     rules.push(refuse("refuse the rest of the host"));
-    let base = [rule(format!("iifname {} goto to_host", quoted(&wanted.bridge)), "guests to this host")];
-    vec![chain("at_host", Some("filter hook input priority filter"), &base), chain("to_host", None, &rules)]
+    rules
 }
 
 fn dhcp(wanted: &Wanted) -> Vec<String> {

@@ -23,6 +23,7 @@ pub mod text;
 pub use listing::{essence, forwards_shown, hits};
 pub use text::can_name;
 
+use crate::network::Mode;
 use crate::settle::Wanted;
 use crate::switch;
 use forwards::Opened;
@@ -31,8 +32,10 @@ use forwards::Opened;
 #[must_use]
 pub fn ruleset(wanted: &Wanted, forwards: &[Opened], guests: &[crate::guest::Guest]) -> String {
     let table = wanted.name().table();
-    let isolated = wanted.network.mode == crate::network::Mode::Isolated;
-    let leading = if isolated { Vec::new() } else { forwards::chains(forwards) };
+    let leading = match wanted.network.mode {
+        Mode::Nat | Mode::Routed => forwards::chains(forwards),
+        Mode::Isolated | Mode::Vde => Vec::new(),
+    };
     let chains = [host::chains(wanted), pass::chains(wanted), nat::chains(wanted), leading];
     let counters = forwards::counters(forwards);
     let chains = chains.concat().join("\n");

@@ -7,7 +7,7 @@ use crate::port::BRIDGES_GROUP;
 use crate::settle::Wanted;
 
 pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
-    if wanted.network.mode == Mode::Isolated {
+    if matches!(wanted.network.mode, Mode::Isolated | Mode::Vde) {
         return Vec::new();
     }
     let bridge = quoted(&wanted.bridge);

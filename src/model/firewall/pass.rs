@@ -10,7 +10,8 @@ use crate::settle::Wanted;
 pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
     let bridge = quoted(&wanted.bridge);
     let mut base = Vec::new();
-    if wanted.network.mode != Mode::Isolated {
+    let leads_out = matches!(wanted.network.mode, Mode::Nat | Mode::Routed);
+    if leads_out {
         // Where a link on the way is narrower and its complaints get lost.
         let clamp = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu";
         base.push(rule(format!("iifname {bridge} {clamp}"), "fit tcp into the way out"));
@@ -23,7 +24,7 @@ pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
         chain("from_guests", None, &from_guests(wanted)),
         chain("to_guests", None, &to_guests(wanted)),
     ];
-    if wanted.network.mode != Mode::Isolated {
+    if leads_out {
         // The kernel refuses these by itself, but for a bridge whose forwards take in 127.0.0.1
         // (route_localnet): CVE-2020-8558.
         let rules = [
@@ -48,6 +49,10 @@ fn guests(wanted: &Wanted, direction: &str) -> Vec<String> {
 fn from_guests(wanted: &Wanted) -> Vec<String> {
     let bridge = quoted(&wanted.bridge);
     let mut rules = among_guests(wanted);
+    if wanted.network.mode == Mode::Vde {
+        rules.push(rule("drop", "nobody routes for this wire"));
+        return rules;
+    }
     rules.push(rule(format!("ip saddr != {} drop", any_of(&wanted.subnets())), "drop forged sources"));
     if let Some(prefix) = wanted.subnet6 {
         rules.push(rule(format!("ip6 saddr != {prefix} drop"), "drop forged sources"));
@@ -80,6 +85,7 @@ fn from_guests(wanted: &Wanted) -> Vec<String> {
                     .map(|from| rule(format!("{from} accept"), "allow guests out")),
             );
         }
+        Mode::Vde => {}
         Mode::Isolated => {
             if !wanted.network.allow_from.is_empty() {
                 let answers = "ct state established,related accept";
@@ -111,6 +117,9 @@ fn among_guests(wanted: &Wanted) -> Vec<String> {
 }
 
 fn to_guests(wanted: &Wanted) -> Vec<String> {
+    if wanted.network.mode == Mode::Vde {
+        return vec![rule("drop", "nobody routes to this wire")];
+    }
     let mut rules = Vec::new();
     let nat = wanted.network.mode == Mode::Nat;
     if nat {

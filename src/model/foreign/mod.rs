@@ -158,6 +158,8 @@ pub struct Guests {
     pub ipv6: bool,
     /// Others may open connections to them.
     pub inward: bool,
+    /// The host routes for them.
+    pub routed: bool,
 }
 
 /// What an accept of ours is for; the last word of its comment.
@@ -212,6 +214,7 @@ impl Guests {
             dhcp: network.dhcp.enabled,
             ipv6: has_ipv6 && network.subnet6 != Prefix6Choice::None,
             inward: network.mode == Mode::Routed || !network.allow_from.is_empty(),
+            routed: network.mode != Mode::Vde,
         }
     }
 
@@ -225,6 +228,7 @@ impl Guests {
             dhcp: false,
             ipv6: false,
             inward: false,
+            routed: false,
         }
     }
 
@@ -239,7 +243,7 @@ impl Guests {
         let (v4, v6) = (family != Family::Ip6, family != Family::Ip && self.ipv6);
         let services = self.host_access != HostAccess::None;
         if hook == Hook::Forward {
-            let through = v4 || v6;
+            let through = (v4 || v6) && self.routed;
             return if through { vec![Purpose::From, Purpose::To] } else { vec![Purpose::Between] };
         }
         let all = [

@@ -34,6 +34,7 @@ fn guests() -> Guests {
         dhcp: true,
         ipv6: false,
         inward: false,
+        routed: true,
     }
 }
 
@@ -110,6 +111,9 @@ fn each_kind_of_network_opens_no_more_than_it_needs() {
     }
     assert_eq!(needs(none, true, false, Hook::Forward, Family::Ip), [From, To]);
     assert_eq!(needs(none, true, false, Hook::Forward, Family::Ip6), [Between]);
+    let wire = Guests::of(&Network::bare_wire(NetName::new("lab").unwrap()), true);
+    assert_eq!(wire.needs(Hook::Forward, &place(Backend::Nft, Family::Inet, "c")), [Between]);
+    assert_eq!(wire.needs(Hook::Input, &place(Backend::Nft, Family::Inet, "c")), []);
     assert_eq!(needs(none, true, true, Hook::Forward, Family::Ip6), [From, To]);
 }
 

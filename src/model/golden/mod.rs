@@ -83,6 +83,7 @@ pub fn networks() -> Vec<Wanted> {
                 forward("7000-7009", "nobody", "udp"),
             ];
         }),
+        network("bare-wire", "10.0.9.0/24", |n| *n = Network::bare_wire(n.name.clone())),
         network("guarded", "10.0.7.0/24", |n| {
             n.guard = true;
             n.more_subnets = vec!["10.9.0.0/16".parse().unwrap()];

@@ -89,6 +89,10 @@ pub(super) fn addresses(goal: &Goal, seen: &Seen, bridge: Option<&SeenBridge>) -
     }
     let changed = !old.is_empty() || wanted.first().is_some_and(|gateway| !present.contains(gateway));
     let mut aspects = Vec::new();
+    if wanted.is_empty() && !old.is_empty() {
+        let actual = present.iter().map(show).collect::<Vec<_>>().join(" ");
+        aspects.push(Aspect::new("address", "none", actual, std::mem::take(&mut old)));
+    }
     for (place, address) in wanted.iter().enumerate() {
         let what = if address.0.is_ipv6() { "ipv6 address" } else { "address" };
         // Before the first is added: two of one subnet would be one too many.

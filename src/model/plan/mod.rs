@@ -10,9 +10,11 @@
 //! | `server` | dnsmasq and its files |
 //! | `ports` | the bridge's ports |
 //! | `switch` | the VDE switch beside the bridge |
+//! | `cables` | what joins it to other wires |
 //! | `live` | what follows from a reservation alone |
 
 mod bridge;
+mod cables;
 mod live;
 mod ports;
 mod seen;
@@ -20,6 +22,7 @@ mod server;
 mod step;
 mod switch;
 
+pub use cables::{By, CableGoal, Can, FarBridge, SeenCable, rows as cable_rows, steps as cables};
 pub use live::live;
 pub use seen::{Ipv6Role, LoosePort, Seen, SeenBridge, SeenPort, State};
 pub use step::Step;
@@ -58,6 +61,8 @@ pub struct Goal {
     pub reservations: String,
     /// Its VDE switch.
     pub switch: Option<Switch>,
+    /// Its cables.
+    pub cables: Vec<CableGoal>,
     /// For the helper.
     pub port: PortRecord,
 }
@@ -88,6 +93,7 @@ impl Goal {
             names: dnsmasq::names(&wanted),
             reservations: dnsmasq::reservations(&wanted),
             switch,
+            cables: Vec::new(),
             port,
             forwards,
             wanted,
@@ -209,11 +215,14 @@ pub fn compare(goal: &Goal, seen: &Seen) -> Result<Vec<Aspect>, Conflict> {
     }
     aspects.extend(open_ports(goal, seen));
     aspects.extend(server::aspects(goal, seen, own.is_none() || readdressed));
+    let (going, coming) = cables::aspects(&goal.cables, &seen.cables);
+    aspects.extend(going);
     // Before the record that lets the helper in.
     aspects.extend(switch::aspects(goal, seen));
     aspects.push(Aspect::state("port record", seen.port, vec![Step::WritePort]));
     aspects.extend(other_firewalls(seen));
     aspects.extend(ports::aspects(goal, seen));
+    aspects.extend(coming);
     Ok(aspects)
 }
 

@@ -1,6 +1,6 @@
 //! The host as it is, as far as one network is concerned.
 
-use super::SeenSwitch;
+use super::{SeenCable, SeenSwitch};
 use crate::foreign::Opening;
 use crate::mac::MacAddr;
 use crate::name::IfName;
@@ -138,6 +138,8 @@ pub struct Seen {
     pub reservations: State,
     /// The VDE switch; none: only root may look.
     pub switch: Option<SeenSwitch>,
+    /// What joins it to other wires by a cable.
+    pub cables: Vec<SeenCable>,
     /// The helper's record.
     pub port: State,
     /// The bridge's ports.

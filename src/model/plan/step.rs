@@ -1,8 +1,10 @@
 //! The changes that `up` can make, and their words.
 
-use super::SeenPort;
+use super::{FarBridge, SeenPort};
+use crate::cable::End;
 use crate::mac::MacAddr;
 use crate::name::IfName;
+use crate::vde::switch::Switch;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -70,6 +72,16 @@ pub enum Step {
     StopPump(u32),
     /// Start it.
     StartPump,
+    /// Join the bridge to another network's by a pair of links.
+    MakeCable(End, FarBridge),
+    /// Delete the pair whose end here is this link.
+    RemoveCable(u32, End),
+    /// Join the bridge to somebody's switch by a pump.
+    StartCable(End, Switch),
+    /// Plug that pump into its switch again.
+    PlugCable(End),
+    /// Stop that pump.
+    StopCable(End),
     /// Write the helper's record.
     WritePort,
     /// Put accepts of ours where other firewalls refuse guests, and nowhere else.
@@ -118,6 +130,9 @@ impl fmt::Display for Step {
             Self::PlugAgain => f.write_str("plug the switch's ports in"),
             Self::StopPump(pid) => write!(f, "stop the switch's pump (pid {pid})"),
             Self::StartPump => f.write_str("start the switch's pump"),
+            Self::MakeCable(to, _) | Self::StartCable(to, _) => write!(f, "plug in the cable to {to}"),
+            Self::RemoveCable(_, to) | Self::StopCable(to) => write!(f, "unplug the cable to {to}"),
+            Self::PlugCable(to) => write!(f, "plug the cable to {to} in again"),
             Self::WritePort => f.write_str("write the port record"),
             Self::OpenFirewalls => f.write_str("let guests through the host's other firewalls"),
             Self::SetPort(port) => write!(f, "set up port {}", port.name),

@@ -71,3 +71,6 @@ fn none(is: &SeenSwitch) -> Vec<Aspect> {
     let stop = is.pump.map(Step::StopPump).into_iter().chain(is.process.map(Step::StopSwitch));
     vec![Aspect::new("switch", "none", "running", stop.chain([Step::RemoveSwitch]).collect())]
 }
+
+#[cfg(test)]
+mod tests;

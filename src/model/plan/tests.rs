@@ -11,7 +11,7 @@ use crate::settle::Circumstances;
 use crate::tether::{Act, Breach};
 use std::net::{IpAddr, Ipv4Addr};
 
-fn goal(change: impl FnOnce(&mut Network)) -> Goal {
+pub(super) fn goal(change: impl FnOnce(&mut Network)) -> Goal {
     let mut network = Network::with_defaults(NetName::new("lab").unwrap());
     change(&mut network);
     let wanted = network.settle(&Circumstances {
@@ -36,7 +36,7 @@ fn goal(change: impl FnOnce(&mut Network)) -> Goal {
     Goal::new(wanted, &place, &guests, false, None)
 }
 
-fn nothing() -> Seen {
+pub(super) fn nothing() -> Seen {
     Seen {
         bridge: None,
         earlier: Vec::new(),
@@ -50,6 +50,7 @@ fn nothing() -> Seen {
         names: State::Absent,
         reservations: State::Absent,
         switch: Some(SeenSwitch::NONE),
+        cables: Vec::new(),
         port: State::Absent,
         ports: Vec::new(),
         foreign: Some(Vec::new()),
@@ -58,7 +59,7 @@ fn nothing() -> Seen {
     }
 }
 
-fn all_right(goal: &Goal) -> Seen {
+pub(super) fn all_right(goal: &Goal) -> Seen {
     Seen {
         bridge: Some(SeenBridge {
             kind: Some("bridge".into()),
@@ -83,6 +84,7 @@ fn all_right(goal: &Goal) -> Seen {
         names: State::Right,
         reservations: State::Right,
         switch: Some(SeenSwitch::NONE),
+        cables: Vec::new(),
         port: State::Right,
         ports: vec![port(goal)],
         foreign: Some(Vec::new()),
@@ -246,6 +248,24 @@ fn an_isolated_network_never_turns_forwarding_on() {
 }
 
 #[test]
+fn a_network_that_becomes_a_bare_wire_takes_the_hosts_addresses_off_it() {
+    let before = goal(|_| {});
+    let bare = goal(|network| *network = Network::bare_wire(network.name.clone()));
+    let mut seen = all_right(&before);
+    seen.earlier = before.addresses();
+    let steps = up(&bare, &seen).unwrap();
+    for (address, length) in before.addresses() {
+        assert!(steps.contains(&Step::RemoveAddress(address, length)), "{steps:?}");
+    }
+    assert!(steps.contains(&Step::DisableIpv6));
+    let fresh = up(&bare, &nothing()).unwrap();
+    let unwanted = |step: &&Step| {
+        matches!(step, Step::AddAddress(..) | Step::EnableForwarding | Step::StartDnsmasq | Step::PrepareIpv6)
+    };
+    assert_eq!(fresh.iter().find(unwanted), None);
+}
+
+#[test]
 fn a_network_without_server_stops_one_that_runs() {
     let goal = goal(|n| {
         n.dhcp.enabled = false;
@@ -345,104 +365,5 @@ fn a_tap_whose_holder_went_too_far_is_put_back_or_deleted_before_ports_are_set_u
         let loose = LoosePort { index: 9, name: name.clone(), breaches: vec![Breach::Mac], act };
         let seen = Seen { loose: vec![loose], ..all_right(&goal) };
         assert_eq!(up(&goal, &seen), Ok(steps));
-    }
-}
-
-mod with_a_switch {
-    use super::*;
-    use crate::network::Vde;
-    use crate::port::SwitchDoor;
-    use crate::vde::Directory;
-    use crate::vde::switch::{Run, Switch};
-
-    fn switch(run: bool) -> Switch {
-        let door = SwitchDoor { directory: Directory::new("/run/vde").unwrap(), owner: 7, group: 8 };
-        Switch { door, pump: 7, run: run.then(|| Run::of(&Vde::DEFAULT)), console: None }
-    }
-
-    fn goal_with(switch: Option<Switch>) -> Goal {
-        let plain = goal(|_| {});
-        let port = PortRecord { switch: switch.as_ref().map(|switch| switch.door.clone()), ..plain.port };
-        Goal { switch, port, ..plain }
-    }
-
-    fn steps(goal: &Goal, switch: SeenSwitch) -> Vec<Step> {
-        up(goal, &Seen { switch: Some(switch), ..all_right(goal) }).unwrap()
-    }
-
-    const WELL: SeenSwitch =
-        SeenSwitch { record: State::Right, process: Some(5), there: true, plugged: true, pump: Some(6) };
-
-    #[test]
-    fn a_network_without_one_has_no_row_of_it() {
-        let goal = goal_with(None);
-        assert!(compare(&goal, &all_right(&goal)).unwrap().iter().all(|aspect| aspect.what != "switch"));
-        let left = steps(&goal, SeenSwitch { record: State::Other, ..WELL });
-        assert_eq!(left, [Step::StopPump(6), Step::StopSwitch(5), Step::RemoveSwitch]);
-    }
-
-    #[test]
-    fn the_switch_comes_first_then_its_ports_then_the_helpers_record() {
-        let goal = goal_with(Some(switch(true)));
-        let steps = up(&goal, &nothing()).unwrap();
-        let at = |wanted: Step| steps.iter().position(|step| *step == wanted).unwrap();
-        let order = [
-            Step::Raise,
-            Step::WriteSwitch,
-            Step::StartSwitch,
-            Step::PlugAgain,
-            Step::StartPump,
-            Step::WritePort,
-        ]
-        .map(at);
-        assert!(order.is_sorted(), "{order:?}");
-    }
-
-    #[test]
-    fn a_switch_that_runs_as_wanted_is_left_alone() {
-        assert_eq!(steps(&goal_with(Some(switch(true))), WELL), []);
-        assert_eq!(steps(&goal_with(Some(switch(false))), SeenSwitch { process: None, ..WELL }), []);
-    }
-
-    #[test]
-    fn a_dead_switch_is_started_again_under_its_pump() {
-        let dead = SeenSwitch { process: None, there: false, plugged: false, ..WELL };
-        assert_eq!(steps(&goal_with(Some(switch(true))), dead), [Step::StartSwitch, Step::PlugAgain]);
-        let dead = SeenSwitch { process: None, ..WELL };
-        assert_eq!(steps(&goal_with(Some(switch(true))), dead), [Step::StartSwitch, Step::PlugAgain]);
-    }
-
-    #[test]
-    fn other_settings_mean_another_life_and_another_pump() {
-        let other = SeenSwitch { record: State::Other, ..WELL };
-        let steps = steps(&goal_with(Some(switch(true))), other);
-        let expected = [
-            Step::StopPump(6),
-            Step::StopSwitch(5),
-            Step::WriteSwitch,
-            Step::StartSwitch,
-            Step::PlugAgain,
-            Step::StartPump,
-        ];
-        assert_eq!(steps, expected);
-    }
-
-    #[test]
-    fn ones_own_pump_alone_is_started_again() {
-        let goal = goal_with(Some(switch(true)));
-        assert_eq!(steps(&goal, SeenSwitch { pump: None, ..WELL }), [Step::StartPump]);
-        assert_eq!(steps(&goal, SeenSwitch { plugged: false, ..WELL }), [Step::PlugAgain]);
-    }
-
-    #[test]
-    fn a_foreign_switch_is_waited_for() {
-        let goal = goal_with(Some(switch(false)));
-        let away = SeenSwitch { process: None, there: false, plugged: false, ..WELL };
-        assert_eq!(steps(&goal, away), []);
-        let aspects = compare(&goal, &Seen { switch: Some(away), ..all_right(&goal) }).unwrap();
-        let row = aspects.iter().find(|aspect| aspect.what == "switch").unwrap();
-        assert!(row.has_drifted());
-        let back = SeenSwitch { there: true, pump: None, ..away };
-        assert_eq!(steps(&goal, back), [Step::PlugAgain, Step::StartPump]);
     }
 }

@@ -1,0 +1,169 @@
+//! The cables that a network is to have, and those that it has.
+
+use super::wires;
+use super::work::Place;
+use crate::failure::Failure;
+use crate::links::{Seen, SeenLink};
+use crate::memory::Memory;
+use crate::networks;
+use crate::places::{Places, Room, read_file};
+use crate::record::{Phase, Record};
+use crate::wire;
+use vmnet_model::cable::{End, unfit};
+use vmnet_model::name::NetName;
+use vmnet_model::network::{MtuChoice, Network};
+use vmnet_model::plan::{By, CableGoal, Can, FarBridge, SeenCable, State, bridge_alias};
+use vmnet_model::port::group_of;
+use vmnet_model::vde::Directory;
+use vmnet_model::vde::switch::{Switch, user_of};
+
+/// A switch cuts longer packets off (`struct bipkt` in vde-2's src/vde_switch/packetq.h).
+const SWITCH_MTU: u32 = 1500;
+
+/// Why a network cannot be joined with a switch.
+pub(super) fn too_wide(network: &Network) -> Option<String> {
+    match network.mtu {
+        MtuChoice::Fixed(mtu) if mtu > SWITCH_MTU => Some(format!(
+            "an MTU of {mtu} is too large for a VDE switch, which cuts packets off after {SWITCH_MTU} bytes"
+        )),
+        _ => None,
+    }
+}
+
+/// Those it is to have. Its MTU is that of its bridge where it is not said.
+pub fn goals(
+    places: &Places,
+    name: &NetName,
+    mtu: Option<u32>,
+    host: &Seen,
+) -> Result<Vec<CableGoal>, Failure> {
+    let mut ends: Vec<End> = Memory::of(places, name)?.cables().collect();
+    // Somebody was killed between writing down one end and the other.
+    let (bridge, own) = (name.bridge(), End::Network(name.clone()));
+    for tag in host.links.iter().filter_map(SeenLink::wire).filter(|tag| tag.bridge == bridge) {
+        let Some(Ok(End::Network(other))) = tag.cable.map(|cable| cable.parse()) else { continue };
+        let end = End::Network(other.clone());
+        if !ends.contains(&end) && Memory::of(places, &other)?.cables().any(|cable| cable == own) {
+            ends.push(end);
+        }
+    }
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mtu = mtu.or_else(|| host.links.iter().find(|link| link.name == bridge).map(|link| link.mtu));
+    let left_out = wires::left_out(places, name, host)?;
+    let network = networks::read(places, name).ok();
+    let can = |to: &End| -> Result<Can, Failure> {
+        if let Some((_, circle)) = left_out.iter().find(|(cable, _)| cable.joins(&own, to)) {
+            return Ok(Can::Never(format!("it would close a circle: {circle}")));
+        }
+        if let Some(why) = network.as_ref().and_then(unfit) {
+            return Ok(Can::Never(why.to_owned()));
+        }
+        match to {
+            End::Network(other) => pair(places, other, mtu, host),
+            End::Switch(directory) => match network.as_ref().and_then(too_wide) {
+                Some(why) => Ok(Can::Never(why)),
+                None => pump(places, name, to, directory),
+            },
+        }
+    };
+    ends.into_iter().map(|to| Ok(CableGoal { can: can(&to)?, to })).collect()
+}
+
+fn pair(places: &Places, other: &NetName, mtu: Option<u32>, host: &Seen) -> Result<Can, Failure> {
+    if let Some(why) = networks::read(places, other).ok().as_ref().and_then(unfit) {
+        return Ok(Can::Never(format!("'{other}': {why}")));
+    }
+    let record = Record::read(&places.room(&other.bridge()))?;
+    if !record.is_some_and(|record| record.network == other.as_str() && record.phase == Phase::Up) {
+        return Ok(Can::Wait);
+    }
+    let alias = bridge_alias(other.as_str());
+    let is = |link: &&SeenLink| link.name == other.bridge() && link.alias.as_ref() == Some(&alias);
+    let Some(far) = host.links.iter().find(is) else { return Ok(Can::Wait) };
+    let mtu = mtu.map_or(far.mtu, |mtu| mtu.min(far.mtu));
+    Ok(Can::Pair(FarBridge { index: far.index, group: group_of(&far.name), mtu }))
+}
+
+fn pump(places: &Places, name: &NetName, to: &End, directory: &Directory) -> Result<Can, Failure> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(Can::Hidden);
+    }
+    if wire::life(directory).is_none() {
+        return Ok(Can::Wait);
+    }
+    Ok(match wire::join_check(directory) {
+        Ok(door) => Can::Pump(Switch { door, pump: user_of(name), run: None, console: None }),
+        // It is just going.
+        Err(_) if Place::of(&places.room(&name.bridge()), to).record().exists() => Can::Wait,
+        Err(failure) => Can::Never(failure.to_string()),
+    })
+}
+
+/// Those it has.
+pub fn seen(
+    room: &Room,
+    name: &NetName,
+    goals: &[CableGoal],
+    host: &Seen,
+) -> Result<Vec<SeenCable>, Failure> {
+    let bridge = name.bridge();
+    let near = host.links.iter().filter(|link| link.kind.as_deref() == Some("veth"));
+    let pairs = near.filter_map(|link| {
+        let tag = link.wire().filter(|tag| tag.bridge == bridge)?;
+        let to: End = tag.cable?.parse().ok()?;
+        let by = ends(name, link, &to, host);
+        Some(SeenCable { to, by })
+    });
+    let mut cables: Vec<SeenCable> = pairs.collect();
+    if nix::unistd::geteuid().is_root() {
+        cables.extend(pumps(room, goals)?);
+    }
+    Ok(cables)
+}
+
+fn ends(name: &NetName, near: &SeenLink, to: &End, host: &Seen) -> By {
+    let mine = name.as_str();
+    let far_bridge = match to {
+        End::Network(other) => Some(other.bridge()),
+        End::Switch(_) => None,
+    };
+    let is_far = |link: &&SeenLink| {
+        link.wire()
+            .is_some_and(|tag| Some(&tag.bridge) == far_bridge.as_ref() && tag.cable.as_deref() == Some(mine))
+    };
+    let far = host.links.iter().find(is_far);
+    let index_of = |bridge| host.links.iter().find(|link| link.name == bridge).map(|link| link.index);
+    let plugged =
+        |link: &SeenLink, bridge| link.master.is_some() && link.master == bridge && link.up && link.carrier;
+    By::Pair {
+        index: near.index,
+        mtu: Some(near.mtu).filter(|mtu| far.is_some_and(|far| far.mtu == *mtu)),
+        whole: plugged(near, index_of(name.bridge()))
+            && far.is_some_and(|far| plugged(far, far_bridge.and_then(index_of))),
+    }
+}
+
+/// By what `work` wrote down of each.
+fn pumps(room: &Room, goals: &[CableGoal]) -> Result<Vec<SeenCable>, Failure> {
+    let mut cables = Vec::new();
+    for place in Place::all(room) {
+        let Some(text) = read_file(&place.record())? else { continue };
+        let Some(switch) = std::str::from_utf8(&text).ok().and_then(|text| Switch::parse(text).ok()) else {
+            continue;
+        };
+        let to = End::Switch(switch.door.directory.clone());
+        let wanted = goals.iter().find(|goal| goal.to == to).map(|goal| &goal.can);
+        let other = matches!(wanted, Some(Can::Pump(wanted)) if *wanted != switch);
+        let life = wire::life(&switch.door.directory);
+        let process = wire::pump(&place.pump());
+        let by = By::Pump {
+            record: if other { State::Other } else { State::Right },
+            process: process.map(|process| process.pid().as_raw().unsigned_abs()),
+            plugged: life.is_some() && read_file(&place.plugged())? == life.map(String::into_bytes),
+        };
+        cables.push(SeenCable { to, by });
+    }
+    Ok(cables)
+}

@@ -1,0 +1,245 @@
+//! Plugging cables in and out: a pair of links between two bridges, a pump between a bridge and a switch.
+
+use super::{absent, goals, seen};
+use crate::failure::{Failure, io, network};
+use crate::ipv6;
+use crate::links::{LinkError, Links, Port, SeenLink};
+use crate::memory::Memory;
+use crate::places::{Places, Room, make_directory, write_file};
+use crate::wire;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use vmnet_model::cable::End;
+use vmnet_model::name::{IfName, NetName, fnv1a};
+use vmnet_model::plan::{self, FarBridge, Step};
+use vmnet_model::port::{WIRE_TEMPLATE, WireTag, group_of, port_name};
+use vmnet_model::vde::Directory;
+use vmnet_model::vde::plug::PLUGS_DIR;
+use vmnet_model::vde::switch::Switch;
+use vmnet_sys::process::Process;
+use vmnet_vde::plug;
+
+/// Pumps take numbers at the same time; so often is another one tried.
+const TRIES: usize = 8;
+
+/// The network whose cables are worked on.
+pub struct Site<'a> {
+    /// Its name.
+    pub name: &'a NetName,
+    /// The kernel's links.
+    pub links: &'a Links,
+    /// Its run directory.
+    pub room: &'a Room,
+}
+
+impl Site<'_> {
+    /// What is to be done about its cables now; nothing where it has none.
+    pub async fn steps(&self, places: &Places) -> Result<Vec<Step>, Failure> {
+        let host = self.links.snapshot().await.map_err(|error| self.failed(error))?;
+        let goals = goals(places, self.name, None, &host)?;
+        Ok(plan::cables(&goals, &seen(self.room, self.name, &goals, &host)?))
+    }
+
+    fn failed(&self, cause: impl std::fmt::Display) -> Failure {
+        Failure::new("change the cables of", network(self.name), cause)
+    }
+}
+
+/// The directory of a cable to a switch.
+pub(super) struct Place(PathBuf);
+
+impl Place {
+    /// Where that of this cable is.
+    pub(super) fn of(room: &Room, to: &End) -> Self {
+        Self(room.cables().join(format!("{:016x}", fnv1a(to.to_string().as_bytes()))))
+    }
+
+    /// Those that are there.
+    pub(super) fn all(room: &Room) -> Vec<Self> {
+        let entries = fs::read_dir(room.cables()).into_iter().flatten().flatten();
+        entries.map(|entry| Self(entry.path())).collect()
+    }
+
+    /// The switch's record.
+    pub(super) fn record(&self) -> PathBuf {
+        self.0.join("switch")
+    }
+
+    /// Held by the pump.
+    pub(super) fn pump(&self) -> PathBuf {
+        self.0.join("pump")
+    }
+
+    /// Which life of the switch the pump was plugged into.
+    pub(super) fn plugged(&self) -> PathBuf {
+        self.0.join("plugged")
+    }
+
+    /// The directory of the pump's sockets.
+    fn plugs(&self) -> PathBuf {
+        self.0.join(PLUGS_DIR)
+    }
+
+    fn remember(&self, life: Option<String>) -> Result<(), Failure> {
+        life.map_or(Ok(()), |life| write_file(&self.plugged(), &life, 0o644))
+    }
+}
+
+/// One step about cables.
+pub async fn apply(site: &Site<'_>, step: &Step) -> Result<(), Failure> {
+    match step {
+        Step::MakeCable(End::Network(other), far) => {
+            make_pair(site, other, far).await.map_err(|cause| site.failed(cause))
+        }
+        Step::RemoveCable(index, _) => site.links.delete(*index).await.map_err(|error| site.failed(error)),
+        Step::StartCable(to, switch) => start(site, to, switch),
+        Step::PlugCable(to) => plug_again(site.room, to),
+        Step::StopCable(to) => stop_one(&Place::of(site.room, to)),
+        _ => Ok(()),
+    }
+}
+
+async fn make_pair(site: &Site<'_>, other: &NetName, far: &FarBridge) -> Result<(), String> {
+    let words = |error: LinkError| error.to_string();
+    let links = site.links;
+    let bridge = links.find(&site.name.bridge()).await.map_err(words)?.ok_or("its bridge is gone")?;
+    remove_untagged(links).await.map_err(words)?;
+    let names = name_pair(links).await?;
+    let near_tag = WireTag { bridge: site.name.bridge(), cable: Some(other.to_string()) };
+    let far_tag = WireTag { bridge: other.bridge(), cable: Some(site.name.to_string()) };
+    let ends = [(near_tag, bridge.index, group_of(&bridge.name)), (far_tag, far.index, far.group)];
+    for (name, (tag, bridge, group)) in names.iter().zip(ends) {
+        let port = Port { mtu: far.mtu, group, isolated: false, hairpin: false };
+        let done = plug_end(links, name, &tag, bridge, &port);
+        if let Err(cause) = done.await {
+            let [one, _] = &names;
+            if let Some(link) = links.find(one).await.map_err(words)? {
+                links.delete(link.index).await.map_err(words)?;
+            }
+            return Err(cause);
+        }
+    }
+    Ok(())
+}
+
+/// Two links with names that nobody has.
+async fn name_pair(links: &Links) -> Result<[IfName; 2], String> {
+    for _ in 0..TRIES {
+        let taken = links.links().await.map_err(|error| error.to_string())?;
+        let free = (0..u32::MAX).filter_map(|number| {
+            let name = IfName::new(port_name(WIRE_TEMPLATE, number).as_bytes()).ok()?;
+            (!taken.iter().any(|link| link.name == name)).then_some(name)
+        });
+        let mut free = free.take(2);
+        let (Some(one), Some(other)) = (free.next(), free.next()) else { break };
+        match links.create_veth(&one, &other).await {
+            Ok(()) => return Ok([one, other]),
+            Err(error) if error.cause.is_exists() => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err("no name is free for it".to_owned())
+}
+
+/// The tag first: from then on it is known as a cable's.
+async fn plug_end(
+    links: &Links,
+    name: &IfName,
+    tag: &WireTag,
+    bridge: u32,
+    port: &Port,
+) -> Result<(), String> {
+    let words = |error: LinkError| error.to_string();
+    let link = links.find(name).await.map_err(words)?.ok_or("it is gone already")?;
+    links.set_alias(link.index, &String::from_utf8_lossy(&tag.render())).await.map_err(words)?;
+    // An end has nothing to say itself.
+    ipv6::turn_off(name).map_err(|failure| failure.to_string())?;
+    links.set_port(link.index, bridge, port).await.map_err(words)
+}
+
+/// Pairs of which a run that was killed did not say whose they are. Call it under the lock: nobody else
+/// is just making one.
+async fn remove_untagged(links: &Links) -> Result<(), LinkError> {
+    let prefix = WIRE_TEMPLATE.trim_end_matches("%d").as_bytes();
+    let all = links.links().await?;
+    let is_left = |link: &&SeenLink| {
+        link.kind.as_deref() == Some("veth")
+            && link.name.as_bytes().starts_with(prefix)
+            && link.alias.is_none()
+            && link.master.is_none()
+    };
+    // One end may be known already; then it is removed as that.
+    for link in all.iter().filter(is_left) {
+        links.delete(link.index).await?;
+    }
+    Ok(())
+}
+
+/// The pairs of a network that goes down.
+pub async fn remove_pairs(links: &Links, bridge: &IfName) -> Result<(), LinkError> {
+    let all = links.links().await?;
+    let own = |link: &&SeenLink| {
+        link.kind.as_deref() == Some("veth") && link.wire().is_some_and(|tag| tag.bridge == *bridge)
+    };
+    for link in all.iter().filter(own) {
+        links.delete(link.index).await?;
+    }
+    remove_untagged(links).await
+}
+
+fn start(site: &Site<'_>, to: &End, switch: &Switch) -> Result<(), Failure> {
+    let place = Place::of(site.room, to);
+    let plugs = place.plugs();
+    make_directory(&plugs)?;
+    // Whoever runs the switch must reach the sockets in it, and nobody needs to list them.
+    fs::set_permissions(&plugs, Permissions::from_mode(0o711))
+        .map_err(|error| Failure::new("make directory", plugs.display(), io(&error)))?;
+    write_file(&place.record(), &switch.render(), 0o644)?;
+    tidy(&place)?;
+    let life = wire::life(&switch.door.directory);
+    wire::start_pump(site.name, &place.record(), Some(&to.to_string()))?;
+    place.remember(life)
+}
+
+fn plug_again(room: &Room, to: &End) -> Result<(), Failure> {
+    let place = Place::of(room, to);
+    let End::Switch(directory) = to else { return Ok(()) };
+    // Before: a switch that is started once more meanwhile is another one.
+    let life = wire::life(directory);
+    tidy(&place)?;
+    wire::plug_again(&place.record(), &place.plugs())?;
+    place.remember(life)
+}
+
+fn tidy(place: &Place) -> Result<(), Failure> {
+    let plugs = place.plugs();
+    plug::tidy(&plugs).map_err(|error| Failure::new("tidy", plugs.display(), io(&error)))
+}
+
+fn stop_one(place: &Place) -> Result<(), Failure> {
+    wire::stop_pump(&place.pump())?;
+    absent(fs::remove_dir_all(&place.0), &place.0)
+}
+
+/// The pumps that run for a network's cables.
+pub fn pumps(room: &Room) -> Vec<Process> {
+    Place::all(room).iter().filter_map(|place| wire::pump(&place.pump())).collect()
+}
+
+/// Stop all pumps of a network's cables.
+pub fn stop(room: &Room) -> Result<(), Failure> {
+    Place::all(room).iter().try_for_each(|place| wire::stop_pump(&place.pump()))
+}
+
+/// Where the switches of its cables are, for whoever watches them.
+pub fn switches(places: &Places, name: &NetName) -> Result<Vec<Directory>, Failure> {
+    let directories = Memory::of(places, name)?
+        .cables()
+        .filter_map(|end| match end {
+            End::Switch(directory) => Some(directory),
+            End::Network(_) => None,
+        })
+        .collect();
+    Ok(directories)
+}

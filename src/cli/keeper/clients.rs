@@ -1,0 +1,236 @@
+//! The keeper's part about those who are plugged into the switch: it hears who comes and goes, counts them,
+//! removes what the gone leave behind, and mends a switch that has mislaid one.
+
+use super::{Keeper, reached};
+use crate::clients::{self, Client, Clients, Who};
+use crate::failure::{Failure, network};
+use crate::places::{Places, Room};
+use crate::{switch, wire};
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use vmnet_model::vde::console::tells_of_a_port;
+use vmnet_vde::console::{Console, ConsoleError};
+
+/// Several who come together are looked at together.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// Once more so long after: what a switch has mislaid is told by nobody. And no two looks are nearer.
+const AFTERWARDS: Duration = Duration::from_secs(2);
+/// While somebody is plugged in, and for another try where the console did not answer.
+const NOW_AND_THEN: Duration = Duration::from_secs(30);
+/// How often those are looked for of whom no feed tells.
+const WITHOUT_FEED: Duration = Duration::from_secs(5);
+/// A switch is not started again for what it mislays more often than this.
+const BETWEEN_MENDS: Duration = Duration::from_secs(60);
+/// So much is read of the feed at one time; what it tells more than once does not matter.
+const GULP: usize = 64 << 10;
+
+/// What came of asking.
+enum Answer {
+    Feed(Result<std::os::unix::net::UnixStream, ConsoleError>),
+    Clients(Result<Clients, Failure>),
+}
+
+/// What is known of who is plugged in.
+#[derive(Default)]
+pub(super) struct Feed {
+    stream: Option<UnixStream>,
+    /// A switch that hangs does not hold us up: somebody else waits for its answer.
+    asking: Option<JoinHandle<Answer>>,
+    /// When to look next.
+    look: Option<Instant>,
+    looked: Option<Instant>,
+    /// Somebody came or went since.
+    stirred: bool,
+    /// Not before then is the feed asked for again.
+    closed_until: Option<Instant>,
+    /// So many are there for whom the network is.
+    pub(super) guests: usize,
+    mended: Option<Instant>,
+    /// What was told; once is enough.
+    told: Option<String>,
+}
+
+/// What the feed wakes the keeper for.
+#[derive(Debug)]
+pub enum Heard {
+    /// Somebody came or went, or it is time to look.
+    Something,
+    /// These are plugged in.
+    Clients(Clients),
+    /// That could not be found out.
+    Trouble(String),
+}
+
+impl Feed {
+    /// Ask what is to be asked. A network without a switch, or one whose switch is away, is not asked.
+    pub(super) fn tend(&mut self, places: &Places, room: &Room) {
+        let Some(of) = switch::recorded(room).ok().flatten() else {
+            *self = Self::default();
+            return;
+        };
+        if self.asking.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        let console = clients::console(&of);
+        let open = self.closed_until.is_none_or(|until| until <= now);
+        if let Some(console) = console.filter(|_| self.stream.is_none() && open) {
+            self.closed_until = Some(now + NOW_AND_THEN);
+            self.ask(move || Answer::Feed(Console::feed(&console)));
+        } else if *self.look.get_or_insert(now) <= now {
+            self.look = None;
+            self.looked = Some(now);
+            let (places, room) = (places.clone(), room.clone());
+            self.ask(move || Answer::Clients(clients::look(&places, &room)));
+        }
+    }
+
+    fn ask(&mut self, question: impl FnOnce() -> Answer + Send + 'static) {
+        self.asking = Some(tokio::task::spawn_blocking(question));
+    }
+
+    /// Pending until there is something to be done.
+    pub(super) async fn heard(&mut self) -> Heard {
+        // While one is on its way, the next look waits for it.
+        let look = self.look.filter(|_| self.asking.is_none());
+        let answered = async {
+            match &mut self.asking {
+                Some(asking) => asking.await,
+                None => std::future::pending().await,
+            }
+        };
+        let told = async {
+            match &self.stream {
+                // Not so soon after the last time that somebody who comes and goes without end keeps us.
+                Some(stream) => {
+                    reached(self.looked.map(|looked| looked + TOGETHER).or(Some(Instant::now()))).await;
+                    drink(stream).await
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answer = answered => {
+                self.asking = None;
+                self.take(answer.unwrap_or_else(|_| Answer::Feed(Err(ConsoleError::Nonsense))))
+            }
+            told = told => {
+                match told {
+                    Ok(true) => self.stir(),
+                    Ok(false) => {}
+                    // The switch has ended, or closed it; asked for again at once.
+                    Err(_) => (self.stream, self.closed_until) = (None, None),
+                }
+                Heard::Something
+            }
+            () = reached(look) => Heard::Something,
+        }
+    }
+
+    fn stir(&mut self) {
+        self.stirred = true;
+        let soon = Instant::now() + TOGETHER;
+        let soon = self.looked.map_or(soon, |looked| soon.max(looked + AFTERWARDS));
+        self.look = Some(self.look.map_or(soon, |look| look.min(soon)));
+    }
+
+    fn take(&mut self, answer: Answer) -> Heard {
+        match answer {
+            Answer::Feed(Ok(stream)) => {
+                self.stream = UnixStream::from_std(stream).ok();
+                // Those who came before it.
+                self.look = Some(Instant::now());
+                Heard::Something
+            }
+            Answer::Feed(Err(error)) => Heard::Trouble(format!("cannot ask the switch's console: {error}")),
+            Answer::Clients(looked) => {
+                let clients = match looked {
+                    Ok(clients) => clients,
+                    Err(failure) => {
+                        self.look = Some(Instant::now() + NOW_AND_THEN);
+                        return Heard::Trouble(failure.to_string());
+                    }
+                };
+                self.guests = clients.guests().count();
+                let pause = match (&self.stream, std::mem::take(&mut self.stirred)) {
+                    (None, _) => WITHOUT_FEED,
+                    (Some(_), true) => AFTERWARDS,
+                    (Some(_), false) => NOW_AND_THEN,
+                };
+                let next = Instant::now() + pause;
+                self.look = Some(self.look.map_or(next, |look| look.min(next)));
+                Heard::Clients(clients)
+            }
+        }
+    }
+}
+
+/// What the feed has: does it tell that somebody came or went?
+async fn drink(stream: &UnixStream) -> io::Result<bool> {
+    stream.readable().await?;
+    let mut gulp = vec![0; GULP];
+    match stream.try_read(&mut gulp) {
+        Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+        Ok(count) => Ok(gulp.get(..count).is_some_and(tells_of_a_port)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl Keeper<'_> {
+    /// Somebody is plugged in, or was.
+    pub(super) async fn see_to_clients(&mut self, heard: Heard) {
+        match heard {
+            Heard::Something => {
+                // What is left of the gone. Where it cannot be removed now, it can be the next time.
+                let _ = vmnet_vde::plug::tidy(&self.room.plugs());
+            }
+            Heard::Trouble(trouble) => self.tell_once(trouble),
+            Heard::Clients(clients) => {
+                self.used |= self.feed.guests > 0;
+                self.see_to_idleness().await;
+                let _ = vmnet_vde::plug::tidy(&self.room.plugs());
+                match &clients.trouble {
+                    Some(trouble) => self.tell_once(trouble.clone()),
+                    None if !clients.damaged || clients.is_anothers => self.feed.told = None,
+                    None => self.mend(&clients).await,
+                }
+            }
+        }
+    }
+
+    fn tell_once(&mut self, trouble: String) {
+        if self.feed.told.as_ref() != Some(&trouble) {
+            self.log.trouble(&self.failed(&trouble).to_string());
+            self.feed.told = Some(trouble);
+        }
+    }
+
+    /// A switch that has mislaid a port has lost its way among its descriptors: sooner or later it closes
+    /// another's. It is started again, which those who were given their ports do not notice; but not
+    /// under those who plugged themselves in, and would not come back.
+    async fn mend(&mut self, clients: &Clients) {
+        let joined = |client: &&Client| client.who == Who::Joined;
+        let cable = clients.list.iter().find(|client| client.who == Who::Cable);
+        if let Some(first) = clients.guests().find(joined).or(cable) {
+            let who = first.phrase();
+            return self
+                .tell_once(format!("its switch has mislaid a port, and is not started again under {who}"));
+        }
+        if self.feed.mended.is_some_and(|mended| mended.elapsed() < BETWEEN_MENDS) {
+            return;
+        }
+        self.feed.mended = Some(Instant::now());
+        let stopped = self.places.lock().and_then(|_lock| wire::stop_switch(&self.room));
+        match stopped {
+            Ok(()) => {
+                self.log.info(&format!("{}: its switch has mislaid a port", network(self.name)));
+                self.repair("its switch is stopped").await;
+            }
+            Err(failure) => self.log.trouble(&failure.to_string()),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The directories of a switch: made for our own, looked at before another's is joined. Nothing in one
+//! that others may write to is done with root's rights.
+
+use super::{group_of_user, named};
+use crate::failure::{Failure, io};
+use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use vmnet_model::port::SwitchDoor;
+use vmnet_model::vde::switch::Switch;
+use vmnet_model::vde::{CONTROL, Directory};
+
+/// The switch's directory: its group comes in, and its sockets are the group's too.
+const SWITCH_MODE: u32 = 0o2770;
+/// The console's: whoever reaches that can have the switch run any code.
+const CONSOLE_MODE: u32 = 0o700;
+/// The plugs': a switch must reach them.
+const PLUGS_MODE: u32 = 0o711;
+
+/// Where the sockets of a switch of ours are made: its directory, and that of its console.
+pub fn directories(switch: &Switch) -> impl Iterator<Item = &Path> {
+    let console = switch.console.as_ref().and_then(|console| Path::new(console).parent());
+    std::iter::once(Path::new(switch.door.directory.as_str())).chain(console)
+}
+
+/// Make them, or put them right.
+pub fn make(switch: &Switch) -> Result<(), Failure> {
+    let SwitchDoor { owner, group, .. } = switch.door;
+    let rights = [(group, SWITCH_MODE), (group_of_user(owner), CONSOLE_MODE)];
+    let wanted = || directories(switch).zip(rights);
+    // All are looked at before one is changed.
+    for (path, _) in wanted() {
+        look(path, owner).map_err(|cause| failed(path, cause))?;
+    }
+    for (path, (group, mode)) in wanted() {
+        put_right(path, owner, group, mode).map_err(|error| failed(path, io(&error)))?;
+    }
+    Ok(())
+}
+
+fn failed(path: &Path, cause: impl std::fmt::Display) -> Failure {
+    Failure::new("use", format!("directory '{}'", path.display()), cause)
+}
+
+/// The directory of the sockets of those who hold ports, root's.
+pub fn make_plugs(path: &Path) -> std::io::Result<()> {
+    match DirBuilder::new().mode(PLUGS_MODE).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Is it ours, or free to be?
+fn look(path: &Path, owner: u32) -> Result<(), String> {
+    let above = path.parent().unwrap_or(Path::new("/"));
+    let of_above = |error: std::io::Error| format!("{}: {}", above.display(), io(&error));
+    let real = fs::canonicalize(above).map_err(of_above)?;
+    if real != above {
+        return Err(format!("a symlink leads to {}; its own path is {}", above.display(), real.display()));
+    }
+    for above in path.ancestors().skip(1) {
+        check_above(above, 0)?;
+    }
+    if fs::symlink_metadata(above).map_err(of_above)?.mode() & 0o022 != 0 {
+        return Err(format!("others may write in {}", above.display()));
+    }
+    let meta = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        meta => meta.map_err(|error| io(&error))?,
+    };
+    if meta.is_symlink() {
+        return Err("it is a symlink".to_owned());
+    }
+    if !meta.is_dir() {
+        return Err("it is no directory".to_owned());
+    }
+    // One that we were making when we were killed is root's, and empty.
+    let is_new = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if meta.uid() != owner && !(meta.uid() == 0 && is_new()) {
+        return Err(format!("it belongs to uid {}", meta.uid()));
+    }
+    Ok(())
+}
+
+fn put_right(path: &Path, owner: u32, group: u32, mode: u32) -> std::io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let meta = fs::symlink_metadata(path)?;
+    if meta.uid() != owner {
+        // While it is root's own; later the switch sees to it itself.
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    if (meta.uid(), meta.gid()) != (owner, group) {
+        chown(path, Some(owner), Some(group))?;
+    }
+    Ok(())
+}
+
+/// Which life of a switch this is: each has a socket of its own. None where there is none, or it has ended in
+/// order.
+pub fn life(directory: &Directory) -> Option<String> {
+    let meta = fs::symlink_metadata(Path::new(directory.as_str()).join(CONTROL)).ok()?;
+    let text = format!("{}:{}:{}.{}", meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec());
+    meta.file_type().is_socket().then_some(text)
+}
+
+/// Look whether a switch of somebody else's can be joined, and as whom.
+pub fn join_check(directory: &Directory) -> Result<SwitchDoor, Failure> {
+    let failed = |cause: String| Failure::new("join", named(directory), cause);
+    check(directory).map_err(failed)
+}
+
+fn check(directory: &Directory) -> Result<SwitchDoor, String> {
+    let path = Path::new(directory.as_str());
+    let meta = fs::symlink_metadata(path).map_err(|error| io(&error))?;
+    let real = fs::canonicalize(path).map_err(|error| io(&error))?;
+    if real != path {
+        return Err(format!("a symlink leads there; its own path is {}", real.display()));
+    }
+    if !meta.is_dir() {
+        return Err("it is no directory".to_owned());
+    }
+    let owner = meta.uid();
+    for above in path.ancestors().skip(1) {
+        check_above(above, owner)?;
+    }
+    if meta.mode() & 0o002 != 0 {
+        return Err("everybody may write in it".to_owned());
+    }
+    let control = path.join(CONTROL);
+    let meta = fs::symlink_metadata(&control).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => format!("no switch is there: it has no '{CONTROL}'"),
+        _ => io(&error),
+    })?;
+    if !meta.file_type().is_socket() {
+        return Err(format!("no switch is there: its '{CONTROL}' is no socket"));
+    }
+    if meta.uid() != owner && meta.uid() != 0 {
+        return Err(format!("its '{CONTROL}' belongs to uid {}, itself to uid {owner}", meta.uid()));
+    }
+    Ok(SwitchDoor { directory: directory.clone(), owner, group: meta.gid() })
+}
+
+/// Nobody else may have put the directory in another's place.
+fn check_above(above: &Path, owner: u32) -> Result<(), String> {
+    let meta: Metadata =
+        fs::symlink_metadata(above).map_err(|error| format!("{}: {}", above.display(), io(&error)))?;
+    if meta.uid() != 0 && meta.uid() != owner {
+        return Err(format!("{} belongs to uid {}", above.display(), meta.uid()));
+    }
+    let is_sticky = meta.mode() & 0o1000 != 0;
+    if meta.mode() & 0o022 != 0 && !is_sticky {
+        return Err(format!("others may write in {}", above.display()));
+    }
+    Ok(())
+}

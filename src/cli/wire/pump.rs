@@ -1,0 +1,165 @@
+//! `vmnet wire pump`: a TAP on the bridge and a port on the switch, and a process without any right that
+//! carries frames between them. It needs neither its starter nor the keeper, and ends with its bridge.
+
+use super::{door, fit_queues, group_of_user, handshake, named, record};
+use crate::background::READY;
+use crate::failure::{Exit, Failure, io, network};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{alarm, getpid};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Seek, Write, stdout};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+use vmnet_model::mac::MacAddr;
+use vmnet_model::name::{IfName, NetName};
+use vmnet_model::port::{WIRE_TEMPLATE, WireTag, group_of, port_name};
+use vmnet_model::rules::Caller;
+use vmnet_model::vde::plug::{PLUGS_DIR, PlugTag};
+use vmnet_model::vde::switch::Switch;
+use vmnet_sys::link::gone::Watched;
+use vmnet_sys::link::{self, Link, PortWish};
+use vmnet_sys::lock::Claim;
+use vmnet_sys::netlink::Netlink;
+use vmnet_sys::process::Interrupts;
+use vmnet_sys::tun::{TapName, TapWish, TunDevice};
+use vmnet_sys::{privilege, random, tun, worker};
+use vmnet_vde::plug::{Line, Plug};
+use vmnet_vde::port::Absence;
+use vmnet_vde::pump::Pump;
+
+/// The file that says who is at it, beside the record.
+pub const CLAIM: &str = "pump";
+/// All until it is ready is done in this time, in seconds.
+const PREPARATION_MAX: u32 = 20;
+/// A switch carries no larger packets.
+const MTU_MAX: u32 = 1500;
+/// As good as for ever.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Be the pump, from the first step to the end.
+pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<Exit, Failure> {
+    alarm::set(PREPARATION_MAX);
+    let switch = record(path)?;
+    let failed = |cause: &dyn std::fmt::Display| {
+        Failure::new("join", format!("{} and {}", network(name), named(&switch.door.directory)), cause)
+    };
+    // Its lock goes with this process.
+    let _claim = claim(&path.with_file_name(CLAIM))?;
+    let plug = plugged_in(&switch, &path.with_file_name(PLUGS_DIR)).map_err(|cause| failed(&cause))?;
+    // Before the last right goes.
+    fit_queues(path, &switch, plug.data());
+    let tag = WireTag { bridge: name.bridge(), cable: cable.map(str::to_owned) };
+    let (tap, bridge) = tap(&switch, &tag).map_err(|cause| failed(&cause))?;
+    let stop = detach(&bridge).map_err(|error| failed(&io(&error)))?;
+    alarm::cancel();
+    let mut pump = Pump::new(tap);
+    pump.run(plug.data(), stop.as_fd()).map_err(|error| failed(&io(&error)))?;
+    Ok(Exit::Done)
+}
+
+/// There is one for each record.
+fn claim(path: &Path) -> Result<Claim, Failure> {
+    let failed = |cause: &dyn std::fmt::Display| Failure::new("lock", path.display(), cause);
+    let claim = Claim::try_now(path).map_err(|error| failed(&io(&error)))?;
+    let claim = claim.ok_or_else(|| failed(&"another pump is at work"))?;
+    let mut file = claim.file();
+    let written = file.set_len(0).and_then(|()| file.rewind());
+    let written = written.and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+    written.map_err(|error| failed(&io(&error)))?;
+    Ok(claim)
+}
+
+/// A port on the switch.
+fn plugged_in(switch: &Switch, plugs: &Path) -> Result<Plug, String> {
+    let fresh = || -> std::io::Result<(Plug, Line, PlugTag)> {
+        door::make_plugs(plugs)?;
+        let token = u32::from_ne_bytes(random::bytes()?);
+        let tag = PlugTag { uid: switch.pump, pid: std::process::id(), token };
+        let (plug, line) = Plug::prepare(plugs, tag, switch.door.group)?;
+        if switch.door.owner != switch.pump {
+            // A switch need not be in the group that may join it.
+            let path = plug.data().local_addr()?;
+            let path = path.as_pathname().ok_or(ErrorKind::InvalidData)?;
+            std::os::unix::fs::chown(path, Some(switch.door.owner), None)?;
+        }
+        Ok((plug, line, tag))
+    };
+    let (plug, line, tag) = fresh().map_err(|error| io(&error))?;
+    // A switch of ours may just be starting again.
+    let absence = if switch.run.is_some() { Absence::Passing } else { Absence::Final };
+    handshake::join(&switch.door, &plug, line, tag, absence).map_err(|refused| refused.cause)?;
+    Ok(plug)
+}
+
+/// A TAP on the bridge, and the bridge. From here on this process has no right any more.
+fn tap(switch: &Switch, tag: &WireTag) -> Result<(File, Link), String> {
+    let device = tun::open().map_err(|error| format!("cannot open /dev/net/tun: {}", io(&error)))?;
+    let attempt = || -> std::io::Result<Option<(File, Link)>> {
+        let mut netlink = Netlink::open()?;
+        let found = link::find(&mut netlink, &tag.bridge)?;
+        let Some(bridge) = found.filter(|link| link.is_bridge() && link.name == tag.bridge.as_bytes()) else {
+            return Ok(None);
+        };
+        Ok(Some((attached(device, &mut netlink, switch, tag, &bridge)?, bridge)))
+    };
+    let made = attempt().map_err(|error| io(&error))?;
+    made.ok_or_else(|| format!("there is no bridge '{}'", tag.bridge))
+}
+
+fn attached(
+    device: TunDevice,
+    netlink: &mut Netlink,
+    switch: &Switch,
+    tag: &WireTag,
+    bridge: &Link,
+) -> std::io::Result<File> {
+    let user = switch.pump;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    worker::stand_in_for(&Caller { uid: user, gid: group_of_user(user), groups: Vec::new() })?;
+    let shed = privilege::shed()?;
+    let free = port_name(WIRE_TEMPLATE, std::process::id());
+    let name = TapName::Free(&free, WIRE_TEMPLATE);
+    let tap = device.create(&shed, &TapWish { name, vnet_header: true, many_queues: false })?;
+    let [a, b, c, d, e] = random::bytes()?;
+    let port: IfName = tap.name().clone();
+    // Before it has a carrier: from then on packets wait in it.
+    let file = tap.for_pump()?;
+    let wish = PortWish {
+        port: &port,
+        bridge: bridge.index,
+        mtu: bridge.mtu.min(MTU_MAX),
+        mac: MacAddr([0xfe, a, b, c, d, e]),
+        alias: &tag.render(),
+        group: group_of(&tag.bridge),
+        isolated: false,
+        hairpin: false,
+    };
+    link::attach(netlink, &wish)?;
+    shed.drop_all()?;
+    Ok(file)
+}
+
+/// To the background; whoever started us hears that we are ready. What tells us to stop is answered: a
+/// signal, be it because the bridge is gone.
+fn detach(bridge: &Link) -> std::io::Result<Interrupts> {
+    // First, so that they are held back from the thread as well.
+    let stop = Interrupts::hold()?;
+    let bridge = Watched::new(bridge.index)?.ok_or(ErrorKind::NotFound)?;
+    std::thread::Builder::new().name("bridge".into()).spawn(move || {
+        let _ = bridge.wait(YEAR);
+        let _ = kill(getpid(), Signal::SIGTERM);
+    })?;
+    nix::unistd::setsid()?;
+    nix::unistd::chdir("/")?;
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    match stdout().write_all(READY).and_then(|()| stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    nix::unistd::dup2_stderr(&null)?;
+    Ok(stop)
+}
