@@ -42,7 +42,7 @@ RUST_NEEDED := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # What the programs need on a host, what building and testing needs, what lint needs.
 DEBIAN_RUN   := dnsmasq-base iproute2 nftables
 DEBIAN_TEST  := busybox-static cpio dbus dbus-daemon dbus-system-bus-common docker.io firewalld \
-                gcc iptables iputils-ping kmod libc6-dev libcap2-bin libvirt-clients libvirt-daemon \
+                gcc iperf3 iptables iputils-ping kmod libc6-dev libcap2-bin libvirt-clients libvirt-daemon \
                 lxc make procps python3-dbus qemu-system-common qemu-system-x86 strace tcpdump ufw \
                 util-linux vde2
 DEBIAN_LINT  := mandoc shellcheck systemd
@@ -199,6 +199,7 @@ test: root-check build ## every test: units, golden files, namespaces, real gues
 	@mkdir -p build; : >build/test.log; failed=; \
 	for manifest in Cargo.toml tests/qemu/Cargo.toml; do \
 		VMNET_BIN_DIR=$(RELEASE) VMNET_NO_SKIP=1 $(CARGO) test --workspace --locked --no-fail-fast --manifest-path $$manifest \
+			--config 'target."cfg(all())".runner = "$(CURDIR)/tests/qemu/side-by-side"' \
 			2>&1 | tee -a build/test.log || failed=yes; \
 	done; \
 	awk -v failed=$$failed ' \
@@ -212,6 +213,11 @@ test: root-check build ## every test: units, golden files, namespaces, real gues
 
 lint: build ## format, clippy, docs, dependencies, man pages, completions, scripts, unit
 	@lint/run $(RELEASE)
+
+.PHONY: endurance
+endurance: root-check build ## ten minutes of traffic over a VDE switch that is killed every 20 seconds
+	@VMNET_ENDURANCE=600 VMNET_BIN_DIR=$(RELEASE) VMNET_NO_SKIP=1 $(CARGO) test --locked \
+		--manifest-path tests/qemu/Cargo.toml --test vde_endurance -- --nocapture
 
 bench: root-check deps-bench build ## measure beside QEMU's helper, a bare C floor and lxc-net
 	@bench/run $(RELEASE)

@@ -64,6 +64,24 @@ impl House {
         Station { house: self, name: name.to_owned(), mac }
     }
 
+    /// Plugs a namespace called `name` into a VDE switch with vde2's own `vde_plug2tap`, which runs until
+    /// it is dropped.
+    ///
+    /// # Panics
+    /// If it does not get its port.
+    #[track_caller]
+    pub fn station_by_plug2tap(&self, name: &str, switch: &str) -> (Station<'_>, Process) {
+        let mac = crate::guest::mac(name);
+        self.write_file_for(SCRIPT_PLACE, 0o755, (0, 0), SCRIPT);
+        self.sh(&format!("ip netns add {name}; ip -n {name} link set lo up"));
+        let station = Station { house: self, name: name.to_owned(), mac };
+        let plug = station.spawn(&["vde_plug2tap", "-s", switch, "eth0"]);
+        let is_there = || self.run(&["ip", "-n", name, "link", "show", "eth0"]).code() == 0;
+        assert!(self.wait_until(Duration::from_secs(10), is_there), "{}", plug.said());
+        self.sh(&format!("ip -n {name} link set eth0 address {} up", station.mac));
+        (station, plug)
+    }
+
     /// The global IPv6 address of a link, once it counts; `place` is for `ip`, empty for the house itself.
     ///
     /// # Panics
