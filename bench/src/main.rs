@@ -1,7 +1,9 @@
 //! The bench, inside the throw-away host that `bench/run` makes: runs every part, prints what each
-//! found, and writes the tables as Markdown. Everything is measured from outside, on the built programs.
+//! found, and writes the tables as Markdown. Everything is measured from outside, on the built programs;
+//! only the pump of the VDE part is the room `src/vde` within this one.
 //!
 //!     vmnet-bench all MARKDOWN_FILE
+//!     vmnet-bench vde ROUNDS          (that part alone, to the terminal)
 
 mod attach;
 mod call;
@@ -15,7 +17,9 @@ mod host;
 mod leases;
 mod memory;
 mod numbers;
+mod pump;
 mod report;
+mod vde;
 mod verbs;
 mod wire;
 
@@ -36,8 +40,14 @@ fn main() -> ExitCode {
             .parse()
             .map_err(io::Error::other)
             .and_then(|rounds| exec::call(rounds, &mut io::stdout().lock())),
+        ["pump", tap, switch] => pump::pump(tap, switch),
+        ["echo"] => pump::echo(),
+        ["trip"] => pump::trip().map(|nanoseconds| println!("{nanoseconds}")),
+        ["vde", rounds] => {
+            rounds.parse().map_err(io::Error::other).and_then(vde::compare).map(|section| print!("{section}"))
+        }
         ["cold"] => helpers::cold_call().map(|nanoseconds| println!("{nanoseconds}")),
-        _ => Err(io::Error::other("usage: vmnet-bench all MARKDOWN_FILE")),
+        _ => Err(io::Error::other("usage: vmnet-bench all MARKDOWN_FILE | vde ROUNDS")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,7 +61,7 @@ fn main() -> ExitCode {
 /// One part: its name, and what runs it.
 type Part = (&'static str, fn() -> io::Result<Section>);
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("helper, bridge there", || helpers::race(400)),
     ("helper, bridge filling up", || helpers::crowd(40)),
     ("cold start", || helpers::cold(15)),
@@ -61,6 +71,7 @@ const PARTS: [Part; 9] = [
     ("a namespace attached", || attach::compare(60)),
     ("first lease", || leases::measure(20)),
     ("memory", memory::measure),
+    ("VDE", || vde::compare(7)),
 ];
 
 fn all(file: &str) -> io::Result<()> {

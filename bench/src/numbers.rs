@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Some measurements of one thing, in microseconds.
+/// Some measurements of one thing, in microseconds where it is a time.
 #[derive(Clone, Debug, Default)]
 pub struct Sample(Vec<f64>);
 
@@ -10,6 +10,11 @@ impl Sample {
     /// Add one.
     pub fn add(&mut self, took: Duration) {
         self.0.push(took.as_secs_f64() * 1e6);
+    }
+
+    /// Add one that is no time.
+    pub fn add_number(&mut self, number: f64) {
+        self.0.push(number);
     }
 
     /// The value that this part of them (0 to 1) does not exceed; not a number if there are none.
