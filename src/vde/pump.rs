@@ -21,6 +21,8 @@ use vmnet_sys::ready::{Source, wait};
 /// So many batches are taken from the switch before what is joined is let go: long enough for large
 /// packets, short enough that nobody waits.
 const BATCHES: usize = 4;
+/// Where no stream is, more frames than these are seldom there at one time.
+const FEW: usize = 4;
 
 /// Why a pump ended.
 #[derive(Debug)]
@@ -188,13 +190,14 @@ impl Pump {
     fn take_frames(&mut self, data: &UnixDatagram) -> usize {
         let mut taken = 0;
         for _ in 0..BATCHES {
+            let most = if taken == 0 && !self.pace.is_stream() { FEW } else { BATCH };
             // What an error says was said by a send, or will be.
-            let came = self.inbox.fill(data.as_fd()).unwrap_or_default();
+            let came = self.inbox.fill(data.as_fd(), most).unwrap_or_default();
             for frame in self.inbox.iter() {
                 self.coalescer.push(frame, &mut self.tap);
             }
             taken += came;
-            if came < BATCH {
+            if came < most {
                 break;
             }
         }

@@ -12,6 +12,9 @@ use vmnet_sys::process::Process;
 /// memory of the switch's, so nobody but a pump of ours, which does not let frames lie, is to have it.
 const ROOM: usize = 2_000_000;
 
+/// So many bytes of a pump's may wait at a switch that has that room, 434 frames: a switch that need not sleep
+/// carries a third more, and what waits there is a few milliseconds late at most.
+const OWN_ROOM: usize = 500_000;
 /// Bytes that may wait at a switch that has no such room for us, 52 frames. With the 92 that it would let in, a
 /// switch that has its turn fills the queue of the port at the other end, where as many fit, and drops
 /// the rest before that end has its own turn.
@@ -23,7 +26,7 @@ const WAITING_MAX: usize = 60_000;
 /// The kernel refused; there is more loss then, and no more than that.
 pub fn fit(switch: Option<&Process>, data: &UnixDatagram) -> io::Result<()> {
     match switch {
-        Some(switch) => widen(switch, data),
+        Some(switch) => widen(switch, data).and_then(|()| batch::let_wait(data.as_fd(), OWN_ROOM)),
         None => batch::limit_waiting(data.as_fd(), WAITING_MAX),
     }
 }

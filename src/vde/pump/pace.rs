@@ -11,9 +11,9 @@ const WINDOW: Duration = Duration::from_millis(1);
 const MANY: usize = 40;
 /// So long frames gather, and until the kernel's timer fires, which by itself may be 50 µs late
 /// (PR_SET_TIMERSLACK of prctl(2)). In that time no switch fills a queue of 92 frames.
-const REST: Duration = Duration::from_micros(20);
+const REST: Duration = Duration::from_micros(60);
 /// Where as many frames gather by themselves, nothing is won by a rest.
-const ENOUGH: usize = 16;
+const ENOUGH: usize = 48;
 
 /// What passed, and when to look again.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,12 @@ impl Pace {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self { since: now, passed: 0, is_stream: false, until: None }
+    }
+
+    /// Many frames pass.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.is_stream
     }
 
     /// How long not to look yet; none: look.
