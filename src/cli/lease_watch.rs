@@ -110,12 +110,12 @@ impl LeaseWatch {
 /// The safe way in is deprecated because its descriptor might be closed meanwhile; a [`Source`] owns
 /// its own, and the room for `unsafe` is another.
 #[expect(deprecated)]
-fn watched(inotify: Inotify) -> io::Result<AsyncFd<Source>> {
+pub fn watched(inotify: Inotify) -> io::Result<AsyncFd<Source>> {
     AsyncFd::with_interest(Source(inotify), Interest::READABLE)
 }
 
 /// Tokio asks for the descriptor's number.
-struct Source(Inotify);
+pub struct Source(Inotify);
 
 impl AsRawFd for Source {
     fn as_raw_fd(&self) -> RawFd {

@@ -71,13 +71,13 @@ fn switch(room: &Room, goal: &Goal) -> Result<Option<SeenSwitch>, Failure> {
         return Ok(Some(SeenSwitch::NONE));
     }
     let number = |process: Process| process.pid().as_raw().unsigned_abs();
-    let life = goal.switch.as_ref().and_then(|switch| wire::life(&switch.door.directory));
-    let plugged = read_file(&room.plugged())?;
+    let directory = goal.switch.as_ref().map(|switch| &switch.door.directory);
+    let plugged = directory.map_or(Ok(false), |directory| wire::is_plugged(room, directory))?;
     Ok(Some(SeenSwitch {
         record,
         process: wire::switch(room).map(number),
-        there: life.is_some(),
-        plugged: life.is_some() && plugged == life.map(String::into_bytes),
+        there: directory.and_then(wire::life).is_some(),
+        plugged,
         pump: wire::pump(&room.pump()).map(number),
     }))
 }

@@ -207,6 +207,14 @@ pub fn make_directory(path: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::new("make directory", path.display(), io(&error)))
 }
 
+/// What is removed may be gone already.
+pub fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 /// Write a file whole: it is either the old one or the new one, whatever happens.
 pub fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let attempt = || -> std::io::Result<()> {

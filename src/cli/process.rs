@@ -1,9 +1,11 @@
 //! The processes of a running network, known by what they hold: the server by its file, the switch by its
 //! directory, the keeper and pumps by their locks.
 
+use crate::failure::{Failure, io};
 use crate::places::{Room, read_file};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use std::io::{Seek, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -138,6 +140,16 @@ fn our_argument(room: &Room) -> Vec<u8> {
 /// A process that has ended meanwhile needs no signal.
 fn ended(error: std::io::Error) -> std::io::Result<()> {
     if error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32) { Ok(()) } else { Err(error) }
+}
+
+/// Claim this file and write our number into it; none if somebody has it.
+pub fn claim(path: &Path) -> Result<Option<Claim>, Failure> {
+    let failed = |error: std::io::Error| Failure::new("lock", path.display(), io(&error));
+    let Some(claim) = Claim::try_now(path).map_err(failed)? else { return Ok(None) };
+    let mut file = claim.file();
+    file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+    file.write_all(format!("{}\n", std::process::id()).as_bytes()).map_err(failed)?;
+    Ok(Some(claim))
 }
 
 /// The network's keeper, if one holds its lock and will go on doing so.

@@ -1,12 +1,11 @@
 //! A network's VDE switch: what its file leaves open is settled, and the steps about it are done.
 
 use crate::failure::{Failure, io, network};
-use crate::places::{Room, make_directory, read_file, write_file};
+use crate::places::{Room, gone, make_directory, read_file, write_file};
 use crate::say::Log;
 use crate::wire;
 use nix::unistd::Group;
 use std::fs::{self, Permissions};
-use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use vmnet_model::network::{Network, Vde};
@@ -88,7 +87,8 @@ pub fn apply(step: &Step, goal: &Goal, room: &Room) -> Result<(), Failure> {
     }
 }
 
-fn write(room: &Room, switch: &Switch) -> Result<(), Failure> {
+/// Write its record, beside a directory for the sockets of those who hold ports.
+pub fn write(room: &Room, switch: &Switch) -> Result<(), Failure> {
     let plugs = room.plugs();
     make_directory(&plugs)?;
     // Whoever runs a switch must reach the sockets in it, and nobody needs to list them.
@@ -101,8 +101,7 @@ fn plug_again(room: &Room, switch: &Switch) -> Result<(), Failure> {
     // Before: a switch that is started once more meanwhile is another one.
     let life = wire::life(&switch.door.directory);
     let plugs = room.plugs();
-    let tidied = vmnet_vde::plug::tidy(&plugs);
-    tidied.map_err(|error| Failure::new("tidy", plugs.display(), io(&error)))?;
+    tidy(room)?;
     let some = fs::read_dir(&plugs).is_ok_and(|mut names| names.next().is_some());
     if some && let Err(failure) = wire::plug_again(&room.switch(), &plugs) {
         // A holder that cannot be plugged in keeps nobody else from it, and is not tried for ever.
@@ -110,7 +109,14 @@ fn plug_again(room: &Room, switch: &Switch) -> Result<(), Failure> {
         // If it was the pump, the keeper starts another.
         wire::stop_pump(&room.pump())?;
     }
-    life.map_or(Ok(()), |life| write_file(&room.plugged(), &life, 0o644))
+    wire::remember(room, life)
+}
+
+/// Remove the names of those who are gone.
+pub fn tidy(room: &Room) -> Result<(), Failure> {
+    let plugs = room.plugs();
+    let tidied = vmnet_vde::plug::tidy(&plugs);
+    tidied.map_err(|error| Failure::new("tidy", plugs.display(), io(&error)))
 }
 
 /// Stop whatever runs.
@@ -128,29 +134,22 @@ fn stop_switch(room: &Room) -> Result<(), Failure> {
         // Under another owner it is not what we made.
         let ours = fs::symlink_metadata(path).is_ok_and(|at| at.is_dir() && at.uid() == switch.door.owner);
         if ours && !path.starts_with(room.path()) {
-            absent(fs::remove_dir_all(path))
+            gone(fs::remove_dir_all(path))
                 .map_err(|error| Failure::new("remove", path.display(), io(&error)))?;
         }
     }
     Ok(())
 }
 
-fn absent(done: std::io::Result<()>) -> std::io::Result<()> {
-    match done {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
-}
-
 /// Remove all that is left of a switch.
 fn remove(room: &Room) -> Result<(), Failure> {
     let attempt = || -> std::io::Result<()> {
         for directory in [room.switch_directory(), room.console_directory(), room.plugs()] {
-            absent(fs::remove_dir_all(directory))?;
+            gone(fs::remove_dir_all(directory))?;
         }
         // The record last: as long as it is there, so may be the rest.
         for file in [room.switch_pid(), room.pump(), room.plugged(), room.switch()] {
-            absent(fs::remove_file(file))?;
+            gone(fs::remove_file(file))?;
         }
         Ok(())
     };

@@ -5,7 +5,7 @@ use crate::cables;
 use crate::failure::{Failure, io, network};
 use crate::foreign;
 use crate::links::{LinkError, Links, SeenLink};
-use crate::places::{Places, Room};
+use crate::places::{Places, Room, gone};
 use crate::process;
 use crate::record::{self, Phase, Record};
 use crate::switch;
@@ -160,13 +160,6 @@ fn remove_room(room: &Room) -> Result<(), String> {
         std::fs::remove_dir(room.path())
     };
     gone(attempt()).map_err(|error| format!("cannot remove {}: {}", room.path().display(), io(&error)))
-}
-
-fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 /// Remove what is left of a network without a record: an `up` that was killed before it wrote

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use toml::de::DeValue;
 use vmnet_model::network::{MtuChoice, Vde};
 use vmnet_model::vde::Directory;
+use vmnet_model::vde::MTU_MAX;
 
 /// 1023 is the kernel's limit for a bridge (BR_MAX_PORTS in net/bridge/br_private.h); the switch is its
 /// other half.
@@ -25,9 +26,6 @@ pub(crate) const OLD_NAMES: &[(&str, &str)] = &[
     ("mgmt", "mgmt_socket"),
     ("fstp", "fast_spanning_tree"),
 ];
-/// `vde_switch` takes frames in a buffer of 14 bytes for the header and 1504 behind it, of which a VLAN's tag
-/// may need 4; what is longer it cuts off without a word.
-const MTU_MAX: u32 = 1500;
 /// Longest path of a socket, in bytes: `sun_path` has 108 with the final NUL (unix(7)).
 const SOCKET_MAX: usize = 107;
 /// Longest name of a group, in bytes (useradd(8)).

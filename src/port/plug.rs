@@ -17,10 +17,6 @@ use vmnet_sys::random;
 use vmnet_vde::plug::{self, Line, Plug};
 use vmnet_vde::port::Absence;
 
-/// More does not fit into [`vmnet_model::frame::FRAME_MAX`], behind which a vde_switch cuts, whatever the bridge
-/// carries.
-pub const MTU_MAX: u32 = 1500;
-
 /// The sockets, bound, and on no switch yet.
 #[derive(Debug)]
 pub struct Prepared<'a> {
@@ -51,8 +47,8 @@ impl<'a> Prepared<'a> {
         Ok(Self { plug, line, tag, door })
     }
 
-    /// Join the switch, which is there or about to be: the bridge's record says so. Whoever is plain by now cannot remove the sockets' names any more: where there is no
-    /// port they wait for the keeper to tidy up.
+    /// Join the switch, which is there or about to be: the bridge's record says so. Whoever is plain by now
+    /// cannot remove the sockets' names any more: where there is no port they wait for the keeper to tidy up.
     ///
     /// # Errors
     /// The switch gave no port.

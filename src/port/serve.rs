@@ -4,7 +4,7 @@
 use crate::accounts::HostAccounts;
 use crate::bridge;
 use crate::grant::{Grant, remove};
-use crate::plug::{MTU_MAX, OnSwitch};
+use crate::plug::OnSwitch;
 use crate::policy::{self, RuleFiles};
 use crate::refusal::Refusal;
 use crate::unfit::Unfit;
@@ -13,6 +13,7 @@ use vmnet_model::ask::{Ask, KeptTap, OWN_NAME_PREFIX, Wish};
 use vmnet_model::name::IfName;
 use vmnet_model::port::PortTag;
 use vmnet_model::rules::{Caller, Place, Verdict};
+use vmnet_model::vde::MTU_MAX;
 use vmnet_sys::netlink::Netlink;
 use vmnet_sys::privilege::{self, Privilege};
 use vmnet_sys::trust::Reader;

@@ -1,30 +1,27 @@
 //! The cables that a network is to have, and those that it has.
 
 use super::wires;
-use super::work::Place;
+use super::work::{place_of, places_in};
 use crate::failure::Failure;
 use crate::links::{Seen, SeenLink};
 use crate::memory::Memory;
 use crate::networks;
-use crate::places::{Places, Room, read_file};
+use crate::places::{Places, Room};
 use crate::record::{Phase, Record};
-use crate::wire;
+use crate::{switch, wire};
 use vmnet_model::cable::{End, unfit};
 use vmnet_model::name::NetName;
 use vmnet_model::network::{MtuChoice, Network};
 use vmnet_model::plan::{By, CableGoal, Can, FarBridge, SeenCable, State, bridge_alias};
 use vmnet_model::port::group_of;
-use vmnet_model::vde::Directory;
 use vmnet_model::vde::switch::{Switch, user_of};
-
-/// A switch cuts longer packets off (`struct bipkt` in vde-2's src/vde_switch/packetq.h).
-const SWITCH_MTU: u32 = 1500;
+use vmnet_model::vde::{Directory, MTU_MAX};
 
 /// Why a network cannot be joined with a switch.
 pub(super) fn too_wide(network: &Network) -> Option<String> {
     match network.mtu {
-        MtuChoice::Fixed(mtu) if mtu > SWITCH_MTU => Some(format!(
-            "an MTU of {mtu} is too large for a VDE switch, which cuts packets off after {SWITCH_MTU} bytes"
+        MtuChoice::Fixed(mtu) if mtu > MTU_MAX => Some(format!(
+            "an MTU of {mtu} is too large for a VDE switch, which cuts packets off after {MTU_MAX} bytes"
         )),
         _ => None,
     }
@@ -96,7 +93,7 @@ fn pump(places: &Places, name: &NetName, to: &End, directory: &Directory) -> Res
     Ok(match wire::join_check(directory) {
         Ok(door) => Can::Pump(Switch { door, pump: user_of(name), run: None, console: None }),
         // It is just going.
-        Err(_) if Place::of(&places.room(&name.bridge()), to).record().exists() => Can::Wait,
+        Err(_) if place_of(&places.room(&name.bridge()), to).switch().exists() => Can::Wait,
         Err(failure) => Can::Never(failure.to_string()),
     })
 }
@@ -148,20 +145,16 @@ fn ends(name: &NetName, near: &SeenLink, to: &End, host: &Seen) -> By {
 /// By what `work` wrote down of each.
 fn pumps(room: &Room, goals: &[CableGoal]) -> Result<Vec<SeenCable>, Failure> {
     let mut cables = Vec::new();
-    for place in Place::all(room) {
-        let Some(text) = read_file(&place.record())? else { continue };
-        let Some(switch) = std::str::from_utf8(&text).ok().and_then(|text| Switch::parse(text).ok()) else {
-            continue;
-        };
+    for place in places_in(room) {
+        let Ok(Some(switch)) = switch::recorded(&place) else { continue };
         let to = End::Switch(switch.door.directory.clone());
         let wanted = goals.iter().find(|goal| goal.to == to).map(|goal| &goal.can);
         let other = matches!(wanted, Some(Can::Pump(wanted)) if *wanted != switch);
-        let life = wire::life(&switch.door.directory);
         let process = wire::pump(&place.pump());
         let by = By::Pump {
             record: if other { State::Other } else { State::Right },
             process: process.map(|process| process.pid().as_raw().unsigned_abs()),
-            plugged: life.is_some() && read_file(&place.plugged())? == life.map(String::into_bytes),
+            plugged: wire::is_plugged(&place, &switch.door.directory)?,
         };
         cables.push(SeenCable { to, by });
     }

@@ -13,14 +13,13 @@ mod work;
 pub use look::{goals, seen};
 pub use work::{Site, apply, pumps, remove_pairs, stop, switches};
 
-use crate::failure::{Failure, io, network};
+use crate::failure::{Failure, network};
 use crate::links::Links;
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
 use crate::record::{Phase, Record};
 use crate::up::finish_what_is_begun;
-use std::path::Path;
 use vmnet_model::cable::{Edge, End, unfit};
 use vmnet_model::name::NetName;
 use vmnet_model::network::Network;
@@ -206,14 +205,4 @@ async fn follow(places: &Places, name: &NetName, to: &End) -> Result<Followed, F
     let rows = plan::cable_rows(&goals, &seen(&room, name, &goals, &host)?);
     let row = rows.into_iter().find(|row| row.what.ends_with(&format!(" {to}")));
     Ok(Followed { changed: !steps.is_empty(), row })
-}
-
-/// That it is gone is no failure.
-fn absent(done: std::io::Result<()>, path: &Path) -> Result<(), Failure> {
-    match done {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::new("remove", path.display(), io(&error)))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,24 +1,20 @@
 //! Plugging cables in and out: a pair of links between two bridges, a pump between a bridge and a switch.
 
-use super::{absent, goals, seen};
+use super::{goals, seen};
 use crate::failure::{Failure, io, network};
 use crate::ipv6;
 use crate::links::{LinkError, Links, Port, SeenLink};
 use crate::memory::Memory;
-use crate::places::{Places, Room, make_directory, write_file};
-use crate::wire;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use crate::places::{Places, Room, gone};
+use crate::{switch, wire};
+use std::fs;
 use vmnet_model::cable::End;
 use vmnet_model::name::{IfName, NetName, fnv1a};
 use vmnet_model::plan::{self, FarBridge, Step};
 use vmnet_model::port::{WIRE_TEMPLATE, WireTag, group_of, port_name};
 use vmnet_model::vde::Directory;
-use vmnet_model::vde::plug::PLUGS_DIR;
 use vmnet_model::vde::switch::Switch;
 use vmnet_sys::process::Process;
-use vmnet_vde::plug;
 
 /// Pumps take numbers at the same time; so often is another one tried.
 const TRIES: usize = 8;
@@ -46,44 +42,15 @@ impl Site<'_> {
     }
 }
 
-/// The directory of a cable to a switch.
-pub(super) struct Place(PathBuf);
+/// The directory of this cable to a switch: a room of its own, as the network's is.
+pub(super) fn place_of(room: &Room, to: &End) -> Room {
+    Room::holding(&room.cables().join(format!("{:016x}", fnv1a(to.to_string().as_bytes()))).join("switch"))
+}
 
-impl Place {
-    /// Where that of this cable is.
-    pub(super) fn of(room: &Room, to: &End) -> Self {
-        Self(room.cables().join(format!("{:016x}", fnv1a(to.to_string().as_bytes()))))
-    }
-
-    /// Those that are there.
-    pub(super) fn all(room: &Room) -> Vec<Self> {
-        let entries = fs::read_dir(room.cables()).into_iter().flatten().flatten();
-        entries.map(|entry| Self(entry.path())).collect()
-    }
-
-    /// The switch's record.
-    pub(super) fn record(&self) -> PathBuf {
-        self.0.join("switch")
-    }
-
-    /// Held by the pump.
-    pub(super) fn pump(&self) -> PathBuf {
-        self.0.join("pump")
-    }
-
-    /// Which life of the switch the pump was plugged into.
-    pub(super) fn plugged(&self) -> PathBuf {
-        self.0.join("plugged")
-    }
-
-    /// The directory of the pump's sockets.
-    fn plugs(&self) -> PathBuf {
-        self.0.join(PLUGS_DIR)
-    }
-
-    fn remember(&self, life: Option<String>) -> Result<(), Failure> {
-        life.map_or(Ok(()), |life| write_file(&self.plugged(), &life, 0o644))
-    }
+/// Those that are there.
+pub(super) fn places_in(room: &Room) -> Vec<Room> {
+    let entries = fs::read_dir(room.cables()).into_iter().flatten().flatten();
+    entries.map(|entry| Room::holding(&entry.path().join("switch"))).collect()
 }
 
 /// One step about cables.
@@ -95,7 +62,7 @@ pub async fn apply(site: &Site<'_>, step: &Step) -> Result<(), Failure> {
         Step::RemoveCable(index, _) => site.links.delete(*index).await.map_err(|error| site.failed(error)),
         Step::StartCable(to, switch) => start(site, to, switch),
         Step::PlugCable(to) => plug_again(site.room, to),
-        Step::StopCable(to) => stop_one(&Place::of(site.room, to)),
+        Step::StopCable(to) => stop_one(&place_of(site.room, to)),
         _ => Ok(()),
     }
 }
@@ -188,48 +155,39 @@ pub async fn remove_pairs(links: &Links, bridge: &IfName) -> Result<(), LinkErro
     remove_untagged(links).await
 }
 
-fn start(site: &Site<'_>, to: &End, switch: &Switch) -> Result<(), Failure> {
-    let place = Place::of(site.room, to);
-    let plugs = place.plugs();
-    make_directory(&plugs)?;
-    // Whoever runs the switch must reach the sockets in it, and nobody needs to list them.
-    fs::set_permissions(&plugs, Permissions::from_mode(0o711))
-        .map_err(|error| Failure::new("make directory", plugs.display(), io(&error)))?;
-    write_file(&place.record(), &switch.render(), 0o644)?;
-    tidy(&place)?;
-    let life = wire::life(&switch.door.directory);
-    wire::start_pump(site.name, &place.record(), Some(&to.to_string()))?;
-    place.remember(life)
+fn start(site: &Site<'_>, to: &End, wanted: &Switch) -> Result<(), Failure> {
+    let place = place_of(site.room, to);
+    switch::write(&place, wanted)?;
+    switch::tidy(&place)?;
+    let life = wire::life(&wanted.door.directory);
+    wire::start_pump(site.name, &place.switch(), Some(&to.to_string()))?;
+    wire::remember(&place, life)
 }
 
 fn plug_again(room: &Room, to: &End) -> Result<(), Failure> {
-    let place = Place::of(room, to);
+    let place = place_of(room, to);
     let End::Switch(directory) = to else { return Ok(()) };
     // Before: a switch that is started once more meanwhile is another one.
     let life = wire::life(directory);
-    tidy(&place)?;
-    wire::plug_again(&place.record(), &place.plugs())?;
-    place.remember(life)
+    switch::tidy(&place)?;
+    wire::plug_again(&place.switch(), &place.plugs())?;
+    wire::remember(&place, life)
 }
 
-fn tidy(place: &Place) -> Result<(), Failure> {
-    let plugs = place.plugs();
-    plug::tidy(&plugs).map_err(|error| Failure::new("tidy", plugs.display(), io(&error)))
-}
-
-fn stop_one(place: &Place) -> Result<(), Failure> {
+fn stop_one(place: &Room) -> Result<(), Failure> {
     wire::stop_pump(&place.pump())?;
-    absent(fs::remove_dir_all(&place.0), &place.0)
+    gone(fs::remove_dir_all(place.path()))
+        .map_err(|error| Failure::new("remove", place.path().display(), io(&error)))
 }
 
 /// The pumps that run for a network's cables.
 pub fn pumps(room: &Room) -> Vec<Process> {
-    Place::all(room).iter().filter_map(|place| wire::pump(&place.pump())).collect()
+    places_in(room).iter().filter_map(|place| wire::pump(&place.pump())).collect()
 }
 
 /// Stop all pumps of a network's cables.
 pub fn stop(room: &Room) -> Result<(), Failure> {
-    Place::all(room).iter().try_for_each(|place| wire::stop_pump(&place.pump()))
+    places_in(room).iter().try_for_each(|place| wire::stop_pump(&place.pump()))
 }
 
 /// Where the switches of its cables are, for whoever watches them.

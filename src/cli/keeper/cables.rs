@@ -5,15 +5,14 @@ use super::Keeper;
 use super::wake::{Turn, ended, listen_to};
 use crate::cables::{self, Site};
 use crate::failure::{Failure, io};
+use crate::lease_watch::{self, Source};
 use crate::memory::Memory;
 use crate::record::Record;
 use crate::wire;
 use futures_util::future::select_all;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 use vmnet_model::vde::Directory;
@@ -22,24 +21,26 @@ use vmnet_sys::process::Process;
 /// How often a switch whose directory is gone is looked for.
 const LOOK_OUT: Duration = Duration::from_secs(1);
 /// A switch makes its socket first and listens a moment later.
-pub(super) const A_MOMENT: Duration = Duration::from_millis(50);
+const A_MOMENT: Duration = Duration::from_millis(50);
 
-/// What cables to switches end or come back by.
+/// The processes of a switch and of cables, to be told of their end; other people's switches, to be told of
+/// their beginning.
+#[derive(Default)]
 pub(super) struct Lines {
+    pub(super) processes: Vec<AsyncFd<Process>>,
     /// Tells of changes in the switches' directories.
-    places: Option<AsyncFd<Source>>,
-    pumps: Vec<AsyncFd<Process>>,
+    pub(super) places: Option<AsyncFd<Source>>,
     /// A switch is away.
-    away: bool,
+    pub(super) away: bool,
 }
 
 impl Lines {
     /// Pending until something may be different.
     pub(super) async fn stirred(&self) {
-        let pumps = async {
-            match self.pumps.is_empty() {
+        let processes = async {
+            match self.processes.is_empty() {
                 true => std::future::pending().await,
-                false => drop(select_all(self.pumps.iter().map(|pump| Box::pin(ended(Some(pump))))).await),
+                false => drop(select_all(self.processes.iter().map(|one| Box::pin(ended(Some(one))))).await),
             }
         };
         let places = async {
@@ -50,7 +51,7 @@ impl Lines {
             sleep(A_MOMENT).await;
         };
         tokio::select! {
-            () = pumps => {}
+            () = processes => {}
             () = places => {}
             () = sleep(LOOK_OUT), if self.away => {}
         }
@@ -60,11 +61,10 @@ impl Lines {
 impl Keeper<'_> {
     /// What of the cables is lost; or else what there is to be watched.
     pub(super) async fn lines(&self) -> Result<Result<Lines, Turn>, Failure> {
-        let none = Lines { places: None, pumps: Vec::new(), away: false };
         if Memory::of(self.places, self.name)?.cables.is_empty()
             || !matches!(Record::read(&self.room), Ok(Some(_)))
         {
-            return Ok(Ok(none));
+            return Ok(Ok(Lines::default()));
         }
         let failed = |error: io::Error| self.failed(io(&error));
         // Before the look, so that nothing falls between.
@@ -76,7 +76,7 @@ impl Keeper<'_> {
         }
         let pumps = cables::pumps(&self.room).into_iter().map(listen_to).collect::<io::Result<_>>();
         let away = switches.iter().any(|switch| wire::life(switch).is_none());
-        Ok(Ok(Lines { places, pumps: pumps.map_err(failed)?, away }))
+        Ok(Ok(Lines { processes: pumps.map_err(failed)?, places, away }))
     }
 }
 
@@ -91,21 +91,5 @@ pub(super) fn watched(switches: &[Directory]) -> io::Result<Option<AsyncFd<Sourc
     for switch in switches {
         let _ = inotify.add_watch(switch.as_str(), flags | AddWatchFlags::IN_ONLYDIR);
     }
-    source(inotify).map(Some)
-}
-
-/// The safe way in is deprecated because its descriptor might be closed meanwhile; a [`Source`] owns
-/// its own, and the room for `unsafe` is another.
-#[expect(deprecated)]
-fn source(inotify: Inotify) -> io::Result<AsyncFd<Source>> {
-    AsyncFd::with_interest(Source(inotify), Interest::READABLE)
-}
-
-/// Tokio asks for the descriptor's number.
-pub(super) struct Source(Inotify);
-
-impl AsRawFd for Source {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
+    lease_watch::watched(inotify).map(Some)
 }

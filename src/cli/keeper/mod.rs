@@ -27,9 +27,7 @@ use cables::Lines;
 use clients::Feed;
 use ports::Offence;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Seek, Write};
 use std::time::Duration;
-use switch::Wires;
 use tokio::time::{Instant, sleep_until};
 use vmnet_model::delegation::Delegation;
 use vmnet_model::guest::{self, Guest};
@@ -95,13 +93,7 @@ impl Repairs {
 /// The file that says who keeps a network; none if somebody does.
 pub fn claim(room: &Room) -> Result<Option<Claim>, Failure> {
     room.make()?;
-    let path = room.keeper();
-    let failed = |error: std::io::Error| Failure::new("lock", path.display(), io(&error));
-    let Some(claim) = Claim::try_now(&path).map_err(failed)? else { return Ok(None) };
-    let mut file = claim.file();
-    file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-    file.write_all(format!("{}\n", std::process::id()).as_bytes()).map_err(failed)?;
-    Ok(Some(claim))
+    process::claim(&room.keeper())
 }
 
 impl<'a> Keeper<'a> {
@@ -229,7 +221,7 @@ impl<'a> Keeper<'a> {
         self.room.dnsmasq().exists() && matches!(Record::read(&self.room), Ok(Some(_)))
     }
 
-    async fn wait(&mut self, server: Option<Process>, wires: &Wires, lines: &Lines) -> Result<Turn, Failure> {
+    async fn wait(&mut self, server: Option<Process>, wires: &Lines, lines: &Lines) -> Result<Turn, Failure> {
         let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(self.name), cause);
         let bridge = self.name.bridge();
         let found = self.links.find(&bridge).await.map_err(|error| failed(&error))?;

@@ -3,6 +3,7 @@
 
 use super::{group_of_user, named};
 use crate::failure::{Failure, io};
+use crate::places::{Room, read_file, write_file};
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
@@ -105,6 +106,17 @@ pub fn life(directory: &Directory) -> Option<String> {
     let meta = fs::symlink_metadata(Path::new(directory.as_str()).join(CONTROL)).ok()?;
     let text = format!("{}:{}:{}.{}", meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec());
     meta.file_type().is_socket().then_some(text)
+}
+
+/// All that hold ports were plugged into this life.
+pub fn remember(room: &Room, life: Option<String>) -> Result<(), Failure> {
+    life.map_or(Ok(()), |life| write_file(&room.plugged(), &life, 0o644))
+}
+
+/// Is there a switch, and were they plugged into the life that it has now?
+pub fn is_plugged(room: &Room, directory: &Directory) -> Result<bool, Failure> {
+    let Some(life) = life(directory) else { return Ok(false) };
+    Ok(read_file(&room.plugged())?.is_some_and(|plugged| plugged == life.as_bytes()))
 }
 
 /// Look whether a switch of somebody else's can be joined, and as whom.

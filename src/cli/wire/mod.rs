@@ -11,7 +11,7 @@ mod start;
 pub mod switch;
 
 pub use crate::process::switch;
-pub use door::{join_check, life};
+pub use door::{is_plugged, join_check, life, remember};
 pub use start::{plug_again, pump, start_pump, start_switch, stop_pump, stop_switch};
 
 use crate::failure::Failure;

@@ -4,11 +4,12 @@
 use super::{door, fit_queues, group_of_user, handshake, named, record};
 use crate::background::READY;
 use crate::failure::{Exit, Failure, io, network};
+use crate::process;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{alarm, getpid};
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Seek, Write, stdout};
+use std::io::{ErrorKind, Write, stdout};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use vmnet_model::mac::MacAddr;
 use vmnet_model::name::{IfName, NetName};
 use vmnet_model::port::{WIRE_TEMPLATE, WireTag, group_of, port_name};
 use vmnet_model::rules::Caller;
+use vmnet_model::vde::MTU_MAX;
 use vmnet_model::vde::plug::{PLUGS_DIR, PlugTag};
 use vmnet_model::vde::switch::Switch;
 use vmnet_sys::link::gone::Watched;
@@ -33,8 +35,6 @@ use vmnet_vde::pump::Pump;
 pub const CLAIM: &str = "pump";
 /// All until it is ready is done in this time, in seconds.
 const PREPARATION_MAX: u32 = 20;
-/// A switch carries no larger packets.
-const MTU_MAX: u32 = 1500;
 /// As good as for ever.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -62,13 +62,7 @@ pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<Exit, Fai
 /// There is one for each record.
 fn claim(path: &Path) -> Result<Claim, Failure> {
     let failed = |cause: &dyn std::fmt::Display| Failure::new("lock", path.display(), cause);
-    let claim = Claim::try_now(path).map_err(|error| failed(&io(&error)))?;
-    let claim = claim.ok_or_else(|| failed(&"another pump is at work"))?;
-    let mut file = claim.file();
-    let written = file.set_len(0).and_then(|()| file.rewind());
-    let written = written.and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
-    written.map_err(|error| failed(&io(&error)))?;
-    Ok(claim)
+    process::claim(path)?.ok_or_else(|| failed(&"another pump is at work"))
 }
 
 /// A port on the switch.

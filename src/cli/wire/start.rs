@@ -6,7 +6,7 @@ use super::switch::PROGRAM;
 use super::{door, named};
 use crate::background::READY;
 use crate::failure::{Failure, io, network};
-use crate::places::Room;
+use crate::places::{Room, gone};
 use crate::process;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::Pid;
@@ -116,7 +116,7 @@ fn news_of(switch: &Switch) -> std::io::Result<Inotify> {
 /// Stop the network's switch, and whatever is becoming it.
 pub fn stop_switch(room: &Room) -> Result<(), Failure> {
     let failed = |error| Failure::new("stop", format!("the switch in {}", room.path().display()), io(&error));
-    process::stop_switches(room).and_then(|()| remove(&room.switch_pid())).map_err(failed)
+    process::stop_switches(room).and_then(|()| gone(fs::remove_file(room.switch_pid()))).map_err(failed)
 }
 
 /// Start a pump, unless it is at work, and wait until it is.
@@ -160,7 +160,7 @@ pub fn stop_pump(claim: &Path) -> Result<(), Failure> {
         }
         // One that is just beginning has not said its number yet.
         if !Claim::is_held(claim)? {
-            remove(claim)?;
+            gone(fs::remove_file(claim))?;
         }
         match vmnet_vde::plug::tidy(&claim.with_file_name(vmnet_model::vde::plug::PLUGS_DIR)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -254,13 +254,6 @@ fn told(said: &[u8]) -> Failure {
         text.push_str(&format!("; and {rest} more"));
     }
     Failure::told(text, hint)
-}
-
-fn remove(path: &Path) -> std::io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

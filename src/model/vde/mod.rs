@@ -17,6 +17,10 @@ pub const DESCRIPTION_MAX: usize = 100;
 /// Longest directory of a switch, in bytes: sockets with names of up to 15 bytes more must fit into 108.
 /// What is longer the switch's own tools cut without a word.
 pub const DIRECTORY_MAX: usize = 90;
+/// Longest packet that a switch carries, in bytes: it takes frames in a buffer of 14 bytes for the header and 1504 behind it
+/// (`struct bipkt` in vde-2's src/vde_switch/packetq.h), of which a VLAN's tag may need 4; what is longer it
+/// cuts off without a word.
+pub const MTU_MAX: u32 = 1500;
 /// The socket that is asked for ports, in the directory.
 pub const CONTROL: &str = "ctl";
 
