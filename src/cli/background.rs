@@ -7,8 +7,10 @@ use crate::process;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use vmnet_model::name::NetName;
 use vmnet_model::paths;
+use vmnet_sys::lock::Claim;
 use vmnet_tools::Tool;
 
 /// What a keeper in the background says when it has taken over.
@@ -22,9 +24,52 @@ const UNIT_DIRECTORIES: [&str; 4] = [
     "/lib/systemd/system",
 ];
 
+/// How long a keeper may take to let go.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Somebody may start another keeper meanwhile; so often is it asked to leave.
+const TRIES: usize = 5;
+
 /// Start a keeper of our own if none is there, and wait until it is ready.
 pub fn ensure_keeper(places: &Places, name: &NetName) -> Result<(), Failure> {
-    if process::keeper(&places.room(&name.bridge())).is_some() { Ok(()) } else { start_process(places, name) }
+    if process::keeper(&places.room(&name.bridge())).is_some() {
+        return Ok(());
+    }
+    see_leaver_off(places, name)?;
+    start_process(places, name)
+}
+
+/// A `down` that was killed may have told the keeper to leave: wait until it has.
+pub fn see_leaver_off(places: &Places, name: &NetName) -> Result<(), Failure> {
+    if process::keeper_leaves(&places.room(&name.bridge())) {
+        send_away(places, name)?;
+    }
+    Ok(())
+}
+
+/// Have the network's keeper leave the network as it is, if it has one.
+pub fn send_keeper_away(places: &Places, name: &NetName) -> Result<(), Failure> {
+    for _ in 0..TRIES {
+        if !send_away(places, name)? {
+            return Ok(());
+        }
+    }
+    Err(not_stopped(name, "it is started again and again"))
+}
+
+/// False if there was none.
+fn send_away(places: &Places, name: &NetName) -> Result<bool, Failure> {
+    let room = places.room(&name.bridge());
+    let Some(keeper) = process::tell_keeper_to_leave(&room)? else { return Ok(false) };
+    // Not for its end: what it watched takes the kernel tens of milliseconds to put away.
+    match Claim::wait_until_free(&room.keeper(), PATIENCE) {
+        Ok(true) => Ok(true),
+        Ok(false) => Err(not_stopped(name, format!("process {} does not end", keeper.pid()))),
+        Err(error) => Err(not_stopped(name, io(&error))),
+    }
+}
+
+fn not_stopped(name: &NetName, cause: impl std::fmt::Display) -> Failure {
+    Failure::new("stop the keeper of", network(name), cause)
 }
 
 /// Is systemd to keep the network? Then it also starts it: servers that we started would belong

@@ -5,6 +5,7 @@ use crate::failure::{Failure, io};
 use crate::places::{Room, read_file};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use std::fs::OpenOptions;
 use std::io::{Seek, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -152,9 +153,35 @@ pub fn claim(path: &Path) -> Result<Option<Claim>, Failure> {
     Ok(Some(claim))
 }
 
+/// What is added to the keeper's file before it is told to leave: whoever tells it may be killed before it
+/// does, and `up` must not take one for a keeper that is on its way out.
+const LEAVES: &str = "leaves\n";
+
 /// The network's keeper, if one holds its lock and will go on doing so.
 pub fn keeper(room: &Room) -> Option<Process> {
-    claimant(&room.keeper())
+    claimant(&room.keeper()).filter(|_| !keeper_leaves(room))
+}
+
+/// Has somebody told the network's keeper to leave? It may have left since.
+pub fn keeper_leaves(room: &Room) -> bool {
+    read_file(&room.keeper()).is_ok_and(|text| text.is_some_and(|text| text.ends_with(LEAVES.as_bytes())))
+}
+
+/// Tell the network's keeper to leave the network as it is; answers who that is. None where nobody keeps it.
+pub fn tell_keeper_to_leave(room: &Room) -> Result<Option<Process>, Failure> {
+    let path = room.keeper();
+    let failed = |error: std::io::Error| Failure::new("write", path.display(), io(&error));
+    if claimant(&path).is_none() {
+        return Ok(None);
+    }
+    let mut file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+    file.write_all(LEAVES.as_bytes()).map_err(failed)?;
+    let keeper = claimant(&path);
+    if let Some(keeper) = &keeper {
+        // It may have ended between the two calls.
+        let _ = keeper.signal(Signal::SIGUSR2);
+    }
+    Ok(keeper)
 }
 
 /// Who has claimed the file at this path and will go on doing so. Its number is in the file.
@@ -172,6 +199,6 @@ pub fn claimant(claim: &Path) -> Option<Process> {
 
 fn number(path: &Path) -> Option<Pid> {
     let bytes = read_file(path).ok().flatten()?;
-    let pid: i32 = std::str::from_utf8(&bytes).ok()?.trim().parse().ok()?;
+    let pid: i32 = std::str::from_utf8(&bytes).ok()?.lines().next()?.trim().parse().ok()?;
     (pid > 1).then_some(Pid::from_raw(pid))
 }

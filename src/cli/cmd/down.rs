@@ -1,24 +1,16 @@
 //! `vmnet down NAME`
 
 use super::{in_runtime, need_root};
+use crate::background;
 use crate::clients::{self, Client};
-use crate::failure::{Exit, Failure, io, network};
+use crate::failure::{Exit, Failure, network};
 use crate::links::Links;
 use crate::places::Places;
-use crate::process;
 use crate::record::Record;
 use crate::say;
 use crate::take_down::{sweep, take_down};
 use crate::view::{self, not_up};
-use nix::sys::signal::Signal;
-use std::time::Duration;
 use vmnet_model::name::NetName;
-use vmnet_sys::lock::Claim;
-
-/// How long a keeper may take to let go.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Somebody may start another keeper meanwhile; so often is it asked to leave.
-const TRIES: usize = 5;
 
 /// Take it down.
 pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Failure> {
@@ -33,7 +25,8 @@ pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Failure
         if !force {
             refuse_under_guests(places, &links, name).await?;
         }
-        send_keeper_away(places, name)?;
+        // Before the lock is taken: a keeper that waits for the lock itself could not hear us.
+        background::send_keeper_away(places, name)?;
         take_down(places, name).await?;
         say::line(&format!("{name} is down"));
         Ok(Exit::Done)
@@ -52,20 +45,4 @@ async fn refuse_under_guests(places: &Places, links: &Links, name: &NetName) -> 
     }
     let cause = format!("{} attached: {}", who.len(), who.join(", "));
     Err(Failure::new("take down", network(name), cause).hint("--force takes it down under them"))
-}
-
-/// Before the lock is taken: a keeper that waits for the lock itself could not hear us.
-fn send_keeper_away(places: &Places, name: &NetName) -> Result<(), Failure> {
-    let failed = |cause: String| Failure::new("stop the keeper of", network(name), cause);
-    let room = places.room(&name.bridge());
-    for _ in 0..TRIES {
-        let Some(keeper) = process::keeper(&room) else { return Ok(()) };
-        // It may have ended between the two calls.
-        let _ = keeper.signal(Signal::SIGUSR2);
-        // Not for its end: what it watched takes the kernel tens of milliseconds to put away.
-        if !Claim::wait_until_free(&room.keeper(), PATIENCE).map_err(|error| failed(io(&error)))? {
-            return Err(failed(format!("process {} does not end", keeper.pid())));
-        }
-    }
-    Err(failed("it is started again and again".to_owned()))
 }

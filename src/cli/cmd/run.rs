@@ -1,7 +1,7 @@
 //! `vmnet run NAME`: the keeper, for a service manager or, with `--background`, for `up`.
 
 use super::{in_runtime, need_root};
-use crate::background::READY;
+use crate::background::{READY, see_leaver_off};
 use crate::failure::{Exit, Failure, io, network};
 use crate::keeper::{self, Keeper};
 use crate::places::Places;
@@ -23,6 +23,7 @@ pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Fa
         if !background {
             raise(places, name).await?;
         }
+        see_leaver_off(places, name)?;
         let Some(claim) = keeper::claim(&room)? else {
             return already_kept(name, &room, background);
         };

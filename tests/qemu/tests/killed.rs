@@ -2,9 +2,11 @@
 //! nothing.
 
 use rig::companion::{DONE, NOT_UP};
-use rig::house::{House, VMNET};
+use rig::house::{As, House, VMNET};
 use rig::skip::have;
 use rig::snapshot::Snapshot;
+use std::cell::RefCell;
+use std::time::Duration;
 
 /// System calls at whose entry a kill is worth trying: each changes something that others see.
 const CALLS: [&str; 9] =
@@ -134,6 +136,27 @@ fn after_down_was_killed_anywhere_up_makes_the_network_whole() {
         house.down("brmgr0");
         house.assert_as_in(before);
     });
+}
+
+/// It hears of it only later, on a busy machine; and the one who would have waited for it is no more.
+#[test]
+fn a_keeper_that_was_told_to_leave_by_a_down_that_was_killed_is_replaced() {
+    let name = "a_keeper_that_was_told_to_leave_by_a_down_that_was_killed_is_replaced";
+    let Some(house) = House::with_companion(name) else { return };
+    let before = house.snapshot();
+    house.up("brmgr0");
+    let keeper = house.keeper("brmgr0");
+    house.sh(&format!("kill -STOP {keeper}; timeout -s KILL 0.2 {VMNET} down brmgr0 || true"));
+    let up = RefCell::new(house.spawn(As::Root, &[VMNET, "up", "brmgr0"]));
+    let hasty = house.wait_until(Duration::from_millis(300), || !up.borrow_mut().is_running());
+    assert!(!hasty, "it took the one that is on its way out for a keeper");
+    house.sh(&format!("kill -CONT {keeper}"));
+    let mut up = up.into_inner();
+    assert!(up.wait(Duration::from_secs(20)).success(), "{}", up.said());
+    assert_ne!(house.keeper("brmgr0"), keeper);
+    assert_eq!(house.drift("brmgr0"), (DONE, vec![]));
+    house.down("brmgr0");
+    house.assert_as_in(&before);
 }
 
 #[test]
