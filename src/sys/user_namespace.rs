@@ -13,7 +13,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 const OTHERS_MAX: u32 = 65_535;
 
 /// From now on this process, which is root and has one thread, sees the users up to `last` as before, and
-/// all others as one; it sees all groups. It is root in that namespace alone.
+/// all others as one, root among them: giving a namespace this host's root needs `CAP_SETFCAP`
+/// (`verify_root_map` in kernel/user_namespace.c). It sees all groups. In that namespace it has all rights, to
+/// become one of its users.
 ///
 /// # Errors
 /// The kernel refused, and all is as before: user namespaces may be switched off.
@@ -46,7 +48,7 @@ pub fn hide_users_above(last: u32) -> io::Result<()> {
 fn enter_mapped(child: &Worker, last: u32) -> io::Result<()> {
     let place = |name: &str| format!("/proc/{}/{name}", child.pid());
     fs::write(place("gid_map"), format!("0 0 {}\n", u32::MAX))?;
-    fs::write(place("uid_map"), format!("0 0 {}\n", last.saturating_add(1)))?;
+    fs::write(place("uid_map"), format!("1 1 {last}\n"))?;
     let space = File::open(place("ns/user"))?;
     // SAFETY: a descriptor and a number.
     Errno::result(unsafe { libc::setns(space.as_raw_fd(), libc::CLONE_NEWUSER) })?;
@@ -85,7 +87,7 @@ mod tests {
     #[test]
     fn the_largest_user_is_in_the_kernels_table() {
         assert_eq!(largest("         0          0 4294967295\n"), Some(u32::MAX - 1));
-        assert_eq!(largest("0 0 100000\n"), Some(99_999));
+        assert_eq!(largest("1 1 99999\n"), Some(99_999));
         assert_eq!(largest("0 1000 1\n1 100000 200000\n"), Some(200_000));
         assert_eq!(largest("0 1000 1\n"), Some(OTHERS_MAX), "the others are seen as one");
         assert_eq!((largest(""), largest("0 0\n"), largest("x")), (None, None, None));
