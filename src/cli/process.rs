@@ -13,8 +13,10 @@ use std::path::Path;
 use std::time::Duration;
 use vmnet_model::vde::switch::Switch;
 use vmnet_sys::lock::Claim;
-use vmnet_sys::process::{Process, command_line, is_dying};
+use vmnet_sys::process::{Process, command_line, is_dying, program};
 
+/// The server's program.
+const SERVER: &str = "dnsmasq";
 /// How long a server may take to end after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -22,9 +24,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// its command line, looked at while we hold it.
 pub fn server(room: &Room) -> Option<Process> {
     let process = Process::watch(number(&room.dnsmasq_pid())?).ok()?;
-    let pid = process.pid().as_raw().unsigned_abs();
-    let ours = our_argument(room);
-    command_line(pid).contains(&ours).then_some(process)
+    if is_server(room, process.pid().as_raw().unsigned_abs()) {
+        return Some(process);
+    }
+    // One that was killed loses its command line before its sockets.
+    if is_dying(process.pid()) {
+        let _ = process.wait(PATIENCE);
+    }
+    None
+}
+
+fn is_server(room: &Room, pid: u32) -> bool {
+    command_line(pid).contains(&format!("--conf-file={}", room.dnsmasq().display()).into_bytes())
 }
 
 /// How often strays are looked for: one that is just becoming a daemon forks twice.
@@ -45,9 +56,14 @@ pub fn stop_strays(room: &Room, known: Option<Pid>) -> std::io::Result<()> {
     Err(std::io::ErrorKind::TimedOut.into())
 }
 
+/// Any server that is just ending may be ours: it has no command line any more.
 fn strays(room: &Room) -> Vec<Process> {
-    let ours = our_argument(room);
-    processes(|pid| command_line(pid).contains(&ours))
+    let is_ending =
+        |pid| program(pid).as_deref() == Some(SERVER) && is_dying(Pid::from_raw(pid.cast_signed()));
+    let mut strays = processes(|pid| is_server(room, pid) || is_ending(pid));
+    // What is left of one until its parent hears of it holds nothing.
+    strays.retain(|stray| !stray.has_ended());
+    strays
 }
 
 fn processes(is_ours: impl Fn(u32) -> bool) -> Vec<Process> {
@@ -113,9 +129,13 @@ impl SwitchMarks {
     }
 }
 
-/// Stop the server and wait for its end.
+/// Stop the server and wait for its end, even if somebody took its number away.
 pub fn stop_server(room: &Room) -> std::io::Result<()> {
-    server(room).map_or(Ok(()), |process| stop(&process))
+    match server(room) {
+        Some(server) => stop(&server),
+        None if room.dnsmasq().exists() => stop_strays(room, None),
+        None => Ok(()),
+    }
 }
 
 /// Have the server read its names and reservations again.
@@ -132,10 +152,6 @@ pub fn stop(process: &Process) -> std::io::Result<()> {
         }
     }
     Err(std::io::ErrorKind::TimedOut.into())
-}
-
-fn our_argument(room: &Room) -> Vec<u8> {
-    format!("--conf-file={}", room.dnsmasq().display()).into_bytes()
 }
 
 /// A process that has ended meanwhile needs no signal.

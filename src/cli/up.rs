@@ -125,11 +125,13 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
         advertised.extend(was.advertised().map(str::to_owned));
         record.forwarding6_was = Some(was);
     }
-    if earlier.as_ref().is_some_and(|record| record.phase == Phase::Starting) {
-        // A run that was killed may have left one, which would keep the address from ours.
-        let known = process::server(&room).map(|server| server.pid());
+    // A run that was killed may have left a server, or somebody took its number away: it would keep the
+    // address from ours.
+    let known = process::server(&room).map(|server| server.pid());
+    let is_lost = known.is_none() && steps.contains(&Step::StartDnsmasq);
+    if earlier.as_ref().is_some_and(|record| record.phase == Phase::Starting || is_lost) {
         process::stop_strays(&room, known)
-            .map_err(|error| Failure::new("start", network(&wanted.name), io(&error)))?;
+            .map_err(|error| Failure::new("stop the server of", network(&wanted.name), io(&error)))?;
     }
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
     let begun = record.write(&room);

@@ -2,7 +2,8 @@
 //! right again, and no guest is cut off for it.
 
 use rig::companion::{DONE, DRIFTED};
-use rig::house::{HELPER, House};
+use rig::house::{As, HELPER, House};
+use std::time::Duration;
 
 fn address_of(house: &House, bridge: &str) -> String {
     house.sh(&format!("ip -br -4 address show dev {bridge} | awk '{{print $3}}'")).trim().to_owned()
@@ -12,6 +13,9 @@ fn address_of(house: &House, bridge: &str) -> String {
 fn status_shows_what_somebody_changed_and_up_makes_it_right() {
     let name = "status_shows_what_somebody_changed_and_up_makes_it_right";
     let Some(house) = House::with_companion(name) else { return };
+    // A server that its parent does not bury is none.
+    let _parent = house.spawn(As::Root, &["sh", "-c", "dnsmasq --version >/dev/null & exec sleep 120"]);
+    assert!(house.wait_until(Duration::from_secs(5), || house.sh("ps -eo comm=").contains("dnsmasq")));
     let before = house.snapshot();
     house.describe("lab", "");
     house.up("lab");
@@ -36,6 +40,8 @@ fn status_shows_what_somebody_changed_and_up_makes_it_right() {
         ("nft flush ruleset", &["firewall"]),
         ("kill $(cat /run/vmnet/lab/dnsmasq.pid); sleep 0.2", &["dnsmasq"]),
         ("kill -9 $(cat /run/vmnet/lab/dnsmasq.pid); rm /run/vmnet/lab/dnsmasq.pid", &["dnsmasq"]),
+        // It goes on, and nobody knows it any more.
+        ("rm /run/vmnet/lab/dnsmasq.pid", &["dnsmasq"]),
         ("echo '# mine' >>/run/vmnet/lab/dnsmasq.conf", &["dnsmasq"]),
         ("rm /run/vmnet/lab/dnsmasq.conf", &["dnsmasq"]),
         ("echo 10.0.1.9 mine >/run/vmnet/lab/names/reserved", &["names"]),

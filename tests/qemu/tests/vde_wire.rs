@@ -360,6 +360,7 @@ fn a_switch_and_its_pump_need_no_more_rights_than_the_unit_leaves_them() {
     let mut plug = confined(&[VMNET, "wire", "plug", "--record", &record, "--plugs", &plugs]);
     assert!(plug.wait(SOON).success(), "{}", plug.said());
     let _far = plug_in_far(&house, "far", DIRECTORY, "10.9.0.2");
-    assert!(reaches(&house, "10.9.0.2"), "the pump was not plugged in");    let seen = house.sh(&format!("cat /proc/$(cat {ROOM}/switch.pid)/uid_map"));
+    assert!(reaches(&house, "10.9.0.2"), "the pump was not plugged in");
+    let seen = house.sh(&format!("cat /proc/$(cat {ROOM}/switch.pid)/uid_map"));
     assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["1", "1", "99999"], "the users it sees");
 }
