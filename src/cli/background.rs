@@ -1,20 +1,18 @@
 //! Seeing to it that a running network has a keeper: through systemd where it runs and knows the
 //! unit, else as a process of our own.
 
+use crate::daemon;
 use crate::failure::{Failure, io, network};
 use crate::places::Places;
 use crate::process;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 use vmnet_model::name::NetName;
 use vmnet_model::paths;
 use vmnet_sys::lock::Claim;
 use vmnet_tools::Tool;
-
-/// What a keeper in the background says when it has taken over.
-pub const READY: &[u8] = b"ready\n";
 
 /// Where a unit may be installed (systemd.unit(5)); the last is our own prefix's.
 const UNIT_DIRECTORIES: [&str; 4] = [
@@ -105,8 +103,8 @@ pub fn start_unit(name: &NetName) -> Result<(), Failure> {
 /// pipe on which it says that it is ready.
 fn start_process(places: &Places, name: &NetName) -> Result<(), Failure> {
     let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(name), cause);
-    let program = std::env::current_exe().map_err(|error| failed(&io(&error)))?;
-    let mut child = Command::new(program)
+    let mut child = daemon::command()
+        .map_err(|error| failed(&io(&error)))?
         .args(["run", name.as_str(), "--background"])
         .arg("--config-dir")
         .arg(&places.config)
@@ -114,10 +112,6 @@ fn start_process(places: &Places, name: &NetName) -> Result<(), Failure> {
         .arg(&places.state)
         .arg("--run-dir")
         .arg(&places.run)
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .current_dir("/")
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(&io(&error)))?;
@@ -126,5 +120,5 @@ fn start_process(places: &Places, name: &NetName) -> Result<(), Failure> {
         // To the end: the keeper closes its end right after the word.
         out.take(64).read_to_end(&mut said).map_err(|error| failed(&io(&error)))?;
     }
-    if said == READY { Ok(()) } else { Err(failed(&"the keeper ended at once")) }
+    if said == daemon::READY { Ok(()) } else { Err(failed(&"the keeper ended at once")) }
 }

@@ -11,6 +11,7 @@ mod broker;
 mod cables;
 mod clients;
 mod cmd;
+mod daemon;
 mod doctor;
 mod failure;
 mod foreign;

@@ -3,6 +3,7 @@
 
 use crate::failure::{Failure, io};
 use crate::places::{Room, read_file};
+use crate::record;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::fs::OpenOptions;
@@ -11,7 +12,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
-use vmnet_model::vde::switch::Switch;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::{Process, command_line, is_dying, program};
 
@@ -109,8 +109,7 @@ struct SwitchMarks {
 
 impl SwitchMarks {
     fn of(room: &Room) -> Option<Self> {
-        let record = read_file(&room.switch()).ok().flatten()?;
-        let switch = Switch::parse(std::str::from_utf8(&record).ok()?).ok()?;
+        let switch = record::switch(&room.switch()).ok().flatten()?;
         let words = ["wire", "switch", "--record"].map(|word| word.as_bytes().to_vec());
         let [wire, verb, option] = words;
         Some(Self {

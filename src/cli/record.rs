@@ -12,6 +12,7 @@ use vmnet_model::firewall::forwards::Opened;
 use vmnet_model::name::{IfName, fnv1a};
 use vmnet_model::plan::Goal;
 use vmnet_model::subnet::Subnet;
+use vmnet_model::vde::switch::{BadSwitch, Switch};
 
 /// In place of a subnet.
 pub const NO_SUBNET: &str = "none";
@@ -163,6 +164,14 @@ pub fn all(places: &Places) -> Result<Vec<(IfName, Record)>, Failure> {
     }
     records.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(records)
+}
+
+/// The switch of the record at this path; none where there is no such file.
+pub fn switch(path: &Path) -> Result<Option<Switch>, Failure> {
+    let Some(bytes) = read_file(path)? else { return Ok(None) };
+    let failed = |bad: BadSwitch| Failure::new("read", path.display(), bad);
+    let text = String::from_utf8(bytes).map_err(|_| failed(BadSwitch(0)))?;
+    Switch::parse(&text).map(Some).map_err(failed)
 }
 
 /// Read a JSON file that may be absent.

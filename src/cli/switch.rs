@@ -1,7 +1,8 @@
 //! A network's VDE switch: what its file leaves open is settled, and the steps about it are done.
 
 use crate::failure::{Failure, io, network};
-use crate::places::{Room, gone, make_directory, read_file, write_file};
+use crate::places::{Room, gone, make_directory, write_file};
+use crate::record;
 use crate::say::Log;
 use crate::wire;
 use nix::unistd::Group;
@@ -66,11 +67,7 @@ fn joined(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Failure> {
 
 /// The switch that the network has.
 pub fn recorded(room: &Room) -> Result<Option<Switch>, Failure> {
-    let path = room.switch();
-    let Some(bytes) = read_file(&path)? else { return Ok(None) };
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("read", path.display(), cause);
-    let text = String::from_utf8(bytes).map_err(|error| failed(&error))?;
-    Switch::parse(&text).map(Some).map_err(|bad| failed(&bad))
+    record::switch(&room.switch())
 }
 
 /// One step about the switch.

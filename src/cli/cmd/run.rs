@@ -1,7 +1,8 @@
 //! `vmnet run NAME`: the keeper, for a service manager or, with `--background`, for `up`.
 
 use super::{in_runtime, need_root};
-use crate::background::{READY, see_leaver_off};
+use crate::background::see_leaver_off;
+use crate::daemon;
 use crate::failure::{Exit, Failure, io, network};
 use crate::keeper::{self, Keeper};
 use crate::places::Places;
@@ -10,7 +11,6 @@ use crate::say::Log;
 use crate::take_down;
 use crate::up::raise;
 use sd_notify::NotifyState;
-use std::fs::OpenOptions;
 use std::io::{Write, stdout};
 use vmnet_model::name::NetName;
 
@@ -30,7 +30,7 @@ pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Fa
         let log = if background { Log::Background } else { Log::Foreground };
         let keeper = Keeper::new(places, name, log, claim)?;
         if background {
-            detach(name)?;
+            daemon::detach().map_err(|error| Failure::new("keep", network(name), io(&error)))?;
         } else {
             let _ = sd_notify::notify(&[NotifyState::Ready]);
         }
@@ -43,29 +43,10 @@ pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Fa
 /// To `up`, that is as good as its own keeper.
 fn already_kept(name: &NetName, room: &crate::places::Room, background: bool) -> Result<Exit, Failure> {
     if background {
-        let _ = stdout().write_all(READY);
+        let _ = stdout().write_all(daemon::READY);
         return Ok(Exit::Done);
     }
     let who =
         process::keeper(room).map_or_else(String::new, |keeper| format!(" by process {}", keeper.pid()));
     Err(Failure::new("keep", network(name), format!("it is kept already{who}")))
-}
-
-/// A session of our own, and nothing of the starter's: `up` reads our word and then the end.
-fn detach(name: &NetName) -> Result<(), Failure> {
-    let attempt = || -> std::io::Result<()> {
-        // Fails for a group leader, which a freshly started process never is.
-        nix::unistd::setsid()?;
-        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        match stdout().write_all(READY).and_then(|()| stdout().flush()) {
-            // Nobody waits any more. If `up` gave up, it takes the network down and we hear of it.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-            written => written?,
-        }
-        nix::unistd::dup2_stdin(&null)?;
-        nix::unistd::dup2_stdout(&null)?;
-        nix::unistd::dup2_stderr(&null)?;
-        Ok(())
-    };
-    attempt().map_err(|error| Failure::new("keep", network(name), io(&error)))
 }

@@ -3,7 +3,7 @@
 
 use super::descriptors::Descriptors;
 use super::handshake::{self, Kind, Refused};
-use super::{fit_queues, record};
+use super::{fit_queues, recorded};
 use crate::failure::{Exit, Failure, io};
 use crate::say;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub const LIMIT: Duration = Duration::from_secs(25);
 
 /// Plug them all in: one that cannot be does not keep the others from it.
 pub fn run(path: &Path, plugs: &Path) -> Result<Exit, Failure> {
-    let switch = record(path)?;
+    let switch = recorded(path)?;
     let mut holders = holders(plugs)?;
     let found = Descriptors::of(&holders);
     take_turns(&mut holders, switch.pump);

@@ -1,15 +1,15 @@
 //! `vmnet wire pump`: a TAP on the bridge and a port on the switch, and a process without any right that
 //! carries frames between them. It needs neither its starter nor the keeper, and ends with its bridge.
 
-use super::{door, fit_queues, group_of_user, handshake, named, record};
-use crate::background::READY;
+use super::{door, fit_queues, group_of_user, handshake, named, recorded};
+use crate::daemon;
 use crate::failure::{Exit, Failure, io, network};
 use crate::process;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{alarm, getpid};
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write, stdout};
+use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
@@ -41,7 +41,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Be the pump, from the first step to the end.
 pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<Exit, Failure> {
     alarm::set(PREPARATION_MAX);
-    let switch = record(path)?;
+    let switch = recorded(path)?;
     let failed = |cause: &dyn std::fmt::Display| {
         Failure::new("join", format!("{} and {}", network(name), named(&switch.door.directory)), cause)
     };
@@ -145,15 +145,6 @@ fn detach(bridge: &Link) -> std::io::Result<Interrupts> {
         let _ = bridge.wait(YEAR);
         let _ = kill(getpid(), Signal::SIGTERM);
     })?;
-    nix::unistd::setsid()?;
-    nix::unistd::chdir("/")?;
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    match stdout().write_all(READY).and_then(|()| stdout().flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error),
-        _ => {}
-    }
-    nix::unistd::dup2_stdin(&null)?;
-    nix::unistd::dup2_stdout(&null)?;
-    nix::unistd::dup2_stderr(&null)?;
+    daemon::detach()?;
     Ok(stop)
 }

@@ -4,7 +4,7 @@
 use super::pump::CLAIM;
 use super::switch::PROGRAM;
 use super::{door, named};
-use crate::background::READY;
+use crate::daemon::{self, READY};
 use crate::failure::{Failure, io, network};
 use crate::places::{Room, gone};
 use crate::process;
@@ -15,7 +15,7 @@ use std::fs;
 use std::io::{ErrorKind, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use vmnet_model::name::NetName;
 use vmnet_model::vde::CONTROL;
@@ -193,20 +193,11 @@ enum Hear {
     All,
 }
 
-/// The same program as another of the wire's processes. It needs nothing of ours.
+/// Start another of the wire's processes.
 fn begin(words: &[&OsStr], hear: Hear) -> std::io::Result<(Child, PipeReader)> {
     let (reader, writer) = std::io::pipe()?;
     let out = if hear == Hear::All { writer.try_clone()?.into() } else { Stdio::null() };
-    let child = Command::new(std::env::current_exe()?)
-        .arg("wire")
-        .args(words)
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(writer)
-        .spawn()?;
+    let child = daemon::command()?.arg("wire").args(words).stdout(out).stderr(writer).spawn()?;
     Ok((child, reader))
 }
 

@@ -1,7 +1,7 @@
 //! `vmnet wire switch`: becomes `vde_switch`, as a user who is nobody else, with nothing of whoever started
 //! it, so that it needs nobody and nobody can take anything from it.
 
-use super::{group_of_user, named, record};
+use super::{group_of_user, named, recorded};
 use crate::failure::{Exit, Failure, io};
 use crate::places::write_file;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -33,7 +33,7 @@ const DESCRIPTORS: u64 = 16_384;
 pub fn run(path: &Path) -> Result<Exit, Failure> {
     // Before anything is opened here.
     let closed = close_all_but([]);
-    let switch = record(path)?;
+    let switch = recorded(path)?;
     let failed = |cause: &dyn std::fmt::Display| Failure::new("start", named(&switch.door.directory), cause);
     closed.map_err(|error| failed(&io(&error)))?;
     let words = switch.arguments().ok_or_else(|| failed(&"it is somebody else's"))?;
