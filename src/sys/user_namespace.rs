@@ -13,9 +13,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 const OTHERS_MAX: u32 = 65_535;
 
 /// From now on this process, which is root and has one thread, sees the users up to `last` as before, and
-/// all others as one, root among them: giving a namespace this host's root needs `CAP_SETFCAP`
-/// (`verify_root_map` in kernel/user_namespace.c). It sees all groups. In that namespace it has all rights, to
-/// become one of its users.
+/// all others as one; without `CAP_SETFCAP`, root too is one of the others. It sees all groups. In that
+/// namespace it has all rights, to become one of its users.
 ///
 /// # Errors
 /// The kernel refused, and all is as before: user namespaces may be switched off.
@@ -48,7 +47,9 @@ pub fn hide_users_above(last: u32) -> io::Result<()> {
 fn enter_mapped(child: &Worker, last: u32) -> io::Result<()> {
     let place = |name: &str| format!("/proc/{}/{name}", child.pid());
     fs::write(place("gid_map"), format!("0 0 {}\n", u32::MAX))?;
-    fs::write(place("uid_map"), format!("1 1 {last}\n"))?;
+    // Giving a namespace this host's root takes that right (`verify_root_map` in kernel/user_namespace.c).
+    fs::write(place("uid_map"), format!("0 0 {}\n", last.saturating_add(1)))
+        .or_else(|_| fs::write(place("uid_map"), format!("1 1 {last}\n")))?;
     let space = File::open(place("ns/user"))?;
     // SAFETY: a descriptor and a number.
     Errno::result(unsafe { libc::setns(space.as_raw_fd(), libc::CLONE_NEWUSER) })?;
