@@ -73,6 +73,14 @@ pub struct Keeper<'a> {
     feed: Feed,
 }
 
+/// What is there of a network beside its bridge.
+#[derive(Default)]
+struct Watched {
+    server: Option<Process>,
+    wires: Lines,
+    lines: Lines,
+}
+
 /// Repairs one after the other.
 #[derive(Default)]
 struct Repairs {
@@ -204,28 +212,28 @@ impl<'a> Keeper<'a> {
     }
 
     async fn turn(&mut self) -> Result<Turn, Failure> {
-        match (process::server(&self.room), self.wants_server()) {
-            (None, true) => Ok(Turn::Lost("dnsmasq")),
-            (server, _) => match self.wires().map_err(|error| self.failed(io(&error)))? {
-                Ok(wires) => match self.lines().await? {
-                    Ok(lines) => self.wait(server, &wires, &lines).await,
-                    Err(turn) => Ok(turn),
-                },
-                Err(turn) => Ok(turn),
-            },
+        // A network without one is down, and needs nothing.
+        let Some(record) = Record::read(&self.room).ok().flatten() else {
+            return self.wait(None, Watched::default()).await;
+        };
+        let server = process::server(&self.room);
+        if server.is_none() && self.room.dnsmasq().exists() {
+            return Ok(Turn::Lost("dnsmasq"));
+        }
+        let wires = match self.wires().map_err(|error| self.failed(io(&error)))? {
+            Ok(wires) => wires,
+            Err(turn) => return Ok(turn),
+        };
+        match self.lines().await? {
+            Ok(lines) => self.wait(Some(record), Watched { server, wires, lines }).await,
+            Err(turn) => Ok(turn),
         }
     }
 
-    /// A network that is down, or whose server was never written, needs none.
-    fn wants_server(&self) -> bool {
-        self.room.dnsmasq().exists() && matches!(Record::read(&self.room), Ok(Some(_)))
-    }
-
-    async fn wait(&mut self, server: Option<Process>, wires: &Lines, lines: &Lines) -> Result<Turn, Failure> {
+    async fn wait(&mut self, record: Option<Record>, watched: Watched) -> Result<Turn, Failure> {
         let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(self.name), cause);
         let bridge = self.name.bridge();
         let found = self.links.find(&bridge).await.map_err(|error| failed(&error))?;
-        let record = Record::read(&self.room).ok().flatten();
         let Some(link) = found else {
             // Without a record the network is down on purpose.
             return Ok(if record.is_some() { Turn::Lost("the bridge") } else { Turn::Leave });
@@ -235,6 +243,7 @@ impl<'a> Keeper<'a> {
             let delegation = Delegation::of(&self.network, record.address, &record.given())?;
             Some(Registration { index, delegation })
         }));
+        let Watched { server, wires, lines } = watched;
         let server = server.map(listen_to).transpose().map_err(|error| failed(&io(&error)))?;
         self.feed.tend(self.places, &self.room);
         tokio::select! {

@@ -3,15 +3,13 @@
 use super::Keeper;
 use super::cables::{Lines, watched};
 use super::wake::{Turn, listen_to};
-use crate::record::Record;
 use crate::{switch, wire};
 use std::io;
 
 impl Keeper<'_> {
     /// What of the switch is gone; or else what there is to be watched.
     pub(super) fn wires(&self) -> io::Result<Result<Lines, Turn>> {
-        let up = matches!(Record::read(&self.room), Ok(Some(_)));
-        let Some(wanted) = switch::recorded(&self.room).ok().flatten().filter(|_| up) else {
+        let Some(wanted) = switch::recorded(&self.room).ok().flatten() else {
             return Ok(Ok(Lines::default()));
         };
         let directory = &wanted.door.directory;
