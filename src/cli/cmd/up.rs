@@ -41,12 +41,15 @@ pub fn bring_up(places: &Places, name: &NetName, on_demand: bool) -> Result<Opti
         }
     }
     in_runtime(async {
+        let mut done = Vec::new();
         if background::is_unit(places) && process::keeper(&places.room(&name.bridge())).is_none() {
             // What can be seen to be wrong is told here, and not in the unit's log.
-            rehearse(places, name).await?;
+            done = rehearse(places, name).await?.steps;
             background::start_unit(name)?;
         }
-        let raised = raise(places, name).await?;
+        let mut raised = raise(places, name).await?;
+        // The unit's are ours.
+        raised.steps.extend(done);
         if let Err(failure) = background::ensure_keeper(places, name) {
             if raised.was_down {
                 take_down(places, name).await?;
