@@ -21,9 +21,6 @@ use vmnet_sys::ready::{Source, wait};
 /// So many batches are taken from the switch before what is joined is let go: long enough for large
 /// packets, short enough that nobody waits.
 const BATCHES: usize = 4;
-/// Where no stream is, more frames than these are seldom there at one time.
-const FEW: usize = 4;
-
 /// Why a pump ended.
 #[derive(Debug)]
 pub enum End {
@@ -137,9 +134,9 @@ impl Pump {
         }
     }
 
-    /// Take packets until there is a batch of frames.
+    /// Take packets until there is a batch of frames, or one where none wait for others.
     fn take_packets(&mut self) -> io::Result<()> {
-        while self.pending.len() < BATCH {
+        while self.pending.len() < BATCH && (self.pending.is_empty() || self.pace.is_stream()) {
             let length = match self.tap.file.read(&mut self.packet) {
                 // No TAP's answer: its file was closed from the other side.
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -189,8 +186,9 @@ impl Pump {
     /// Take what the switch has, and hand it to the TAP; so many came.
     fn take_frames(&mut self, data: &UnixDatagram) -> usize {
         let mut taken = 0;
-        for _ in 0..BATCHES {
-            let most = if taken == 0 && !self.pace.is_stream() { FEW } else { BATCH };
+        // Where no stream is, there is seldom a second one, and asking for it would keep the first waiting.
+        let (batches, most) = if self.pace.is_stream() { (BATCHES, BATCH) } else { (1, 1) };
+        for _ in 0..batches {
             // What an error says was said by a send, or will be.
             let came = self.inbox.fill(data.as_fd(), most).unwrap_or_default();
             for frame in self.inbox.iter() {
