@@ -17,7 +17,7 @@ use vmnet_vde::pump::{End, Pump};
 use vmnet_vde::queue;
 
 /// Round trips of one round.
-pub const TRIPS: usize = 2000;
+pub const TRIPS: usize = 500;
 /// Payload of a small frame, in bytes.
 pub const SMALL: usize = 30;
 /// Where the other namespace is, and its echo.

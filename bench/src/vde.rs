@@ -17,6 +17,8 @@ use vmnet_vde::port::{Port, Wish};
 
 /// How long one stream runs, in seconds.
 const SECONDS: &str = "2";
+/// Rounds of round trips for each of streams.
+const TRIP_ROUNDS: usize = 10;
 /// Joins that are timed.
 const JOINS: usize = 100;
 /// What we aim at: TCP against two `vde_plug2tap`, against two `vde_switch -t`, and over a cable.
@@ -281,6 +283,12 @@ pub fn compare(rounds: usize) -> io::Result<Section> {
         chance.shuffle(&mut order);
         for &at in &order {
             courses[at].stream()?;
+        }
+    }
+    // By themselves, so that what is compared is near in time.
+    for _ in 0..rounds * TRIP_ROUNDS {
+        chance.shuffle(&mut order);
+        for &at in &order {
             courses[at].trip()?;
         }
     }
@@ -311,10 +319,11 @@ fn section(rounds: usize, courses: &[Course], joins: &Sample) -> Section {
             "Two network namespaces on a switch of Debian's vde2, each with a TAP that carries frames to a port: with our \
              pump, for which more frames may wait at the switch, with vde2's `vde_plug2tap`, and with TAPs of the switch's \
              own; two pumps joined by a pair of datagram sockets; and two networks that `vmnet cable` joins, whose frames \
-             go through the kernel. One TCP stream for {SECONDS} s (iperf3) and {TRIPS} round trips of a UDP datagram of {SMALL} \
-             bytes, {rounds} rounds in random order; medians, and the median of each round's ratio. Processor time is \
-             that of the whole machine; sent again is what the sender's TCP had to repeat, which is what was \
-             lost on the way as far as it matters."
+             go through the kernel. One TCP stream for {SECONDS} s (iperf3), {rounds} rounds in random order, and then {TRIPS} round \
+             trips of a UDP datagram of {SMALL} bytes, {} rounds; medians, and the median of each round's ratio. \
+             Processor time is that of the whole machine; sent again is what the sender's TCP had to repeat, which is what was \
+             lost on the way as far as it matters.",
+            rounds * TRIP_ROUNDS
         ),
         &["", "TCP", "CPU for a gigabit", "sent again", "round trip"],
     );
