@@ -43,7 +43,7 @@ RUST_NEEDED := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 DEBIAN_RUN   := dnsmasq-base iproute2 nftables
 DEBIAN_TEST  := busybox-static cpio dbus dbus-daemon dbus-system-bus-common docker.io firewalld \
                 gcc iperf3 iptables iputils-ping kmod libc6-dev libcap2-bin libvirt-clients libvirt-daemon \
-                lxc make procps python3-dbus qemu-system-common qemu-system-x86 strace tcpdump ufw \
+                lxc make procps python3-dbus qemu-system-common qemu-system-x86 strace systemd tcpdump ufw \
                 util-linux vde2
 DEBIAN_LINT  := mandoc shellcheck systemd
 # Only bench and its comparisons.
