@@ -57,7 +57,7 @@ pub fn send_keeper_away(places: &Places, name: &NetName) -> Result<(), Failure> 
 /// False if there was none.
 fn send_away(places: &Places, name: &NetName) -> Result<bool, Failure> {
     let room = places.room(&name.bridge());
-    let Some(keeper) = process::tell_keeper_to_leave(&room)? else { return Ok(false) };
+    let Some(keeper) = process::tell_keeper_to_leave(&room) else { return Ok(false) };
     // Not for its end: what it watched takes the kernel tens of milliseconds to put away.
     match Claim::wait_until_free(&room.keeper(), PATIENCE) {
         Ok(true) => Ok(true),

@@ -183,20 +183,17 @@ pub fn keeper_leaves(room: &Room) -> bool {
 }
 
 /// Tell the network's keeper to leave the network as it is; answers who that is. None where nobody keeps it.
-pub fn tell_keeper_to_leave(room: &Room) -> Result<Option<Process>, Failure> {
+pub fn tell_keeper_to_leave(room: &Room) -> Option<Process> {
     let path = room.keeper();
-    let failed = |error: std::io::Error| Failure::new("write", path.display(), io(&error));
-    if claimant(&path).is_none() {
-        return Ok(None);
-    }
-    let mut file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
-    file.write_all(LEAVES.as_bytes()).map_err(failed)?;
-    let keeper = claimant(&path);
-    if let Some(keeper) = &keeper {
-        // It may have ended between the two calls.
-        let _ = keeper.signal(Signal::SIGUSR2);
-    }
-    Ok(keeper)
+    claimant(&path)?;
+    // Where it cannot be written it is only missing if we are killed now.
+    let _ =
+        OpenOptions::new().append(true).open(&path).and_then(|mut file| file.write_all(LEAVES.as_bytes()));
+    // Looked at again: another one may have begun, and made the file anew.
+    let keeper = claimant(&path)?;
+    // It may have ended meanwhile.
+    let _ = keeper.signal(Signal::SIGUSR2);
+    Some(keeper)
 }
 
 /// Who has claimed the file at this path and will go on doing so. Its number is in the file.
