@@ -1,7 +1,7 @@
 //! Many datagrams in one call: recvmmsg(2) and sendmmsg(2).
 
 use nix::errno::Errno;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -111,6 +111,14 @@ pub fn limit_waiting(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
 /// The kernel's answer.
 pub fn let_wait(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     Ok(setsockopt(&socket, sockopt::SndBufForce, &bytes)?)
+}
+
+/// The same, unless it may be more already.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn let_wait_at_least(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    if getsockopt(&socket, sockopt::SndBuf)? >= bytes * 2 { Ok(()) } else { let_wait(socket, bytes) }
 }
 
 /// A header for each part.

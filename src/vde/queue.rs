@@ -1,16 +1,23 @@
 //! How many frames wait at a switch for whoever is late. The switch drops what is more, and to TCP that
 //! is worse than waiting.
 
+use crate::plug::tags;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use vmnet_model::vde::plug::PlugTag;
 use vmnet_sys::batch;
-use vmnet_sys::open_sockets::open_sockets;
+use vmnet_sys::open_sockets::{OpenSocket, open_sockets};
 use vmnet_sys::process::Process;
 
-/// So many bytes; the kernel doubles the number and counts 2,304 for a full frame, which makes 1,736. It is
-/// memory of the switch's, so nobody but a pump of ours, which does not let frames lie, is to have it.
-const ROOM: usize = 2_000_000;
+/// So many bytes may wait for a pump of ours, which does not let frames lie; the kernel doubles the number and
+/// counts 2,304 for a full frame, which makes 1,736.
+const PUMP_ROOM: usize = 2_000_000;
+/// So many for whoever was granted a port: 1,000 full frames, as for the holder of a TAP (`DEFAULT_TX_QUEUE_LEN`
+/// in include/net/pkt_sched.h). It is memory of the kernel's, so those who joined by themselves have what any
+/// socket has, 92 frames.
+const GUEST_ROOM: usize = 1_152_000;
 
 /// So many bytes of a pump's may wait at a switch that has that room, 434 frames: a switch that need not sleep
 /// carries a third more, and what waits there is a few milliseconds late at most.
@@ -31,9 +38,8 @@ pub fn fit(switch: Option<&Process>, data: &UnixDatagram) -> io::Result<()> {
     }
 }
 
-/// Let more frames wait for the holder of this socket, which is connected to a port of the switch, than the
-/// 92 that any socket has room for. What the kernel counts is the sender's, so it is the switch's own socket
-/// that changes: this takes root's rights.
+/// Let more frames wait for the holder of this socket, which is connected to a port of the switch. What the
+/// kernel counts is the sender's, so it is the switch's own socket that changes: this takes root's rights.
 ///
 /// # Errors
 /// The kernel refused, or the switch has no such port.
@@ -43,5 +49,25 @@ fn widen(switch: &Process, data: &UnixDatagram) -> io::Result<()> {
         .into_iter()
         .find(|socket| socket.path.as_deref().is_some_and(|path| peer.as_pathname() == Some(path)));
     let port = port.ok_or(ErrorKind::NotFound)?;
-    batch::let_wait(switch.descriptor(port.number)?.as_fd(), ROOM)
+    batch::let_wait(switch.descriptor(port.number)?.as_fd(), PUMP_ROOM)
+}
+
+/// The same for all who were granted a port, by their sockets in this directory.
+///
+/// # Errors
+/// The kernel refused.
+pub fn widen_all(switch: &Process, plugs: &Path) -> io::Result<()> {
+    let sockets = open_sockets(switch)?;
+    let tag = |socket: &OpenSocket| PlugTag::of_data_socket(socket.peer.as_deref()?, plugs);
+    let held = tags(plugs)?;
+    for socket in &sockets {
+        // In a mount namespace of their own, others may call a socket the same.
+        let is_granted = tag(socket).is_some_and(|granted| {
+            held.contains(&granted) && sockets.iter().filter(|other| tag(other) == Some(granted)).count() == 1
+        });
+        if is_granted {
+            batch::let_wait_at_least(switch.descriptor(socket.number)?.as_fd(), GUEST_ROOM)?;
+        }
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use vmnet_model::lease::Lease;
 use vmnet_model::mac::MacAddr;
 use vmnet_model::vde::CONTROL;
 use vmnet_model::vde::console::{PortView, SwitchView};
-use vmnet_model::vde::plug::{DATA_ENDING, PlugTag};
+use vmnet_model::vde::plug::PlugTag;
 use vmnet_model::vde::switch::{Switch, USER_MAX};
 use vmnet_sys::open_sockets::{self, OpenSocket, open_sockets};
 use vmnet_sys::process::Process;
@@ -102,7 +102,9 @@ impl Facts {
             .peers()
             .into_iter()
             .flat_map(|(number, peers)| peers.into_iter().map(move |at| (number, at)));
-        peers.filter_map(move |(number, at)| Some((number, plugged(at.as_deref()?, directory)?)))
+        peers.filter_map(move |(number, at)| {
+            Some((number, PlugTag::of_data_socket(at.as_deref()?, directory)?))
+        })
     }
 
     /// The switch's number for the one client of a port, and who that is by the kernel's word. None where it
@@ -156,7 +158,7 @@ fn port_number(name: &str) -> Option<u32> {
 fn who(peers: &[&Option<PathBuf>], places: &Places, room: &Room, switch: &Switch) -> Who {
     let is_cables = |part: Component<'_>| room.cables().file_name() == Some(part.as_os_str());
     for peer in peers.iter().copied().flatten() {
-        if let Some(tag) = plugged(peer, &room.plugs()) {
+        if let Some(tag) = PlugTag::of_data_socket(peer, &room.plugs()) {
             return if tag.uid == switch.pump { Who::Pump } else { Who::Granted(tag) };
         }
         if peer.starts_with(&places.run) && peer.components().any(is_cables) {
@@ -164,10 +166,4 @@ fn who(peers: &[&Option<PathBuf>], places: &Places, room: &Room, switch: &Switch
         }
     }
     Who::Joined
-}
-
-/// Whose socket this is, in root's directory.
-fn plugged(peer: &Path, plugs: &Path) -> Option<PlugTag> {
-    let name = peer.file_name()?.to_str()?.strip_suffix(DATA_ENDING)?;
-    (peer.parent() == Some(plugs)).then(|| PlugTag::parse(name)).flatten()
 }

@@ -84,7 +84,11 @@ impl Feed {
             self.look = None;
             self.looked = Some(now);
             let (places, room) = (places.clone(), room.clone());
-            self.ask(move || Answer::Clients(clients::look(&places, &room)));
+            self.ask(move || {
+                let clients = clients::look(&places, &room);
+                wire::give_room(&room);
+                Answer::Clients(clients)
+            });
         }
     }
 

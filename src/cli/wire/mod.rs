@@ -39,6 +39,12 @@ fn fit_queues(path: &Path, wanted: &Switch, data: &UnixDatagram) {
     let _ = queue::fit(ours.as_ref(), data);
 }
 
+/// Have the network's switch, if it is ours, let frames wait for those who were granted a port. Without it there
+/// is more loss, and no more than that.
+pub fn give_room(room: &Room) {
+    let _ = switch(room).map(|switch| queue::widen_all(&switch, &room.plugs()));
+}
+
 /// A switch as an object of a sentence.
 fn named(switch: impl std::fmt::Display) -> String {
     format!("switch '{switch}'")

@@ -3,8 +3,9 @@
 
 use super::descriptors::Descriptors;
 use super::handshake::{self, Kind, Refused};
-use super::{fit_queues, recorded};
+use super::{fit_queues, give_room, recorded};
 use crate::failure::{Exit, Failure, io};
+use crate::places::Room;
 use crate::say;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,6 +55,7 @@ pub fn run(path: &Path, plugs: &Path) -> Result<Exit, Failure> {
             break;
         }
     }
+    give_room(&Room::holding(path));
     Ok(exit)
 }
 

@@ -2,6 +2,7 @@
 //! known by at the switch.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Who holds a port on a switch that we asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +50,13 @@ impl PlugTag {
     pub fn of_socket(name: &str) -> Option<Self> {
         let endings = [DATA_ENDING, HOLD_ENDING, CONTROL_ENDING];
         endings.iter().find_map(|ending| Self::parse(name.strip_suffix(ending)?))
+    }
+
+    /// The same of the socket for frames at this path, which must be in this directory.
+    #[must_use]
+    pub fn of_data_socket(path: &Path, directory: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.strip_suffix(DATA_ENDING)?;
+        (path.parent() == Some(directory)).then(|| Self::parse(name)).flatten()
     }
 
     /// What the switch shows of it. Anybody could say the same of himself: it only counts beside the

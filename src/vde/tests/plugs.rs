@@ -21,7 +21,7 @@ use switch::{Switch, frame, wait_until};
 use vmnet_model::vde::plug::PlugTag;
 use vmnet_sys::seqpacket::Channel;
 use vmnet_vde::plug::{Line, Plug, Standing, holders, tags, tidy};
-use vmnet_vde::port::{Absence, JoinError};
+use vmnet_vde::port::{Absence, JoinError, Port, Wish};
 
 /// The directory of a switch's holders, made if need be.
 fn plugs(switch: &Switch) -> PathBuf {
@@ -320,26 +320,42 @@ fn a_switch_that_hangs_with_its_line_full_keeps_nobody_for_ever() {
 }
 
 #[test]
-fn frames_wait_for_a_pump_at_its_switch_and_for_nobody_else() {
+fn frames_wait_at_a_switch_for_a_pump_and_for_who_was_granted_a_port_and_for_nobody_else() {
     let switch = Switch::start(&[]);
     let from = plug(&switch, 1);
     let (to, line) = prepare(&plugs(&switch), 2);
-    let control = to.join(line, &switch.directory(), "pump", Absence::Final).unwrap();
-    assert_they_talk(from.data(), to.data());
+    let control = to.join(line, &switch.directory(), "guest", Absence::Final).unwrap();
+    let process = vmnet_sys::stream::listener_of(&control).unwrap();
+    let own_socket = switch.at.path().join("own");
+    let wish = Wish {
+        switch: &switch.directory(),
+        port: 0,
+        description: "stranger",
+        own_socket: &own_socket,
+        mode: 0o600,
+    };
+    let stranger = Port::join(&wish).unwrap();
     // More than any queue holds by itself.
-    let count = 400_u32;
-    let arrived = || {
+    let count = 400;
+    let taken = |to: &UnixDatagram| {
+        to.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        (0..).take_while(|_| to.recv(&mut [0; 2000]).is_ok()).count()
+    };
+    let arrived = |to: &UnixDatagram| {
+        // Each frame is for all.
+        taken(to);
+        assert_they_talk(from.data(), to);
         for number in 0..count {
             assert_eq!(from.data().send(&frame(1514)).unwrap(), 1514, "{number}");
         }
-        let (mut buffer, mut came) = ([0; 2000], 0);
-        to.data().set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-        while to.data().recv(&mut buffer).is_ok() {
-            came += 1;
-        }
-        came
+        taken(to)
     };
-    assert!(arrived() < count);
-    vmnet_vde::queue::fit(Some(&vmnet_sys::stream::listener_of(&control).unwrap()), to.data()).unwrap();
-    assert_eq!(arrived(), count);
+    assert!(arrived(to.data()) < count);
+    vmnet_vde::queue::widen_all(&process, &plugs(&switch)).unwrap();
+    assert_eq!(arrived(to.data()), count);
+    assert!(arrived(stranger.data()) < count);
+    vmnet_vde::queue::fit(Some(&process), to.data()).unwrap();
+    assert_eq!(arrived(to.data()), count);
+    vmnet_vde::queue::widen_all(&process, &plugs(&switch)).unwrap();
+    assert_eq!(arrived(to.data()), count);
 }
