@@ -59,13 +59,9 @@ fn widen(switch: &Process, data: &UnixDatagram) -> io::Result<()> {
 pub fn widen_all(switch: &Process, plugs: &Path) -> io::Result<()> {
     let sockets = open_sockets(switch)?;
     let tag = |socket: &OpenSocket| PlugTag::of_data_socket(socket.peer.as_deref()?, plugs);
-    let held = tags(plugs)?;
+    let (held, all): (_, Vec<PlugTag>) = (tags(plugs)?, sockets.iter().filter_map(tag).collect());
     for socket in &sockets {
-        // In a mount namespace of their own, others may call a socket the same.
-        let is_granted = tag(socket).is_some_and(|granted| {
-            held.contains(&granted) && sockets.iter().filter(|other| tag(other) == Some(granted)).count() == 1
-        });
-        if is_granted {
+        if tag(socket).is_some_and(|tag| tag.is_certain(&all, &held)) {
             batch::let_wait_at_least(switch.descriptor(socket.number)?.as_fd(), GUEST_ROOM)?;
         }
     }

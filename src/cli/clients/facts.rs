@@ -51,12 +51,10 @@ impl Facts {
     ) -> Result<(), ConsoleError> {
         let sees_none = largest_user_seen_by(process).is_ok_and(|largest| largest <= USER_MAX);
         let all: Vec<PlugTag> = self.plugs(plugs).map(|(_, tag)| tag).collect();
-        // Those are root's. In a mount namespace, others may call a socket of theirs the same.
-        let is_ours =
-            |tag: &PlugTag| held.contains(tag) && all.iter().filter(|other| *other == tag).count() == 1;
         let mut ports = Vec::new();
         for (number, peers) in self.peers() {
-            let ours = self.plugs(plugs).filter(|(port, tag)| *port == number && is_ours(tag)).count();
+            let ours =
+                self.plugs(plugs).filter(|(port, tag)| *port == number && tag.is_certain(&all, held)).count();
             if !sees_none && ours != peers.len() {
                 continue;
             }

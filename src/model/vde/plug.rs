@@ -1,7 +1,7 @@
 //! The names of those who hold ports on a switch: what their sockets are called, and what they are
 //! known by at the switch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Who holds a port on a switch that we asked for.
@@ -57,6 +57,13 @@ impl PlugTag {
     pub fn of_data_socket(path: &Path, directory: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_suffix(DATA_ENDING)?;
         (path.parent() == Some(directory)).then(|| Self::parse(name)).flatten()
+    }
+
+    /// Of these, to which a switch's sockets lead by their names, is it for certain a granted port's? Those that
+    /// are held are root's; in a mount namespace, others may call a socket of theirs the same.
+    #[must_use]
+    pub fn is_certain(&self, all: &[Self], held: &BTreeSet<Self>) -> bool {
+        held.contains(self) && all.iter().filter(|other| *other == self).count() == 1
     }
 
     /// What the switch shows of it. Anybody could say the same of himself: it only counts beside the
