@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStringExt;
-use vmnet_model::name::{IfName, NameError};
+use vmnet_access::name::{IfName, NameError};
 
 /// What the caller asks for.
 #[derive(Debug, PartialEq, Eq)]

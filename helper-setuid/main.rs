@@ -12,7 +12,7 @@ mod say;
 
 use args::Words;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use vmnet_model::ask::{Answer, Ask, Wish};
+use vmnet_access::request::{Answer, Ask, Wish};
 use vmnet_port::accounts::HostAccounts;
 use vmnet_port::serve::{Authority, Request};
 use vmnet_port::talk::{self, Unheard};
@@ -144,7 +144,7 @@ fn hand_over(descriptors: &[BorrowedFd<'_>], ask: &Ask, socket: &OwnedFd) -> ! {
 /// socket, for `vmnet` to say.
 fn hear(channel: &Channel) -> ! {
     let heard = channel
-        .receive(vmnet_model::ask::ASK_SIZE, talk::DESCRIPTORS_MAX)
+        .receive(vmnet_access::request::ASK_SIZE, talk::DESCRIPTORS_MAX)
         .map_err(|error| plain(&error))
         .and_then(|message| talk::read(message).map_err(|unheard: Unheard| unheard.to_string()));
     let (ask, space) = match heard {

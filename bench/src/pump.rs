@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use vmnet_model::vde::Directory;
+use vmnet_access::vde::Directory;
 use vmnet_sys::stream::listener_of;
 use vmnet_vde::port::{Port, Wish};
 use vmnet_vde::pump::{End, Pump};

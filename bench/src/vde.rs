@@ -12,7 +12,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
-use vmnet_model::vde::Directory;
+use vmnet_access::vde::Directory;
 use vmnet_vde::port::{Port, Wish};
 
 /// How long one stream runs, in seconds.

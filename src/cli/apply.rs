@@ -14,9 +14,9 @@ use crate::record::{Loaded, Record};
 use crate::say::Log;
 use crate::switch;
 use std::thread::{self, JoinHandle};
+use vmnet_access::port_record::PortRecord;
 use vmnet_model::firewall::{self, forwards};
 use vmnet_model::plan::{Goal, SeenPort, Step};
-use vmnet_model::port::PortRecord;
 use vmnet_sys::checksum;
 use vmnet_tools::{ToolError, dnsmasq, nft};
 

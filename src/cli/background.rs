@@ -9,8 +9,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use vmnet_model::name::NetName;
-use vmnet_model::paths;
+use vmnet_access::name::NetName;
+use vmnet_access::paths;
 use vmnet_sys::lock::Claim;
 use vmnet_tools::Tool;
 

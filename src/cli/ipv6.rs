@@ -9,7 +9,7 @@ use crate::sysctl::{read, write};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use vmnet_model::name::IfName;
+use vmnet_access::name::IfName;
 use vmnet_model::plan::Ipv6Role;
 
 const LINKS: &str = "/proc/sys/net/ipv6/conf";

@@ -16,7 +16,7 @@ use vmnet_model::firewall;
 use vmnet_model::foreign::{Family, Opening};
 use vmnet_model::plan::{Goal, LoosePort, Seen, SeenBridge, SeenPort, SeenSwitch, State};
 use vmnet_model::tether::Act;
-use vmnet_model::vde::switch::Switch;
+use vmnet_model::vde_switch::Switch;
 use vmnet_sys::nftables::Nftables;
 use vmnet_sys::process::Process;
 
@@ -198,7 +198,7 @@ fn file(path: &Path, wanted: &str) -> Result<State, Failure> {
 }
 
 /// The ports of a bridge.
-pub async fn ports(links: &Links, bridge: &vmnet_model::name::IfName) -> Result<Vec<SeenLink>, Failure> {
+pub async fn ports(links: &Links, bridge: &vmnet_access::name::IfName) -> Result<Vec<SeenLink>, Failure> {
     let all =
         links.links().await.map_err(|error| Failure::new("look up", format!("bridge '{bridge}'"), error))?;
     let index = all.iter().find(|link| link.name == *bridge).map(|link| link.index);

@@ -6,10 +6,10 @@ use crate::places::{Places, make_directory};
 use crate::record::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use vmnet_access::name::NetName;
 use vmnet_model::cable::End;
 use vmnet_model::forward::Forward;
 use vmnet_model::guest::{Host, is_host_name};
-use vmnet_model::name::NetName;
 use vmnet_model::network::Network;
 use vmnet_model::subnet::Subnet;
 

@@ -4,10 +4,10 @@ use crate::failure::{Failure, io, network};
 use crate::memory::Memory;
 use crate::places::Places;
 use std::path::Path;
+use vmnet_access::name::NetName;
+use vmnet_access::paths;
 use vmnet_config::Mistake;
-use vmnet_model::name::NetName;
 use vmnet_model::network::Network;
-use vmnet_model::paths;
 use vmnet_sys::trust::{self, Untrusted};
 
 /// Why a network cannot be read.

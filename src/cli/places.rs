@@ -8,10 +8,10 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::paths;
+use vmnet_access::vde_port_tag::PLUGS_DIR;
 use vmnet_model::dnsmasq;
-use vmnet_model::name::{IfName, NetName};
-use vmnet_model::paths;
-use vmnet_model::vde::plug::PLUGS_DIR;
 use vmnet_port::policy::RuleFiles;
 use vmnet_sys::lock::Lock;
 

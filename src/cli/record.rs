@@ -7,12 +7,12 @@ use crate::places::{Places, Room, read_file, write_file};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use vmnet_access::name::{IfName, fnv1a};
 use vmnet_model::firewall;
 use vmnet_model::firewall::forwards::Opened;
-use vmnet_model::name::{IfName, fnv1a};
 use vmnet_model::plan::Goal;
 use vmnet_model::subnet::Subnet;
-use vmnet_model::vde::switch::{BadSwitch, Switch};
+use vmnet_model::vde_switch::{BadSwitch, Switch};
 
 /// In place of a subnet.
 pub const NO_SUBNET: &str = "none";

@@ -10,7 +10,7 @@ use crate::networks;
 use crate::places::Places;
 use crate::record::{self, Record};
 use crate::say;
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 use vmnet_model::network::{Mode, Network, SubnetChoice};
 use vmnet_model::search::{self, Taken};
 use vmnet_model::settle::{Circumstances, Wanted};

@@ -9,11 +9,11 @@ use nix::unistd::Group;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::vde::Directory;
 use vmnet_model::network::{Network, Vde};
 use vmnet_model::plan::{Goal, Step};
-use vmnet_model::port::SwitchDoor;
-use vmnet_model::vde::Directory;
-use vmnet_model::vde::switch::{Run, Switch, user_of};
+use vmnet_model::vde_switch::{Run, Switch, user_of};
 
 /// The console's name in its directory.
 const CONSOLE: &str = "mgmt";

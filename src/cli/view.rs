@@ -8,10 +8,10 @@ use crate::places::{Room, read_file};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use std::time::{SystemTime, UNIX_EPOCH};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::PortTag;
 use vmnet_model::lease::{Lease, leases as parse};
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::IfName;
-use vmnet_model::port::PortTag;
 use vmnet_sys::caller::name_of;
 use vmnet_sys::process::program;
 

@@ -6,7 +6,7 @@ use crate::values::{AUTO, text};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use toml::de::DeValue;
-use vmnet_model::mac::MacAddr;
+use vmnet_access::mac::MacAddr;
 use vmnet_model::network::{DhcpRange, SubnetChoice};
 use vmnet_model::prefix6::{Prefix6, Prefix6Error};
 use vmnet_model::subnet::{Subnet, SubnetError};

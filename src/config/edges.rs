@@ -2,7 +2,7 @@
 //! schema takes too.
 
 use crate::{read, schema};
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 
 /// Is `key = value` taken, and if not, is that the only mistake?
 fn takes(key: &str, value: &str) -> bool {

@@ -4,17 +4,17 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::vde::Directory;
 use vmnet_model::forward::{Forward, Listen, Ports, Protocol, Target};
 use vmnet_model::guest::{Host, Who};
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::{IfName, NetName};
 use vmnet_model::network::{
     Dhcp, DhcpRange, Dns, GuestLink, HostAccess, Idle, LeaseTime, Limits, Mode, MtuChoice, Nat, Network,
     Prefix6Choice, SubnetChoice, Vde,
 };
 use vmnet_model::prefix6::Prefix6;
 use vmnet_model::subnet::Subnet;
-use vmnet_model::vde::Directory;
 
 pub(crate) fn lab() -> NetName {
     NetName::new("lab").unwrap()

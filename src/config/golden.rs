@@ -4,7 +4,7 @@
 use crate::read;
 use std::fs;
 use std::path::Path;
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 
 /// All mistakes of a file as the program prints them.
 fn said(file: &str, text: &str) -> String {

@@ -7,8 +7,8 @@ use crate::{addresses, addresses6, keys, values};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use vmnet_access::mac::MacAddr;
 use vmnet_model::guest::{Host, Who};
-use vmnet_model::mac::MacAddr;
 
 /// One `[[host]]` key by key.
 pub(crate) struct HostEntry {

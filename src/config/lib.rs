@@ -59,7 +59,7 @@ pub use template::template;
 
 use network::Entries;
 use toml::de::DeTable;
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 use vmnet_model::network::Network;
 
 /// The network that `text` describes. `file` is only for messages.

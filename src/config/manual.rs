@@ -4,7 +4,7 @@ use crate::keys::TOP;
 use crate::read;
 use crate::schema::objections;
 use toml::de::{DeTable, DeValue};
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 
 const PAGE: &str = include_str!("../../man/vmnet.toml.5");
 

@@ -10,8 +10,8 @@ use crate::vde::{self, SwitchEntry};
 use crate::{addresses, addresses6, keys, limits, times, values};
 use std::net::{IpAddr, Ipv4Addr};
 use toml::de::DeTable;
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::{IfName, NetName};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
 use vmnet_model::network::{
     Dhcp, DhcpRange, Dns, HostAccess, Idle, LeaseTime, Limits, Mode, MtuChoice, Nat, Network, Prefix6Choice,
     SubnetChoice,

@@ -1,7 +1,7 @@
 //! The commented file that `vmnet init NAME` writes: it says what it changes nothing about, so every
 //! key can be found, understood and switched on in one place.
 
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 use vmnet_model::network::Network;
 
 /// The file for network `name`: every key, each with a line that explains it, commented out at its

@@ -5,9 +5,9 @@ use crate::mistake::{Fault, shown};
 use crate::nearest::nearest;
 use std::ops::RangeInclusive;
 use toml::de::{DeTable, DeValue};
+use vmnet_access::name::{IfName, NetName};
 use vmnet_model::forward::Protocol;
 use vmnet_model::guest::is_host_name;
-use vmnet_model::name::{IfName, NetName};
 use vmnet_model::network::{HostAccess, Mode, MtuChoice};
 
 /// 576 is what every IPv4 host must take (RFC 791 section 3.1); 65535 is the longest packet.

@@ -7,9 +7,9 @@ use crate::section::{Entry, Section};
 use crate::values::{must_be, number, switch, text};
 use std::ops::RangeInclusive;
 use toml::de::DeValue;
+use vmnet_access::vde::Directory;
+use vmnet_access::vde::MTU_MAX;
 use vmnet_model::network::{MtuChoice, Vde};
-use vmnet_model::vde::Directory;
-use vmnet_model::vde::MTU_MAX;
 
 /// 1023 is the kernel's limit for a bridge (BR_MAX_PORTS in net/bridge/br_private.h); the switch is its
 /// other half.

@@ -4,8 +4,6 @@
 use crate::dnsmasq::NOT_FOR_GUESTS;
 use crate::guest::is_host_name;
 use crate::lease::Lease;
-use crate::mac::MacAddr;
-use crate::name::{IfName, fnv1a};
 use crate::network::{HostAccess, Mode};
 use crate::prefix6::PREFIX6_LENGTH;
 use crate::reservation::{self, Refusal};
@@ -15,6 +13,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Component, Path};
 use std::str::FromStr;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, fnv1a};
 
 /// Where `ip netns` keeps namespaces that have a name (ip-netns(8)).
 pub const NAMES: &str = "/run/netns";

@@ -2,11 +2,11 @@
 //! comes to a circle goes round in it for ever, and bridges of ours look for none; so all wires of a host
 //! must stay a forest: between any two of them there is at most one way.
 
-use crate::name::{NameError, NetName};
 use crate::network::{Limits, Network};
-use crate::vde::{Directory, NotADirectory};
 use std::fmt;
 use std::str::FromStr;
+use vmnet_access::name::{NameError, NetName};
+use vmnet_access::vde::{Directory, NotADirectory};
 
 /// How a switch is written.
 const SCHEME: &str = "vde://";

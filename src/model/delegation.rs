@@ -62,7 +62,7 @@ pub fn reverse_zones(address: IpAddr, length: u8) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::NetName;
+    use vmnet_access::name::NetName;
 
     #[test]
     fn the_reverse_zones_of_a_prefix_hold_its_addresses_and_no_others() {

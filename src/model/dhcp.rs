@@ -2,8 +2,8 @@
 //! of the answers. In whole frames, because without an address the kernel sends none for us.
 
 use crate::frame::checksum::Sum;
-use crate::mac::MacAddr;
 use std::net::Ipv4Addr;
+use vmnet_access::mac::MacAddr;
 
 const ETHERNET: usize = 14;
 const IP: usize = 20;

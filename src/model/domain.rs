@@ -3,10 +3,10 @@
 
 use crate::forward::{Forward, Listen, Ports, Protocol, Target};
 use crate::guest::{Who, is_host_name};
-use crate::mac::MacAddr;
-use crate::name::{IfName, NetName};
 use std::fmt;
 use std::net::Ipv4Addr;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
 
 /// The namespace of our elements in a domain's metadata. It names no host, so nobody is asked for it.
 pub const NAMESPACE: &str = "urn:vmnet:domain:1";

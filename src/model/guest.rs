@@ -1,10 +1,10 @@
 //! Guests as an administrator names them, and as they are known: by reservation or by lease.
 
 use crate::lease::Lease;
-use crate::mac::MacAddr;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+use vmnet_access::mac::MacAddr;
 
 /// Which guest is meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

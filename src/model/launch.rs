@@ -1,8 +1,8 @@
 //! A program that is started with a port of its own: what its words and its environment are told. Bytes,
 //! because a command line need not be UTF-8.
 
-use crate::mac::MacAddr;
-use crate::name::IfName;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
 
 /// What a program is handed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! dnsmasq's lease file, read back. Guests choose the names in it, so they are cleaned here, once,
 //! before anything prints them.
 
-use crate::mac::MacAddr;
 use std::net::Ipv4Addr;
+use vmnet_access::mac::MacAddr;
 
 /// Longest name kept: that of a domain name (RFC 1035, 2.3.4).
 const NAME_MAX: usize = 255;

@@ -1,22 +1,14 @@
-//! What a network is, who may use it, and what must be done: every type and every decision.
+//! What a network is and what must be done: every type and every decision.
 //!
-//! Nothing here reads a file, a clock or the environment, and nothing here depends on another
-//! room or another crate, because the setuid helper links it. A host is described to this
-//! crate as plain data; it answers with verdicts, plans and texts.
+//! Nothing here reads a file, a clock or the environment. A host is described to this crate as plain
+//! data; it answers with plans and texts.
 //!
 //! | file | knows |
 //! |---|---|
-//! | [`accounts`] | the lines of /etc/passwd and /etc/group |
-//! | [`name`] | legal interface and network names, and how one becomes the other |
-//! | [`mac`] | MAC addresses and the stable one of a bridge |
 //! | [`subnet`] | an IPv4 network and its arithmetic |
-//! | [`paths`] | where things live, fixed when the program is built |
 //! | [`calendar`] | a moment as people write it |
 //! | [`reservation`] | what a guest may be promised |
-//! | [`rules`] | the access rules: grammar, and one verdict |
-//! | [`port`] | what a port on a bridge must look like, and the record the helper reads |
 //! | [`tether`] | how far whoever holds a TAP may go |
-//! | [`ask`] | what is asked of whoever may make ports, and the answer |
 //! | [`turns`] | who is served when, so that no user holds up another |
 //! | [`network`] | one network as its file describes it |
 //! | [`settle`] | the same with nothing left open |
@@ -33,7 +25,8 @@
 //! | [`switch`] | the nftables text for frames between ports |
 //! | [`frame`] | frames between a TAP with offloads and a switch without |
 //! | [`cable`] | which cables between wires there may be |
-//! | [`vde`] | what is said to a VDE switch |
+//! | [`vde_switch`] | a VDE switch that a network has, and its record |
+//! | [`vde_console`] | what a VDE switch's console says |
 //! | [`delegation`] | what the host's own resolver asks a network's server about |
 //! | [`dnsmasq`] | a network's dnsmasq file |
 //! | [`attach`] | a namespace's interface: its address, name and MAC |
@@ -45,8 +38,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod accounts;
-pub mod ask;
 pub mod attach;
 pub mod cable;
 pub mod calendar;
@@ -65,16 +56,11 @@ pub mod guest;
 pub mod holder;
 pub mod launch;
 pub mod lease;
-pub mod mac;
 pub mod managers;
-pub mod name;
 pub mod network;
-pub mod paths;
 pub mod plan;
-pub mod port;
 pub mod prefix6;
 pub mod reservation;
-pub mod rules;
 pub mod search;
 pub mod settle;
 pub mod snippet;
@@ -82,4 +68,5 @@ pub mod subnet;
 pub mod switch;
 pub mod tether;
 pub mod turns;
-pub mod vde;
+pub mod vde_console;
+pub mod vde_switch;

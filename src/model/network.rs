@@ -2,12 +2,12 @@
 
 use crate::forward::{Forward, Ports, Protocol};
 use crate::guest::{Host, Who};
-use crate::mac::MacAddr;
-use crate::name::{IfName, NetName};
 use crate::prefix6::Prefix6;
 use crate::subnet::Subnet;
-use crate::vde::Directory;
 use std::net::{IpAddr, Ipv4Addr};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::vde::Directory;
 
 /// What a guest can reach beyond its bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! An IPv6 prefix of 64 bits, the length that guests configure themselves from (RFC 4862, 5.5.3),
 //! and the addresses in it.
 
-use crate::mac::MacAddr;
-use crate::name::fnv1a;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::fnv1a;
 
 /// The first 64 bits of the addresses of one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,13 +4,13 @@
 use crate::dnsmasq::NOT_FOR_GUESTS;
 use crate::guest::Host;
 use crate::lease::Lease;
-use crate::mac::MacAddr;
-use crate::name::fnv1a;
 use crate::prefix6::Prefix6;
 use crate::settle::Wanted;
 use crate::subnet::Subnet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::fnv1a;
 
 /// Why something cannot be promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,9 +185,9 @@ pub fn choose(mac: MacAddr, wanted: &Wanted, leases: &[Lease]) -> Result<Ipv4Add
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::NetName;
     use crate::network::{DhcpRange, Network};
     use crate::settle::Circumstances;
+    use vmnet_access::name::NetName;
 
     const WEB: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const NEW: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);

@@ -1,13 +1,13 @@
 //! A network once every choice that its file leaves open is settled: what `up` makes true.
 
 use crate::guest::Host;
-use crate::mac::MacAddr;
-use crate::name::{IfName, NetName};
 use crate::network::{DhcpRange, Mode, MtuChoice, Network, Prefix6Choice};
-use crate::port;
 use crate::prefix6::Prefix6;
 use crate::subnet::Subnet;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::port_record;
 
 /// What a Linux link has if nobody says otherwise (ETH_DATA_LEN in include/uapi/linux/if_ether.h).
 const MTU: u32 = 1500;
@@ -61,7 +61,7 @@ impl Network {
         };
         let bridge = self.name.bridge();
         Wanted {
-            group: port::group_of(&bridge),
+            group: port_record::group_of(&bridge),
             bridge,
             subnet,
             address,

@@ -1,9 +1,9 @@
 //! What to copy into other programs' command lines and files so that they use a network. Each text is
 //! complete for that network, and one of docs/ explains it.
 
-use crate::mac::MacAddr;
-use crate::name::{NameError, NetName};
-use crate::paths;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{NameError, NetName};
+use vmnet_access::paths;
 
 /// For whom a text is written.
 #[derive(Clone, Debug, PartialEq, Eq)]

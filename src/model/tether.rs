@@ -2,10 +2,10 @@
 //! away and change its MAC (`__tun_chr_ioctl` in drivers/net/tun.c asks for no capability); here is
 //! what is done about a TAP of ours that is not as it was granted.
 
-use crate::mac::MacAddr;
-use crate::name::IfName;
-use crate::port::PortTag;
 use std::fmt;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::{PortTag, TapState};
 
 /// So many changes are borne before the TAP goes: whoever makes them again and again has no use for
 /// them but others' harm.
@@ -13,21 +13,6 @@ pub const CHANGES_MAX: u32 = 5;
 /// So many changes of its MAC under `guard`. One, because it may not have been the holder: udev gives a link
 /// that just came a MAC of its own (MACAddressPolicy= in systemd.link(5)) if it looked before we gave it ours.
 pub const MOVES_UNDER_GUARD: u32 = 1;
-
-/// What the kernel tells of a TAP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TapState {
-    /// It stays when nobody holds it (TUNSETPERSIST).
-    pub persistent: bool,
-    /// Who may open it by name (TUNSETOWNER).
-    pub owner: Option<u32>,
-    /// Members of which group may (TUNSETGROUP).
-    pub group: Option<u32>,
-    /// It may be opened several times, once for each queue.
-    pub many_queues: bool,
-    /// How many queues there are, in use or laid aside; told only of one that may have many.
-    pub queues: u32,
-}
 
 /// A TAP that carries our tag.
 #[derive(Clone, Debug, PartialEq, Eq)]

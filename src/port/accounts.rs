@@ -2,8 +2,8 @@
 //! them `vmnet`, which has NSS and so knows LDAP's and sssd's.
 
 use std::time::Duration;
-use vmnet_model::paths;
-use vmnet_model::rules::{Accounts, AccountsDown};
+use vmnet_access::paths;
+use vmnet_access::rules::{Accounts, AccountsDown};
 use vmnet_sys::caller::LocalFiles;
 use vmnet_sys::child::{self, Outcome};
 use vmnet_sys::privilege::Privilege;

@@ -3,8 +3,8 @@
 use crate::refusal::Refusal;
 use crate::serve::{Request, Served};
 use std::io;
-use vmnet_model::ask::Wish;
-use vmnet_model::name::IfName;
+use vmnet_access::name::IfName;
+use vmnet_access::request::Wish;
 use vmnet_sys::syslog::{self, Topic};
 
 /// A port was granted: who, what, where, which, why. `program` is who says so.

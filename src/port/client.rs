@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
-use vmnet_model::ask::{ANSWER_MAX, Answer, Ask, QUEUES_MAX};
-use vmnet_model::paths;
+use vmnet_access::paths;
+use vmnet_access::request::{ANSWER_MAX, Answer, Ask, QUEUES_MAX};
 use vmnet_sys::seqpacket::Channel;
 
 /// How long the broker may take for each step, the start of a network included.

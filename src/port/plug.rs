@@ -7,11 +7,11 @@ use crate::unfit::Unfit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use vmnet_model::name::IfName;
-use vmnet_model::paths;
-use vmnet_model::port::SwitchDoor;
-use vmnet_model::rules::Caller;
-use vmnet_model::vde::plug::{PLUGS_DIR, PlugTag};
+use vmnet_access::name::IfName;
+use vmnet_access::paths;
+use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::rules::Caller;
+use vmnet_access::vde_port_tag::{PLUGS_DIR, PlugTag};
 use vmnet_sys::privilege::Plain;
 use vmnet_sys::random;
 use vmnet_vde::plug::{self, Line, Plug};
@@ -94,7 +94,7 @@ fn directory(bridge: &IfName) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vmnet_model::vde::Directory;
+    use vmnet_access::vde::Directory;
 
     #[test]
     fn nobody_but_root_is_anybody_else_and_nobody_gets_roots_group() {

@@ -6,10 +6,10 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use vmnet_model::name::IfName;
-use vmnet_model::paths;
-use vmnet_model::rules::grammar::{Dialect, Line, Mistake, parse};
-use vmnet_model::rules::{self, Accounts, AccountsDown, Caller, Effect, Place, Rule, Verdict};
+use vmnet_access::name::IfName;
+use vmnet_access::paths;
+use vmnet_access::rules::grammar::{Dialect, Line, Mistake, parse};
+use vmnet_access::rules::{self, Accounts, AccountsDown, Caller, Effect, Place, Rule, Verdict};
 use vmnet_sys::trust::{Eyes, Reader, Untrusted, plain};
 
 /// How deep files may include each other; a file that includes itself ends here.

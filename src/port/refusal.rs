@@ -5,10 +5,10 @@ use crate::policy::PolicyError;
 use crate::unfit::Unfit;
 use std::fmt;
 use std::io;
-use vmnet_model::name::{IfName, NetName};
-use vmnet_model::paths;
-use vmnet_model::port::BRIDGE_PORTS_MAX;
-use vmnet_model::rules::Place;
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::paths;
+use vmnet_access::port_record::BRIDGE_PORTS_MAX;
+use vmnet_access::rules::Place;
 use vmnet_sys::privilege::WhyNot;
 use vmnet_sys::trust::plain;
 

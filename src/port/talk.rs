@@ -6,7 +6,7 @@ use crate::serve::Request;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use vmnet_model::ask::{ASK_SIZE, Answer, Ask, BadMessage};
+use vmnet_access::request::{ASK_SIZE, Answer, Ask, BadMessage};
 use vmnet_sys::privilege::Privilege;
 use vmnet_sys::seqpacket::{Channel, Glance, Message};
 

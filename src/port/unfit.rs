@@ -3,9 +3,9 @@
 
 use std::fmt;
 use std::io;
-use vmnet_model::ask::OWN_NAME_PREFIX;
-use vmnet_model::name::IfName;
-use vmnet_model::vde::Directory;
+use vmnet_access::name::IfName;
+use vmnet_access::request::OWN_NAME_PREFIX;
+use vmnet_access::vde::Directory;
 use vmnet_sys::trust::plain;
 use vmnet_vde::port::JoinError;
 

@@ -4,8 +4,8 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, getgid, getppid, getuid};
 use std::ffi::CString;
 use std::io;
-use vmnet_model::accounts;
-use vmnet_model::rules::{Accounts, AccountsDown, Caller};
+use vmnet_access::accounts;
+use vmnet_access::rules::{Accounts, AccountsDown, Caller};
 
 /// The real ids of this process and the groups that the kernel gave it. Never the effective ones,
 /// and never what a database says about the user.

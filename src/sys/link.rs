@@ -4,9 +4,9 @@
 use crate::netlink::{Netlink, Request, attributes, u32_at};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::IfName;
-use vmnet_model::tether::TapState;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::TapState;
 
 pub mod gone;
 

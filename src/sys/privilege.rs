@@ -7,7 +7,7 @@ use nix::unistd::{Gid, Uid, getgid, getresgid, getresuid, getuid, setgroups, set
 use std::fmt;
 use std::io;
 use std::path::Path;
-use vmnet_model::rules::Caller;
+use vmnet_access::rules::Caller;
 
 /// Where this process's rights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

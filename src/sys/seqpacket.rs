@@ -16,7 +16,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::Duration;
-use vmnet_model::rules::Caller;
+use vmnet_access::rules::Caller;
 
 /// One end of a conversation.
 #[derive(Debug)]

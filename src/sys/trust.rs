@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use vmnet_model::rules::Caller;
+use vmnet_access::rules::Caller;
 
 /// Largest rule file.
 pub const FILE_MAX: u64 = 64 * 1024;

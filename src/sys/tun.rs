@@ -6,7 +6,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use vmnet_model::name::IfName;
+use vmnet_access::name::IfName;
 
 nix::ioctl_readwrite_bad!(
     /// Bind the descriptor to an interface (drivers/net/tun.c, `tun_set_iff`).

@@ -9,7 +9,7 @@ use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, setgroups, setresgid, setresu
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use vmnet_model::rules::Caller;
+use vmnet_access::rules::Caller;
 
 /// A child at work.
 #[derive(Debug)]

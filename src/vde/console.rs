@@ -6,12 +6,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use vmnet_model::mac::MacAddr;
-use vmnet_model::vde::console::{COMMAND_MAX, PROMPT, addresses, port, status, switch};
+use vmnet_access::mac::MacAddr;
+use vmnet_model::vde_console::{COMMAND_MAX, PROMPT, addresses, port, status, switch};
 use vmnet_sys::process::Process;
 use vmnet_sys::stream::{connect_owned, listener_of};
 
-pub use vmnet_model::vde::console::{PortView, SwitchView};
+pub use vmnet_model::vde_console::{PortView, SwitchView};
 
 /// How long the switch has for a whole conversation.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -90,7 +90,7 @@ impl Console {
     }
 
     /// A connection on which the switch tells who comes and goes
-    /// ([`vmnet_model::vde::console::tells_of_a_port`]), for a reader who never waits. It ends with the
+    /// ([`vmnet_model::vde_console::tells_of_a_port`]), for a reader who never waits. It ends with the
     /// switch.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use vmnet_model::vde::{ANSWER_SIZE, CONTROL, Directory, answer, request};
+use vmnet_access::vde::{ANSWER_SIZE, CONTROL, Directory, answer, request};
 use vmnet_sys::stream::{connect, unconnected};
 
 /// How long a switch has for its answer. Debian's gives none at all to a port that it refuses.

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use vmnet_model::vde::plug::PlugTag;
+use vmnet_access::vde_port_tag::PlugTag;
 use vmnet_sys::batch;
 use vmnet_sys::open_sockets::{OpenSocket, open_sockets};
 use vmnet_sys::process::Process;

@@ -5,11 +5,11 @@ mod plug;
 use clap::{Args, Parser, Subcommand};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::paths;
 use vmnet_model::forward::{Listen, Protocol, Target};
 use vmnet_model::guest::{Who, is_host_name};
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::{IfName, NetName};
-use vmnet_model::paths;
 
 pub use plug::{AttachWords, CableEnd, ExecWords, HookVerb, Program, SpaceWords, Switch, TapVerb, WireVerb};
 
@@ -351,12 +351,12 @@ pub enum AccountKind {
     Group,
 }
 
-fn interface(text: &str) -> Result<IfName, vmnet_model::name::NameError> {
+fn interface(text: &str) -> Result<IfName, vmnet_access::name::NameError> {
     IfName::new(text.as_bytes())
 }
 
 /// Any bridge may be asked about; a network with a long name means its bridge.
-fn bridge(text: &str) -> Result<IfName, vmnet_model::name::NameError> {
+fn bridge(text: &str) -> Result<IfName, vmnet_access::name::NameError> {
     IfName::new(text.as_bytes())
         .or_else(|error| NetName::new(text).map(|net| net.bridge()).map_err(|_| error))
 }

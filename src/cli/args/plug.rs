@@ -4,10 +4,10 @@ use super::{bridge, interface};
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use vmnet_model::ask::QUEUES_MAX;
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::{IfName, NetName};
-use vmnet_model::vde::Directory;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::request::QUEUES_MAX;
+use vmnet_access::vde::Directory;
 
 /// `vmnet exec`
 #[derive(Debug, Args)]

@@ -4,8 +4,8 @@ use crate::failure::{Failure, io};
 use crate::places::{make_directory, read_file, write_file};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use vmnet_access::name::IfName;
 use vmnet_model::attach::{FILES, is_resolver_file, resolver_file};
-use vmnet_model::name::IfName;
 
 fn place(space: &str) -> PathBuf {
     Path::new(FILES).join(space).join("resolv.conf")

@@ -3,8 +3,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use vmnet_model::name::IfName;
-use vmnet_model::port::{PortTag, VETH_TEMPLATE};
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::{PortTag, VETH_TEMPLATE};
 use vmnet_sys::link::{self, Link};
 use vmnet_sys::namespace::Space;
 use vmnet_sys::netlink::Netlink;

@@ -16,7 +16,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use vmnet_model::ask::ASK_SIZE;
+use vmnet_access::request::ASK_SIZE;
 use vmnet_model::turns::{Entry, Limits, Stage, Ticket, Turns};
 use vmnet_port::talk::{self, Unheard};
 use vmnet_sys::seqpacket::Channel;

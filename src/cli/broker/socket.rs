@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use vmnet_model::paths;
+use vmnet_access::paths;
 use vmnet_sys::process::Process;
 use vmnet_sys::seqpacket::{Channel, Listener};
 

@@ -7,7 +7,7 @@ use nix::unistd::alarm;
 use std::io::{PipeReader, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
-use vmnet_model::ask::{ASK_SIZE, Answer, Ask};
+use vmnet_access::request::{ASK_SIZE, Answer, Ask};
 use vmnet_port::serve::{Authority, Request};
 use vmnet_port::talk::{self, DESCRIPTORS_MAX};
 use vmnet_sys::process::parent_of;

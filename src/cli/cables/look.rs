@@ -9,13 +9,13 @@ use crate::networks;
 use crate::places::{Places, Room};
 use crate::record::{Phase, Record};
 use crate::{switch, wire};
+use vmnet_access::name::NetName;
+use vmnet_access::port_record::group_of;
+use vmnet_access::vde::{Directory, MTU_MAX};
 use vmnet_model::cable::{End, unfit};
-use vmnet_model::name::NetName;
 use vmnet_model::network::{MtuChoice, Network};
 use vmnet_model::plan::{By, CableGoal, Can, FarBridge, SeenCable, State, bridge_alias};
-use vmnet_model::port::group_of;
-use vmnet_model::vde::switch::{Switch, user_of};
-use vmnet_model::vde::{Directory, MTU_MAX};
+use vmnet_model::vde_switch::{Switch, user_of};
 
 /// Why a network cannot be joined with a switch.
 pub(super) fn too_wide(network: &Network) -> Option<String> {

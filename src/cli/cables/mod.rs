@@ -20,11 +20,11 @@ use crate::networks;
 use crate::places::Places;
 use crate::record::{Phase, Record};
 use crate::up::finish_what_is_begun;
+use vmnet_access::name::NetName;
+use vmnet_access::vde::Directory;
 use vmnet_model::cable::{Edge, End, unfit};
-use vmnet_model::name::NetName;
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Aspect};
-use vmnet_model::vde::Directory;
 
 /// What came of it.
 pub struct Added {

@@ -7,9 +7,9 @@ use crate::links::Seen;
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
+use vmnet_access::name::NetName;
+use vmnet_access::vde::Directory;
 use vmnet_model::cable::{Circle, Edge, End, Laid, Wires, lay};
-use vmnet_model::name::NetName;
-use vmnet_model::vde::Directory;
 
 /// All of them, for a cable that is to be added.
 pub fn of(places: &Places) -> Result<Wires, Failure> {

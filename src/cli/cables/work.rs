@@ -8,12 +8,12 @@ use crate::memory::Memory;
 use crate::places::{Places, Room, gone};
 use crate::{switch, wire};
 use std::fs;
+use vmnet_access::name::{IfName, NetName, fnv1a};
+use vmnet_access::port_record::{WIRE_TEMPLATE, WireTag, group_of, port_name};
+use vmnet_access::vde::Directory;
 use vmnet_model::cable::End;
-use vmnet_model::name::{IfName, NetName, fnv1a};
 use vmnet_model::plan::{self, FarBridge, Step};
-use vmnet_model::port::{WIRE_TEMPLATE, WireTag, group_of, port_name};
-use vmnet_model::vde::Directory;
-use vmnet_model::vde::switch::Switch;
+use vmnet_model::vde_switch::Switch;
 use vmnet_sys::process::Process;
 
 /// Pumps take numbers at the same time; so often is another one tried.

@@ -5,7 +5,7 @@ use super::{Client, Who, begin, console, holders_of, look_closely};
 use crate::failure::{Failure, io};
 use crate::places::{Places, Room};
 use crate::switch;
-use vmnet_model::vde::switch::Switch;
+use vmnet_model::vde_switch::Switch;
 use vmnet_vde::console::ConsoleError;
 use vmnet_vde::plug;
 

@@ -3,7 +3,7 @@
 use super::{Client, Who};
 use crate::view::lease_json;
 use serde_json::{Value, json};
-use vmnet_model::vde::console::{PortView, Traffic};
+use vmnet_model::vde_console::{PortView, Traffic};
 use vmnet_sys::caller::name_of;
 use vmnet_sys::process::program;
 

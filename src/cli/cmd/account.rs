@@ -3,7 +3,7 @@
 use crate::args::AccountKind;
 use crate::failure::{Exit, Failure};
 use crate::say;
-use vmnet_model::rules::Accounts;
+use vmnet_access::rules::Accounts;
 use vmnet_sys::caller::Database;
 
 /// Print the number, or `none`.

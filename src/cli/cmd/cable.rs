@@ -6,8 +6,8 @@ use crate::cables::{self, Added};
 use crate::failure::{Exit, Failure, network};
 use crate::places::Places;
 use crate::say;
+use vmnet_access::name::NetName;
 use vmnet_model::cable::End;
-use vmnet_model::name::NetName;
 
 /// Join two wires, or part them again.
 pub fn run(places: &Places, name: &NetName, to: &CableEnd, remove: bool) -> Result<Exit, Failure> {

@@ -5,8 +5,8 @@ use crate::networks::{self, Unreadable};
 use crate::places::Places;
 use crate::say;
 use serde_json::{Value, json};
-use vmnet_model::name::NetName;
-use vmnet_model::rules::Account;
+use vmnet_access::name::NetName;
+use vmnet_access::rules::Account;
 use vmnet_port::policy::{self, PolicyError, RuleSet};
 use vmnet_sys::caller::Database;
 use vmnet_sys::trust::Reader;
@@ -98,7 +98,7 @@ fn remarks(set: &RuleSet) -> Vec<Finding> {
 
 /// Why an account of a rule is nobody, if it is. `kind` is `user` or `group`.
 pub fn unknown(kind: &str, name: &str) -> Option<String> {
-    use vmnet_model::rules::Accounts;
+    use vmnet_access::rules::Accounts;
     let found = if kind == "user" { Database.user(name) } else { Database.group(name) };
     match found {
         Ok(Some(_)) => None,

@@ -5,7 +5,7 @@ use crate::attach::{self, Detached};
 use crate::failure::{Exit, Failure};
 use crate::places::Places;
 use crate::say;
-use vmnet_model::name::IfName;
+use vmnet_access::name::IfName;
 
 /// Take a namespace's interface away.
 pub fn run(places: &Places, name: &IfName, space: &SpaceWords, ifname: &IfName) -> Result<Exit, Failure> {

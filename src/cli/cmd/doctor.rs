@@ -6,8 +6,8 @@ use crate::failure::{Exit, Failure};
 use crate::places::Places;
 use crate::say;
 use serde_json::{Value, json};
+use vmnet_access::name::NetName;
 use vmnet_model::doctor::{Finding, Severity};
-use vmnet_model::name::NetName;
 
 /// What became of a finding.
 enum Outcome {

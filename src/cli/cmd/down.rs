@@ -10,7 +10,7 @@ use crate::record::Record;
 use crate::say;
 use crate::take_down::{sweep, take_down};
 use crate::view::{self, not_up};
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 
 /// Take it down.
 pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Failure> {

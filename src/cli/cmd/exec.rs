@@ -13,9 +13,9 @@ use std::ffi::{CString, NulError, OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use vmnet_model::ask::{Ask, Wish};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::request::{Ask, Wish};
 use vmnet_model::launch::{Handed, Kind, PlugForm, VARIABLES, guest_mac};
-use vmnet_model::mac::MacAddr;
 use vmnet_sys::{inherited, random};
 
 /// Where execvp(3) looks if nobody says (`confstr(_CS_PATH)` of glibc).

@@ -9,7 +9,7 @@ use crate::networks;
 use crate::places::Places;
 use crate::say;
 use serde_json::json;
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 
 /// Do what is asked.
 pub fn run(places: &Places, verb: &ForwardVerb) -> Result<Exit, Failure> {

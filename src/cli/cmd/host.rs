@@ -8,8 +8,8 @@ use crate::places::Places;
 use crate::say;
 use crate::view::time_left;
 use serde_json::{Value, json};
+use vmnet_access::name::NetName;
 use vmnet_model::guest::{Host, Who};
-use vmnet_model::name::NetName;
 
 /// Whatever of the three is asked for.
 pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Failure> {

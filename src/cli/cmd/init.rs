@@ -5,7 +5,7 @@ use crate::places::{Places, make_directory};
 use crate::say;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 
 /// Write a commented file; never over one that is there.
 pub fn run(places: &Places, name: &NetName) -> Result<Exit, Failure> {

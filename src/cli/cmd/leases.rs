@@ -12,11 +12,11 @@ use crate::view::{self, duration, lease_json, not_up, time_left};
 use serde_json::{Map, Value, json};
 use std::net::Ipv6Addr;
 use tokio::signal::unix::{SignalKind, signal};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
 use vmnet_model::calendar::utc;
 use vmnet_model::guest::{self, Host};
 use vmnet_model::lease::{Fate, Lease, changes};
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::{IfName, NetName};
 use vmnet_model::network::{LeaseTime, Network};
 
 /// dnsmasq makes shorter ones as long as this (MIN_LEASETIME in 2.90's option.c).

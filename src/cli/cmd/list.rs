@@ -11,7 +11,7 @@ use crate::places::Places;
 use crate::record::{self, NO_SUBNET, Phase, Record};
 use crate::say;
 use serde_json::{Value, json};
-use vmnet_model::name::{IfName, NetName};
+use vmnet_access::name::{IfName, NetName};
 use vmnet_model::network::{Mode, SubnetChoice};
 
 struct Row {

@@ -9,7 +9,7 @@ use crate::record::Record;
 use crate::say;
 use crate::view::{self, Port, not_up};
 use serde_json::json;
-use vmnet_model::name::{IfName, NetName};
+use vmnet_access::name::{IfName, NetName};
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;
 

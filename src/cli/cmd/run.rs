@@ -12,7 +12,7 @@ use crate::take_down;
 use crate::up::raise;
 use sd_notify::NotifyState;
 use std::io::{Write, stdout};
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 
 /// Bring it up and keep it so.
 pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Failure> {

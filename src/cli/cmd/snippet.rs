@@ -8,8 +8,8 @@ use crate::say;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use vmnet_access::name::IfName;
 use vmnet_model::launch::guest_mac;
-use vmnet_model::name::IfName;
 use vmnet_model::snippet::Snippet;
 use vmnet_sys::random;
 

@@ -12,7 +12,7 @@ use crate::record::{self, Phase, Record};
 use crate::say;
 use crate::up::look;
 use serde_json::{Value, json};
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 use vmnet_model::plan::{Aspect, compare};
 
 /// One network's state.

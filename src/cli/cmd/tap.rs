@@ -4,8 +4,8 @@ use crate::args::TapVerb;
 use crate::failure::{Exit, Failure, io};
 use crate::plug;
 use crate::say;
-use vmnet_model::ask::{Ask, KeptTap, Wish};
-use vmnet_model::name::IfName;
+use vmnet_access::name::IfName;
+use vmnet_access::request::{Ask, KeptTap, Wish};
 use vmnet_sys::caller;
 
 /// Make a TAP that stays, or remove one.

@@ -11,7 +11,7 @@ use crate::say;
 use crate::take_down::take_down;
 use crate::up::{Raised, raise, rehearse};
 use crate::view::with_length;
-use vmnet_model::name::NetName;
+use vmnet_access::name::NetName;
 use vmnet_model::prefix6::PREFIX6_LENGTH;
 
 /// Bring it up, or only say how.

@@ -8,10 +8,10 @@ use crate::networks;
 use crate::places::Places;
 use crate::sysctl;
 use std::path::Path;
+use vmnet_access::name::IfName;
 use vmnet_model::doctor::firewall::{self, Firewalls, Zone};
 use vmnet_model::doctor::{Finding, Subject};
 use vmnet_model::foreign::Guests;
-use vmnet_model::name::IfName;
 
 /// What is closed to whom.
 pub async fn findings(

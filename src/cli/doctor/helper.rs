@@ -3,9 +3,9 @@
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use vmnet_access::paths;
 use vmnet_model::doctor::Finding;
 use vmnet_model::doctor::helper::{self, Helper};
-use vmnet_model::paths;
 use vmnet_port::client;
 use vmnet_sys::rights;
 

@@ -4,12 +4,12 @@ use super::{Host, text};
 use crate::links::Links;
 use crate::links::ask::Cause;
 use nix::errno::Errno;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
 use vmnet_model::doctor::Finding;
 use vmnet_model::doctor::kernel::{
     self, BRIDGES, FEATURES, Feature, PROGRAMS, TunDevice, missing_feature, missing_program,
 };
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::IfName;
 use vmnet_tools::find::{self, PLACES};
 use vmnet_tools::{ToolError, nft};
 

@@ -5,9 +5,9 @@ use super::{Host, text};
 use crate::links::{Seen, SeenLink};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use vmnet_access::port_record::PortTag;
 use vmnet_model::doctor::managers::{self, Link, NetworkManager, NetworkdFacts};
 use vmnet_model::doctor::{Finding, Subject};
-use vmnet_model::port::PortTag;
 
 /// What is wrong with them.
 pub fn findings(host: &Host, subjects: &[Subject], seen: &Seen) -> Vec<Finding> {

@@ -35,9 +35,9 @@ use crate::sockets;
 use crate::up;
 use std::collections::BTreeSet;
 use std::path::Path;
+use vmnet_access::name::NetName;
 use vmnet_model::doctor::remedy::Services;
 use vmnet_model::doctor::{Finding, Fix};
-use vmnet_model::name::NetName;
 use vmnet_sys::process::program;
 
 /// What came of looking.

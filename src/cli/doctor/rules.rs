@@ -4,10 +4,10 @@ use crate::cmd::check::unknown;
 use crate::links::Seen;
 use crate::networks;
 use crate::places::Places;
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::rules::{Account, Rule};
 use vmnet_model::doctor::Finding;
 use vmnet_model::doctor::rules::{matches_nothing, unknown_account, unreadable, without_bridge};
-use vmnet_model::name::{IfName, NetName};
-use vmnet_model::rules::{Account, Rule};
 use vmnet_port::policy::{self, PolicyError};
 use vmnet_sys::trust::Reader;
 

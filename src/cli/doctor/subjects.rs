@@ -8,8 +8,8 @@ use crate::networks::{self, Unreadable};
 use crate::places::Places;
 use crate::process;
 use crate::record::{self, Phase, Record};
+use vmnet_access::name::NetName;
 use vmnet_model::doctor::{Finding, Severity, Subject, bridges, quoted};
-use vmnet_model::name::NetName;
 use vmnet_model::network::{HostAccess, Network, SubnetChoice};
 
 /// Every network, or the named one, and what is wrong with their files.
@@ -65,7 +65,7 @@ fn is_to_be_known(network: &Network) -> bool {
 
 fn all_names(
     places: &Places,
-    records: &[(vmnet_model::name::IfName, Record)],
+    records: &[(vmnet_access::name::IfName, Record)],
 ) -> Result<Vec<NetName>, Failure> {
     let mut names = networks::names(places)?;
     names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use vmnet_model::doctor::switches::{self, Examined, SeenDirectory};
 use vmnet_model::doctor::{Finding, Subject};
 use vmnet_model::network::Network;
-use vmnet_model::vde::switch::Switch;
+use vmnet_model::vde_switch::Switch;
 use vmnet_tools::find;
 
 /// What is wrong with them.

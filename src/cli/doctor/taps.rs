@@ -5,9 +5,9 @@ use crate::failure::Failure;
 use crate::links::{Links, Seen, SeenLink};
 use crate::sockets;
 use std::path::Path;
+use vmnet_access::name::IfName;
 use vmnet_model::doctor::taps::{self, Tap};
 use vmnet_model::doctor::{Finding, Subject, bridges};
-use vmnet_model::name::IfName;
 use vmnet_sys::process::program;
 
 /// What is wrong with them. Strangers' TAPs are looked at only where all networks are.

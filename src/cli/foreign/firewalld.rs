@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::timeout;
-use vmnet_model::name::IfName;
+use vmnet_access::name::IfName;
 use zbus::proxy::MethodFlags;
 use zbus::{Connection, MatchRule, MessageStream, Proxy, message};
 

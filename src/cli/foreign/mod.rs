@@ -17,11 +17,11 @@ mod watch;
 
 use crate::failure::{Failure, io};
 use crate::places::Room;
+use vmnet_access::name::{IfName, NetName};
 use vmnet_model::foreign::{
     Family, Guests, Opening, SeenChain, followed, legacy_removal, matters, nft_removal, nft_text,
     restore_text, survey,
 };
-use vmnet_model::name::{IfName, NetName};
 use vmnet_sys::nftables::Nftables;
 use vmnet_sys::xtables;
 use vmnet_tools::iptables::{self, Version};

@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
+use vmnet_access::name::{IfName, NetName};
 use vmnet_model::foreign::{FIREWALLD, Family, Guests};
-use vmnet_model::name::{IfName, NetName};
 use vmnet_sys::{nftables, xtables};
 
 /// How long a change is waited upon for the next: a script of iptables commands is many of them.

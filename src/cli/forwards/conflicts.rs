@@ -7,10 +7,10 @@ use crate::networks;
 use crate::places::Places;
 use crate::record::{self, Record};
 use crate::sockets::{self, Listener, listeners};
+use vmnet_access::name::NetName;
 use vmnet_model::firewall::forwards::Opened;
 use vmnet_model::forward::{Forward, Protocol};
 use vmnet_model::holder::{Socket, services};
-use vmnet_model::name::NetName;
 use vmnet_model::plan::Goal;
 
 /// Everybody else with ports of this host.

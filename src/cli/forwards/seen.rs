@@ -10,10 +10,10 @@ use crate::record::{Phase, Record};
 use crate::view;
 use serde_json::Value;
 use std::net::IpAddr;
+use vmnet_access::name::NetName;
 use vmnet_model::firewall::forwards::{self, Opened};
 use vmnet_model::firewall::{forwards_shown, hits};
 use vmnet_model::guest;
-use vmnet_model::name::NetName;
 use vmnet_tools::nft;
 
 /// One forward.

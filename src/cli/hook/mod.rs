@@ -13,8 +13,8 @@ use crate::say::Log;
 use notes::Note;
 use std::io::Read;
 use std::path::Path;
+use vmnet_access::name::{IfName, NetName};
 use vmnet_model::domain::{Domain, DomainId, Moment, Told};
-use vmnet_model::name::{IfName, NetName};
 
 /// Most bytes of a document that are read. A larger one is no domain that asks anything of us.
 const DOCUMENT_MAX: u64 = 1 << 20;

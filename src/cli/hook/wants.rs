@@ -10,10 +10,10 @@ use crate::memory::{ForwardNote, HostNote, Memory};
 use crate::networks;
 use crate::places::Places;
 use std::net::Ipv4Addr;
+use vmnet_access::name::NetName;
 use vmnet_model::domain::{DomainId, Want};
 use vmnet_model::forward::Forward;
 use vmnet_model::guest::{Host, Who};
-use vmnet_model::name::NetName;
 use vmnet_model::network::Network;
 
 /// Do what is wanted and not there yet.

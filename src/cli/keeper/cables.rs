@@ -14,7 +14,7 @@ use std::io;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
-use vmnet_model::vde::Directory;
+use vmnet_access::vde::Directory;
 use vmnet_sys::process::Process;
 
 /// How often a switch whose directory is gone is looked for.

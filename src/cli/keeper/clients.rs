@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use vmnet_model::vde::console::tells_of_a_port;
+use vmnet_model::vde_console::tells_of_a_port;
 use vmnet_vde::console::{Console, ConsoleError};
 
 /// Several who come together are looked at together.

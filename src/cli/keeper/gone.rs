@@ -3,7 +3,7 @@
 
 use super::Keeper;
 use crate::look;
-use vmnet_model::name::IfName;
+use vmnet_access::name::IfName;
 use vmnet_model::switch;
 use vmnet_tools::{ToolError, nft};
 

@@ -6,7 +6,7 @@ use crate::failure::network;
 use crate::links::{LinkError, Port, SeenLink};
 use crate::look;
 use crate::places::read_file;
-use vmnet_model::port::PortRecord;
+use vmnet_access::port_record::PortRecord;
 use vmnet_model::tether::{Act, Breach, Tethered};
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;

@@ -11,9 +11,9 @@ use rtnetlink::{
     AddressMessageBuilder, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::IfName;
-use vmnet_model::port::BRIDGES_GROUP;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::BRIDGES_GROUP;
 
 impl Links {
     /// Makes a bridge that forwards at once: no spanning tree, no forward delay; down, with its

@@ -8,8 +8,8 @@ use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::net::Ipv6Addr;
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::IfName;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
 
 impl Links {
     /// Everything at once. The listings are made one after the other, so a change between

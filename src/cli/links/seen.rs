@@ -12,11 +12,12 @@ use rtnetlink::packet_route::neighbour::{
 };
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::IfName;
-use vmnet_model::port::{PortTag, WireTag};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::TapState;
+use vmnet_access::port_record::{PortTag, WireTag};
 use vmnet_model::subnet::Subnet;
-use vmnet_model::tether::{TapState, Tethered};
+use vmnet_model::tether::Tethered;
 
 // include/uapi/linux/if_link.h and if_tun.h
 const IFLA_TUN_OWNER: u16 = 1;

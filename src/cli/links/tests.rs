@@ -8,8 +8,8 @@ use nix::unistd::Uid;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use vmnet_model::mac::MacAddr;
-use vmnet_model::name::IfName;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
 
 const MAC: MacAddr = MacAddr([0x02, 0xab, 0, 0, 0, 1]);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 1);

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
-use vmnet_model::vde::plug::Held;
+use vmnet_access::vde_port_tag::Held;
 use vmnet_sys::process::Process;
 
 /// Who holds which socket: a process and its number for it.
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixDatagram;
-    use vmnet_model::vde::plug::PlugTag;
+    use vmnet_access::vde_port_tag::PlugTag;
 
     fn inode(socket: &UnixDatagram) -> u64 {
         File::from(socket.as_fd().try_clone_to_owned().unwrap()).metadata().unwrap().ino()

@@ -8,9 +8,9 @@ use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
-use vmnet_model::port::SwitchDoor;
-use vmnet_model::vde::switch::Switch;
-use vmnet_model::vde::{CONTROL, Directory};
+use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::vde::{CONTROL, Directory};
+use vmnet_model::vde_switch::Switch;
 
 /// The switch's directory: its group comes in, and its sockets are the group's too.
 const SWITCH_MODE: u32 = 0o2770;

@@ -5,9 +5,9 @@
 use crate::failure::io;
 use std::io::{Read, Write};
 use std::time::Duration;
-use vmnet_model::port::SwitchDoor;
-use vmnet_model::rules::Caller;
-use vmnet_model::vde::plug::PlugTag;
+use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::rules::Caller;
+use vmnet_access::vde_port_tag::PlugTag;
 use vmnet_sys::privilege::become_user;
 use vmnet_sys::process::Process;
 use vmnet_sys::worker;

@@ -19,7 +19,7 @@ use crate::places::Room;
 use crate::record;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use vmnet_model::vde::switch::Switch;
+use vmnet_model::vde_switch::Switch;
 use vmnet_vde::queue;
 
 /// The user and group of a switch and its pump, which are in no database, have the same number.

@@ -10,8 +10,8 @@ use crate::say;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use vmnet_model::port::SwitchDoor;
-use vmnet_model::vde::plug::Held;
+use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::vde_port_tag::Held;
 use vmnet_vde::plug::{self, Line, Plug};
 
 /// After so many that the switch did not answer, it is full or hangs, and no more are tried.
@@ -109,7 +109,7 @@ fn again(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vmnet_model::vde::plug::PlugTag;
+    use vmnet_access::vde_port_tag::PlugTag;
 
     #[test]
     fn the_pump_is_first_and_nobody_waits_for_all_of_anothers() {

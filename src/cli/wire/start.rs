@@ -17,9 +17,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
-use vmnet_model::name::NetName;
-use vmnet_model::vde::CONTROL;
-use vmnet_model::vde::switch::Switch;
+use vmnet_access::name::NetName;
+use vmnet_access::vde::CONTROL;
+use vmnet_model::vde_switch::Switch;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::Process;
 use vmnet_sys::ready::{Source, wait};
@@ -162,7 +162,7 @@ pub fn stop_pump(claim: &Path) -> Result<(), Failure> {
         if !Claim::is_held(claim)? {
             gone(fs::remove_file(claim))?;
         }
-        match vmnet_vde::plug::tidy(&claim.with_file_name(vmnet_model::vde::plug::PLUGS_DIR)) {
+        match vmnet_vde::plug::tidy(&claim.with_file_name(vmnet_access::vde_port_tag::PLUGS_DIR)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -1,8 +1,8 @@
 //! Bridges near the kernel's last port, and networks that are not what their files say.
 
 use super::{Finding, Fix, Severity};
-use crate::name::{IfName, NetName};
-use crate::port::BRIDGE_PORTS_MAX;
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::port_record::BRIDGE_PORTS_MAX;
 
 /// From so many ports on a bridge is nearly full: nine tenths.
 const NEARLY: usize = BRIDGE_PORTS_MAX * 9 / 10;

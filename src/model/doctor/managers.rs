@@ -4,8 +4,8 @@
 use super::files::{self, Networkd};
 use super::ports::SHIPPED;
 use super::{Finding, Severity, Subject};
-use crate::name::IfName;
-use crate::port::{TAP_TEMPLATE, VETH_TEMPLATE, port_name};
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::{TAP_TEMPLATE, VETH_TEMPLATE, port_name};
 
 /// A link as one manager sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

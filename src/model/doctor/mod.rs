@@ -32,9 +32,9 @@ pub mod subnets;
 pub mod switches;
 pub mod taps;
 
-use crate::name::{IfName, NetName};
 use crate::subnet::Subnet;
 use std::net::Ipv4Addr;
+use vmnet_access::name::{IfName, NetName};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

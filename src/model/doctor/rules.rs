@@ -1,8 +1,8 @@
 //! Access rules that can never match: they are typed for somebody who then stands outside.
 
 use super::{Finding, Severity, quoted};
-use crate::name::{IfName, NetName};
-use crate::rules::{Bridges, Effect, Place, Rule};
+use vmnet_access::name::{IfName, NetName};
+use vmnet_access::rules::{Bridges, Effect, Place, Rule};
 
 /// A rule whose bridge is neither a network nor a link of this host; a name that no interface can
 /// have is told elsewhere ([`Rule::remark`]).
@@ -71,7 +71,7 @@ fn comment_out(place: &Place) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::grammar::{Dialect, Line, parse};
+    use vmnet_access::rules::grammar::{Dialect, Line, parse};
 
     fn rule(line: &str) -> Rule {
         match parse(line.as_bytes(), Dialect::Vmnet, &"/r".into()).unwrap().remove(0) {

@@ -2,8 +2,8 @@
 //! come to.
 
 use super::{Finding, Severity, quoted, remedy};
-use crate::name::NetName;
-use crate::port::SwitchDoor;
+use vmnet_access::name::NetName;
+use vmnet_access::port_record::SwitchDoor;
 
 /// What runs a switch.
 const PROGRAM: &str = "vde_switch";
@@ -139,7 +139,7 @@ fn restart(examined: &Examined<'_>, kill: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vde::Directory;
+    use vmnet_access::vde::Directory;
 
     #[test]
     fn a_directory_is_its_owners_and_nobody_elses_to_write() {

@@ -2,9 +2,9 @@
 //! held one made it persistent, which the kernel lets every holder do.
 
 use super::{Finding, Fix, Severity, Subject};
-use crate::name::IfName;
-use crate::port::PortTag;
 use crate::tether::Breach;
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::PortTag;
 
 /// One TAP.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 use super::text::{chain, rule};
 use crate::forward::{Forward, Ports};
 use crate::guest::{self, Guest, Who};
-use crate::name::fnv1a;
 use crate::settle::Wanted;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use vmnet_access::name::fnv1a;
 
 /// The chains that [`essence`](super::essence) leaves to this file.
 pub const CHAINS: [&str; 3] = ["at_entry", "at_own_exit", LEADING];

@@ -4,8 +4,8 @@
 
 use super::text::{any_of, chain, quoted, refuse, rule};
 use crate::network::Mode;
-use crate::port::BRIDGES_GROUP;
 use crate::settle::Wanted;
+use vmnet_access::port_record::BRIDGES_GROUP;
 
 pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
     let bridge = quoted(&wanted.bridge);

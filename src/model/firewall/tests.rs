@@ -2,9 +2,9 @@ use super::text::can_name;
 use super::*;
 use crate::golden;
 use crate::guest::known;
-use crate::name::{IfName, NetName};
 use crate::network::{HostAccess, Network};
 use crate::settle::Circumstances;
+use vmnet_access::name::{IfName, NetName};
 
 fn rendered(wanted: &Wanted) -> String {
     let guests = known(&wanted.network.hosts, &[]);

@@ -1,7 +1,7 @@
 //! nft's language: rules with their intentions, chains, names that cannot break out of their quotes.
 
-use crate::name::IfName;
 use std::fmt::Display;
+use vmnet_access::name::IfName;
 
 /// Can nft name this interface and no other? Its strings know no escape for `"`, and read `*` and
 /// `\` as a pattern. Of an uplink for which this is false, no packet is ever let out.

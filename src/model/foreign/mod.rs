@@ -8,9 +8,9 @@
 mod judge;
 mod text;
 
-use crate::name::{IfName, NetName};
 use crate::network::{HostAccess, Mode, Network, Prefix6Choice};
 use std::fmt;
+use vmnet_access::name::{IfName, NetName};
 
 pub use judge::{Opening, SeenChain, actual, followed, matters, survey, wanted};
 pub use text::{legacy_removal, nft_removal, nft_text, restore_text};

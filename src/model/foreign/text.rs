@@ -2,8 +2,8 @@
 //! Rules are plain ones that iptables-nft understands too, so that it still lists the tables.
 
 use super::{Backend, Family, Guests, Hook, Opening, Place, Purpose, is_ours};
-use crate::name::NetName;
 use std::fmt::Write;
+use vmnet_access::name::NetName;
 
 /// The transaction that makes nft's chains as they must be: ours there are replaced whole. Empty
 /// where there is nothing to do.

@@ -3,13 +3,13 @@
 
 use crate::forward::{Forward, Protocol};
 use crate::guest::Host;
-use crate::mac::MacAddr;
-use crate::name::{IfName, NetName};
 use crate::network::{GuestLink, HostAccess, LeaseTime, Limits, Mode, MtuChoice, Network, Prefix6Choice};
 use crate::settle::{Circumstances, Wanted};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
 
 fn network(name: &str, subnet: &str, change: impl FnOnce(&mut Network)) -> Wanted {
     let mut network = Network::with_defaults(NetName::new(name).unwrap());

@@ -1,8 +1,8 @@
 //! The bridge and its addresses.
 
 use super::{Aspect, Conflict, Goal, Ipv6Role, Seen, SeenBridge, Step};
-use crate::port::BRIDGES_GROUP;
 use std::net::IpAddr;
+use vmnet_access::port_record::BRIDGES_GROUP;
 
 /// The bridge if it is there and ours. One that an interrupted `up` left without an alias is
 /// known by its MAC.

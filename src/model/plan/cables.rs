@@ -3,7 +3,7 @@
 
 use super::{Aspect, State, Step};
 use crate::cable::End;
-use crate::vde::switch::Switch;
+use crate::vde_switch::Switch;
 
 /// A cable that the network is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,8 +163,8 @@ fn pump(to: &End, switch: &Switch, own: &[&SeenCable], removal: Vec<Step>) -> As
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::port::SwitchDoor;
-    use crate::vde::Directory;
+    use vmnet_access::port_record::SwitchDoor;
+    use vmnet_access::vde::Directory;
 
     const FAR: FarBridge = FarBridge { index: 5, group: 6, mtu: 1400 };
 

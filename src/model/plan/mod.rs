@@ -33,14 +33,14 @@ use crate::firewall;
 use crate::firewall::forwards::{self, Opened};
 use crate::foreign::{self, Guests};
 use crate::guest::Guest;
-use crate::name::IfName;
-use crate::port::PortRecord;
 use crate::prefix6::PREFIX6_LENGTH;
 use crate::settle::Wanted;
 use crate::switch as frames;
-use crate::vde::switch::Switch;
+use crate::vde_switch::Switch;
 use std::fmt;
 use std::net::IpAddr;
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::PortRecord;
 
 /// A network with all its texts rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use super::{SeenCable, SeenSwitch};
 use crate::foreign::Opening;
-use crate::mac::MacAddr;
-use crate::name::IfName;
 use crate::tether::{Act, Breach};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
 
 /// The bridge as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

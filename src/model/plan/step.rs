@@ -2,11 +2,11 @@
 
 use super::{FarBridge, SeenPort};
 use crate::cable::End;
-use crate::mac::MacAddr;
-use crate::name::IfName;
-use crate::vde::switch::Switch;
+use crate::vde_switch::Switch;
 use std::fmt;
 use std::net::IpAddr;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,13 +3,13 @@ use super::*;
 use crate::forward::Forward;
 use crate::guest::known;
 use crate::lease::Lease;
-use crate::mac::MacAddr;
-use crate::name::NetName;
 use crate::network::{HostAccess, Mode, Network, Prefix6Choice};
-use crate::port::BRIDGES_GROUP;
 use crate::settle::Circumstances;
 use crate::tether::{Act, Breach};
 use std::net::{IpAddr, Ipv4Addr};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::NetName;
+use vmnet_access::port_record::BRIDGES_GROUP;
 
 pub(super) fn goal(change: impl FnOnce(&mut Network)) -> Goal {
     let mut network = Network::with_defaults(NetName::new("lab").unwrap());

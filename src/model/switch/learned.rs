@@ -2,8 +2,8 @@
 //! its guest may come back at once by another port, with the same MAC and addresses.
 
 use crate::firewall::text::can_name;
-use crate::mac::MacAddr;
-use crate::name::IfName;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
 
 /// The set of MACs with their ports.
 pub const BOUND: &str = "bound";

@@ -1,9 +1,9 @@
 use super::*;
 use crate::golden;
 use crate::guest::known;
-use crate::name::{IfName, NetName};
 use crate::network::{Limits, Network};
 use crate::settle::Circumstances;
+use vmnet_access::name::{IfName, NetName};
 
 fn wanted(name: &str) -> Wanted {
     golden::networks().into_iter().find(|wanted| wanted.network.name.as_str() == name).unwrap()

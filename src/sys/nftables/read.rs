@@ -3,8 +3,8 @@
 
 use super::NFGENMSG;
 use crate::netlink::attributes;
+use vmnet_access::name::fnv1a;
 use vmnet_model::foreign::{Always, Backend, Base, Chain, Family, Hook, Place, Rule};
-use vmnet_model::name::fnv1a;
 
 const NFTA_TABLE_OWNER: u16 = 7;
 const NFTA_CHAIN_TABLE: u16 = 1;

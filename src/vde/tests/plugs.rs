@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use switch::{Switch, frame, wait_until};
-use vmnet_model::vde::plug::PlugTag;
+use vmnet_access::vde_port_tag::PlugTag;
 use vmnet_sys::seqpacket::Channel;
 use vmnet_vde::plug::{Line, Plug, Standing, holders, tags, tidy};
 use vmnet_vde::port::{Absence, JoinError, Port, Wish};

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use switch::{Switch, directory, frame, join, wait_until};
 use tempfile::TempDir;
-use vmnet_model::vde::console::tells_of_a_port;
-use vmnet_model::vde::{ANSWER_SIZE, REQUEST_SIZE};
+use vmnet_access::vde::{ANSWER_SIZE, REQUEST_SIZE};
+use vmnet_model::vde_console::tells_of_a_port;
 use vmnet_vde::console::{Console, ConsoleError};
 use vmnet_vde::port::JoinError;
 
@@ -102,7 +102,7 @@ fn the_console_tells_of_ports_whatever_their_clients_say_of_themselves() {
     let words = "evil\n.\n1000 Success\n\nvde$ \nPort 0004 untagged_vlan=0000 ACTIVE - Unnamed Allocatable";
     let path = switch.at.path().join("evil");
     let _evil = UnixDatagram::bind(&path).unwrap();
-    let mut request = vmnet_model::vde::request(path.to_str().unwrap().as_bytes(), 3, "").unwrap();
+    let mut request = vmnet_access::vde::request(path.to_str().unwrap().as_bytes(), 3, "").unwrap();
     request.extend(words.bytes());
     let mut control = UnixStream::connect(switch.at.path().join("switch/ctl")).unwrap();
     control.write_all(&request).unwrap();

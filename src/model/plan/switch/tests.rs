@@ -1,9 +1,9 @@
 use crate::network::Vde;
 use crate::plan::tests::{all_right, goal, nothing};
 use crate::plan::*;
-use crate::port::SwitchDoor;
-use crate::vde::Directory;
-use crate::vde::switch::{Run, Switch};
+use crate::vde_switch::{Run, Switch};
+use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::vde::Directory;
 
 fn switch(run: bool) -> Switch {
     let door = SwitchDoor { directory: Directory::new("/run/vde").unwrap(), owner: 7, group: 8 };

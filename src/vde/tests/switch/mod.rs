@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use vmnet_model::vde::Directory;
+use vmnet_access::vde::Directory;
 use vmnet_vde::port::{JoinError, Port, Wish};
 
 /// A running switch, in a directory of its own.

@@ -234,6 +234,21 @@ fn number(digits: &[u8]) -> Option<u32> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
+/// What the kernel tells of a TAP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TapState {
+    /// It stays when nobody holds it (TUNSETPERSIST).
+    pub persistent: bool,
+    /// Who may open it by name (TUNSETOWNER).
+    pub owner: Option<u32>,
+    /// Members of which group may (TUNSETGROUP).
+    pub group: Option<u32>,
+    /// It may be opened several times, once for each queue.
+    pub many_queues: bool,
+    /// How many queues there are, in use or laid aside; told only of one that may have many.
+    pub queues: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

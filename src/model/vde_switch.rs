@@ -1,11 +1,11 @@
 //! A network's VDE switch with nothing left open: what `vde_switch` is started with, and the record in
 //! which `vmnet up` tells the switch's own processes of it.
 
-use super::Directory;
-use crate::name::{NetName, fnv1a};
 use crate::network::Vde;
-use crate::port::SwitchDoor;
 use std::fmt;
+use vmnet_access::name::{NetName, fnv1a};
+use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::vde::Directory;
 
 /// The uids from here on belong to nobody, neither to people and services nor to containers' ranges
 /// (systemd's UIDS-GIDS.md; useradd(8)'s SUB_UID_MIN is 100000).

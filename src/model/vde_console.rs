@@ -1,7 +1,7 @@
 //! What a vde_switch says on its console. Descriptions of ports are their clients' own words, line
 //! ends and all: what stands behind the first of them is believed only where it cannot be theirs.
 
-use crate::mac::MacAddr;
+use vmnet_access::mac::MacAddr;
 
 /// What each answer ends with, and the greeting.
 pub const PROMPT: &[u8] = b"\nvde$ ";

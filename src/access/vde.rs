@@ -1,10 +1,6 @@
 //! What is said to a VDE switch: the request for a port and its answer, version 3 of the protocol
 //! (`struct request_v3` in vde-2's src/common/datasock.c), in the byte order of this machine.
 
-pub mod console;
-pub mod plug;
-pub mod switch;
-
 use std::fmt;
 
 /// The request's fixed part, in bytes; a description follows.
