@@ -20,6 +20,7 @@
 //! | [`search`] | which subnet is free |
 //! | [`managers`] | which subnets other managers' files claim |
 //! | [`doctor`] | what on a host breaks guests' networking, and its cure |
+//! | [`error`] | how something fails
 //! | [`firewall`] | a network's nftables text |
 //! | [`foreign`] | the host's other firewalls, and what opens them for guests |
 //! | [`switch`] | the nftables text for frames between ports |
@@ -46,6 +47,7 @@ pub mod dhcp;
 pub mod dnsmasq;
 pub mod doctor;
 pub mod domain;
+pub mod error;
 pub mod firewall;
 pub mod foreign;
 pub mod forward;
