@@ -1,7 +1,6 @@
 //! Doing: one call per step of a plan. It decides nothing.
 
 use crate::cables::{self, Site};
-use crate::failure::{Failure, io, network};
 use crate::foreign;
 use crate::forwarding;
 use crate::host;
@@ -15,9 +14,11 @@ use crate::say::Log;
 use crate::switch;
 use std::thread::{self, JoinHandle};
 use vmnet_access::port_record::PortRecord;
+use vmnet_model::error::{Error, network};
 use vmnet_model::firewall::{self, forwards};
 use vmnet_model::plan::{Goal, SeenPort, Step};
 use vmnet_sys::checksum;
+use vmnet_sys::trust::plain;
 use vmnet_tools::{ToolError, dnsmasq, nft};
 
 /// Where a DHCP server listens and answers from (RFC 2131, 4.1).
@@ -41,7 +42,7 @@ pub struct Work<'a> {
 
 impl Work<'_> {
     /// Do the steps in order, up to the first that fails.
-    pub async fn apply(&mut self, steps: &[Step]) -> Result<(), Failure> {
+    pub async fn apply(&mut self, steps: &[Step]) -> Result<(), Error> {
         let mut done = Ok(());
         for step in steps {
             done = self.step(step).await;
@@ -53,7 +54,7 @@ impl Work<'_> {
         done.and(finished)
     }
 
-    async fn step(&mut self, step: &Step) -> Result<(), Failure> {
+    async fn step(&mut self, step: &Step) -> Result<(), Error> {
         let bridge = &self.goal.wanted.bridge;
         match step {
             Step::CreateBridge(mac) => {
@@ -135,23 +136,25 @@ impl Work<'_> {
     }
 
     /// The steps about dnsmasq.
-    fn serve(&mut self, step: &Step) -> Result<(), Failure> {
+    fn serve(&mut self, step: &Step) -> Result<(), Error> {
         let Goal { names, reservations, .. } = self.goal;
         match step {
-            Step::StopDnsmasq(_) => process::stop_server(self.room).map_err(|error| self.failed(io(&error))),
+            Step::StopDnsmasq(_) => {
+                process::stop_server(self.room).map_err(|error| self.failed(plain(&error)))
+            }
             Step::WriteDnsmasq => {
                 let text = self.goal.dnsmasq.as_deref().unwrap_or_default();
                 write_file(&self.room.dnsmasq(), text, 0o644)
             }
             Step::RemoveDnsmasq => {
-                std::fs::remove_file(self.room.dnsmasq()).map_err(|error| self.failed(io(&error)))
+                std::fs::remove_file(self.room.dnsmasq()).map_err(|error| self.failed(plain(&error)))
             }
             Step::WriteNames => make_directory(&self.room.names_directory())
                 .and_then(|()| write_file(&self.room.names(), names, 0o644)),
             Step::WriteReservations => make_directory(&self.room.reservations_directory())
                 .and_then(|()| write_file(&self.room.reservations(), reservations, 0o644)),
             Step::RereadDnsmasq(_) => {
-                process::reread_server(self.room).map_err(|error| self.failed(io(&error)))
+                process::reread_server(self.room).map_err(|error| self.failed(plain(&error)))
             }
             _ => self.start_dnsmasq(),
         }
@@ -159,19 +162,19 @@ impl Work<'_> {
 
     /// Load the tables beside the other steps: most of nft's time is spent waiting for the kernel.
     /// [`Work::finish`] waits for it.
-    fn load_ruleset(&mut self) -> Result<(), Failure> {
+    fn load_ruleset(&mut self) -> Result<(), Error> {
         let order = Order::new(self.goal, self.record);
         // From here on there is something to remove.
         self.record.ruleset = Some(Loaded::new(self.goal, ""));
         self.record.count(&self.goal.forwards);
         self.record.learn(self.goal);
         let thread = thread::Builder::new().name("nft".to_owned()).spawn(move || order.load());
-        self.loading = Some(thread.map_err(|error| self.failed(io(&error)))?);
+        self.loading = Some(thread.map_err(|error| self.failed(plain(&error)))?);
         Ok(())
     }
 
     /// The forwards alone: one transaction, and nothing is listed.
-    fn load_forwards(&mut self) -> Result<(), Failure> {
+    fn load_forwards(&mut self) -> Result<(), Error> {
         let table = self.goal.wanted.name().table();
         let text = forwards::change(&table, &self.record.counters, &self.goal.forwards);
         nft::load(&text).map_err(|error| self.failed(error))?;
@@ -180,7 +183,7 @@ impl Work<'_> {
     }
 
     /// What rules know of guests alone: what they learned themselves lives on.
-    fn load_guests(&mut self) -> Result<(), Failure> {
+    fn load_guests(&mut self) -> Result<(), Error> {
         let text = self.goal.known.as_deref().unwrap_or_default();
         nft::load(text).map_err(|error| self.failed(error))?;
         self.record.learn(self.goal);
@@ -188,7 +191,7 @@ impl Work<'_> {
     }
 
     /// Wait for what was begun. A load that failed has left nothing: it is one transaction.
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), Error> {
         let Some(loading) = self.loading.take() else { return Ok(()) };
         let mut loaded = loading.join().map_err(|_| self.failed("nft could not be waited for"))?;
         if let Err(Unloaded::Nothing(ToolError::CannotStart { .. })) = loaded {
@@ -202,13 +205,13 @@ impl Work<'_> {
                 return Err(self.failed(error));
             }
             Err(Unloaded::Unseen(error)) => {
-                return Err(self.failed(format!("cannot list the firewall: {}", io(&error))));
+                return Err(self.failed(format!("cannot list the firewall: {}", plain(&error))));
             }
         }
         Ok(())
     }
 
-    fn start_dnsmasq(&mut self) -> Result<(), Failure> {
+    fn start_dnsmasq(&mut self) -> Result<(), Error> {
         let file = self.room.dnsmasq();
         match dnsmasq::start(&file) {
             Err(ToolError::CannotStart { .. }) if self.loading.is_some() => {
@@ -225,7 +228,7 @@ impl Work<'_> {
 
     /// A network is worth having even where somebody else's firewall cannot be opened; `status`
     /// shows it.
-    fn open_firewalls(&self) -> Result<(), Failure> {
+    fn open_firewalls(&self) -> Result<(), Error> {
         let guests = self.goal.guests();
         for trouble in foreign::open(&guests, foreign::look(&guests)?) {
             Log::Background.trouble(&trouble);
@@ -243,12 +246,12 @@ impl Work<'_> {
         };
         if let Err(error) = left_out {
             let object = format!("the checksums of the DHCP server's replies on {}", self.goal.wanted.bridge);
-            let failure = Failure::new("leave out", object, io(&error));
+            let failure = Error::new("leave out", object, plain(&error));
             Log::Background.trouble(&failure.to_string());
         }
     }
 
-    fn no_server(&self, error: &ToolError) -> Failure {
+    fn no_server(&self, error: &ToolError) -> Error {
         let failure = self.failed(error);
         if error.to_string().contains("Address already in use") {
             return failure.hint(
@@ -258,8 +261,8 @@ impl Work<'_> {
         failure
     }
 
-    fn failed(&self, cause: impl std::fmt::Display) -> Failure {
-        Failure::new("start", network(self.goal.wanted.name()), cause)
+    fn failed(&self, cause: impl std::fmt::Display) -> Error {
+        Error::new("start", network(self.goal.wanted.name()), cause)
     }
 }
 

@@ -2,7 +2,6 @@
 //! unit, else as a process of our own.
 
 use crate::daemon;
-use crate::failure::{Failure, io, network};
 use crate::places::Places;
 use crate::process;
 use std::io::Read;
@@ -11,7 +10,9 @@ use std::process::Stdio;
 use std::time::Duration;
 use vmnet_access::name::NetName;
 use vmnet_access::paths;
+use vmnet_model::error::{Error, network};
 use vmnet_sys::lock::Claim;
+use vmnet_sys::trust::plain;
 use vmnet_tools::Tool;
 
 /// Where a unit may be installed (systemd.unit(5)); the last is our own prefix's.
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TRIES: usize = 5;
 
 /// Start a keeper of our own if none is there, and wait until it is ready.
-pub fn ensure_keeper(places: &Places, name: &NetName) -> Result<(), Failure> {
+pub fn ensure_keeper(places: &Places, name: &NetName) -> Result<(), Error> {
     if process::keeper(&places.room(&name.bridge())).is_some() {
         return Ok(());
     }
@@ -37,7 +38,7 @@ pub fn ensure_keeper(places: &Places, name: &NetName) -> Result<(), Failure> {
 }
 
 /// A `down` that was killed may have told the keeper to leave: wait until it has.
-pub fn see_leaver_off(places: &Places, name: &NetName) -> Result<(), Failure> {
+pub fn see_leaver_off(places: &Places, name: &NetName) -> Result<(), Error> {
     if process::keeper_leaves(&places.room(&name.bridge())) {
         send_away(places, name)?;
     }
@@ -45,7 +46,7 @@ pub fn see_leaver_off(places: &Places, name: &NetName) -> Result<(), Failure> {
 }
 
 /// Have the network's keeper leave the network as it is, if it has one.
-pub fn send_keeper_away(places: &Places, name: &NetName) -> Result<(), Failure> {
+pub fn send_keeper_away(places: &Places, name: &NetName) -> Result<(), Error> {
     for _ in 0..TRIES {
         if !send_away(places, name)? {
             return Ok(());
@@ -55,19 +56,19 @@ pub fn send_keeper_away(places: &Places, name: &NetName) -> Result<(), Failure> 
 }
 
 /// False if there was none.
-fn send_away(places: &Places, name: &NetName) -> Result<bool, Failure> {
+fn send_away(places: &Places, name: &NetName) -> Result<bool, Error> {
     let room = places.room(&name.bridge());
     let Some(keeper) = process::tell_keeper_to_leave(&room) else { return Ok(false) };
     // Not for its end: what it watched takes the kernel tens of milliseconds to put away.
     match Claim::wait_until_free(&room.keeper(), PATIENCE) {
         Ok(true) => Ok(true),
         Ok(false) => Err(not_stopped(name, format!("process {} does not end", keeper.pid()))),
-        Err(error) => Err(not_stopped(name, io(&error))),
+        Err(error) => Err(not_stopped(name, plain(&error))),
     }
 }
 
-fn not_stopped(name: &NetName, cause: impl std::fmt::Display) -> Failure {
-    Failure::new("stop the keeper of", network(name), cause)
+fn not_stopped(name: &NetName, cause: impl std::fmt::Display) -> Error {
+    Error::new("stop the keeper of", network(name), cause)
 }
 
 /// Is systemd to keep the network? Then it also starts it: servers that we started would belong
@@ -90,10 +91,10 @@ fn systemd_knows_us() -> bool {
 }
 
 /// Let systemd start the unit, which is ready when the network is up.
-pub fn start_unit(name: &NetName) -> Result<(), Failure> {
+pub fn start_unit(name: &NetName) -> Result<(), Error> {
     let unit = format!("vmnet@{name}.service");
     let failed = |cause: &dyn std::fmt::Display| {
-        Failure::new("keep", network(name), cause).hint(format!("'journalctl -u {unit}' says more"))
+        Error::new("keep", network(name), cause).hint(format!("'journalctl -u {unit}' says more"))
     };
     let systemctl = Tool::find("systemctl").map_err(|error| failed(&error))?;
     systemctl.run(&["start", unit.as_str()], "").map(drop).map_err(|error| failed(&error))
@@ -101,10 +102,10 @@ pub fn start_unit(name: &NetName) -> Result<(), Failure> {
 
 /// The same program, in a session of its own, which it makes itself. Its standard output is the
 /// pipe on which it says that it is ready.
-fn start_process(places: &Places, name: &NetName) -> Result<(), Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(name), cause);
+fn start_process(places: &Places, name: &NetName) -> Result<(), Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("keep", network(name), cause);
     let mut child = daemon::command()
-        .map_err(|error| failed(&io(&error)))?
+        .map_err(|error| failed(&plain(&error)))?
         .args(["run", name.as_str(), "--background"])
         .arg("--config-dir")
         .arg(&places.config)
@@ -114,11 +115,11 @@ fn start_process(places: &Places, name: &NetName) -> Result<(), Failure> {
         .arg(&places.run)
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| failed(&io(&error)))?;
+        .map_err(|error| failed(&plain(&error)))?;
     let mut said = Vec::new();
     if let Some(out) = child.stdout.take() {
         // To the end: the keeper closes its end right after the word.
-        out.take(64).read_to_end(&mut said).map_err(|error| failed(&io(&error)))?;
+        out.take(64).read_to_end(&mut said).map_err(|error| failed(&plain(&error)))?;
     }
     if said == daemon::READY { Ok(()) } else { Err(failed(&"the keeper ended at once")) }
 }

@@ -2,11 +2,12 @@
 //! interface's `forwarding` and turns `accept_redirects` round (`inet_forward_change` in
 //! net/ipv4/devinet.c), so a hardened host gets back all of that, not the one number.
 
-use crate::failure::{Failure, io};
 use crate::sysctl::{read, write};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use vmnet_model::error::Error;
+use vmnet_sys::trust::plain;
 
 const SWITCH: &str = "/proc/sys/net/ipv4/ip_forward";
 const REDIRECTS: &str = "/proc/sys/net/ipv4/conf/all/accept_redirects";
@@ -22,20 +23,20 @@ pub struct Forwarding {
 }
 
 /// Does the host forward?
-pub fn is_on() -> Result<bool, Failure> {
+pub fn is_on() -> Result<bool, Error> {
     Ok(read(Path::new(SWITCH))? == "1")
 }
 
 /// Let it forward.
-pub fn enable() -> Result<(), Failure> {
+pub fn enable() -> Result<(), Error> {
     write(Path::new(SWITCH), "1")
 }
 
 impl Forwarding {
     /// As it is now.
-    pub fn now() -> Result<Self, Failure> {
+    pub fn now() -> Result<Self, Error> {
         let mut interfaces = BTreeMap::new();
-        let entries = std::fs::read_dir(INTERFACES).map_err(|e| Failure::new("list", INTERFACES, io(&e)))?;
+        let entries = std::fs::read_dir(INTERFACES).map_err(|e| Error::new("list", INTERFACES, plain(&e)))?;
         for entry in entries.flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
             // An interface may go while we look.
@@ -48,7 +49,7 @@ impl Forwarding {
     }
 
     /// As it was: the switch first, because it moves the others.
-    pub fn restore(&self) -> Result<(), Failure> {
+    pub fn restore(&self) -> Result<(), Error> {
         write(Path::new(SWITCH), &self.ip_forward)?;
         for (name, value) in &self.interfaces {
             let path = switch_of(name);

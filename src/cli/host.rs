@@ -1,13 +1,13 @@
 //! What must be known of the host besides its links: its identity, its resolver, the account a
 //! server may run as, its switches, and which subnets other managers lay claim to.
 
-use crate::failure::Failure;
 use crate::links::{Seen, SeenRoute};
 use crate::places::{Room, read_file};
 use crate::sysctl::{read, write};
 use std::path::{Path, PathBuf};
 use vmnet_access::name::IfName;
 use vmnet_model::dnsmasq::Place;
+use vmnet_model::error::Error;
 use vmnet_model::managers;
 use vmnet_model::search::Taken;
 use vmnet_model::subnet::Subnet;
@@ -43,7 +43,7 @@ pub fn has_loopback(link: &IfName) -> bool {
 }
 
 /// Let it.
-pub fn allow_loopback(link: &IfName) -> Result<(), Failure> {
+pub fn allow_loopback(link: &IfName) -> Result<(), Error> {
     write(&loopback_switch(link), "1")
 }
 

@@ -2,7 +2,6 @@
 //! up. What the network's file reserves is its own; it counts more, and is changed there.
 
 use crate::apply::Work;
-use crate::failure::{Failure, network};
 use crate::links::Links;
 use crate::memory::{HostNote, Memory};
 use crate::networks;
@@ -14,6 +13,7 @@ use crate::view;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{Host, Who};
 use vmnet_model::lease::Lease;
 use vmnet_model::network::{Mode, Network};
@@ -53,14 +53,14 @@ pub struct Reserved {
 }
 
 /// All that count.
-pub fn all(places: &Places, name: &NetName) -> Result<Vec<Reserved>, Failure> {
+pub fn all(places: &Places, name: &NetName) -> Result<Vec<Reserved>, Error> {
     let file = networks::read(places, name).map_err(|why| why.failure("list the hosts of", name))?;
     let hosts = Memory::of(places, name)?.add_to(&file).hosts;
     Ok(hosts.into_iter().map(|host| Reserved { live: !file.hosts.contains(&host), host }).collect())
 }
 
 /// Reserve.
-pub async fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Added, Failure> {
+pub async fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Added, Error> {
     let file = networks::read(places, name).map_err(|why| why.failure("reserve a host of", name))?;
     let lock = places.lock()?;
     let result = add_locked(places, &file, asked).await;
@@ -68,9 +68,9 @@ pub async fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Added,
     result
 }
 
-async fn add_locked(places: &Places, file: &Network, asked: Asked) -> Result<Added, Failure> {
+async fn add_locked(places: &Places, file: &Network, asked: Asked) -> Result<Added, Error> {
     let object = format!("'{}' on {}", asked.name, network(&file.name));
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("reserve", &object, cause);
+    let failed = |cause: &dyn std::fmt::Display| Error::new("reserve", &object, cause);
     if file.mode == Mode::Vde {
         return Err(failed(&"it is a wire without the host, which gives out no addresses there"));
     }
@@ -118,7 +118,7 @@ impl Asked {
     }
 }
 
-fn explain(failure: Failure, why: &Refusal, places: &Places, file: &Network) -> Failure {
+fn explain(failure: Error, why: &Refusal, places: &Places, file: &Network) -> Error {
     let name = &file.name;
     match why {
         Refusal::Name(_, holder) | Refusal::Mac(_, holder) | Refusal::Address(_, holder) => {
@@ -134,7 +134,7 @@ fn explain(failure: Failure, why: &Refusal, places: &Places, file: &Network) -> 
 }
 
 /// Take a reservation back. Answers it.
-pub async fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Host, Failure> {
+pub async fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Host, Error> {
     let file = networks::read(places, name).map_err(|why| why.failure("remove a host of", name))?;
     let lock = places.lock()?;
     let result = remove_locked(places, &file, who).await;
@@ -142,9 +142,9 @@ pub async fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Host, 
     result
 }
 
-async fn remove_locked(places: &Places, file: &Network, who: &Who) -> Result<Host, Failure> {
+async fn remove_locked(places: &Places, file: &Network, who: &Who) -> Result<Host, Error> {
     let failed =
-        |cause: String| Failure::new("remove", format!("host '{who}' of {}", network(&file.name)), cause);
+        |cause: String| Error::new("remove", format!("host '{who}' of {}", network(&file.name)), cause);
     let mut memory = Memory::of(places, &file.name)?;
     let gone = memory.hosts.iter().filter_map(HostNote::host).find(|host| host.is(who));
     let Some(gone) = gone else {
@@ -162,14 +162,14 @@ async fn remove_locked(places: &Places, file: &Network, who: &Who) -> Result<Hos
 }
 
 /// Remember, and have a network that is up follow. Call it under the lock.
-async fn keep(places: &Places, file: &Network, memory: &Memory) -> Result<(), Failure> {
+async fn keep(places: &Places, file: &Network, memory: &Memory) -> Result<(), Error> {
     finish_what_is_begun();
     memory.keep(places, &file.name)?;
     let room = places.room(&file.name.bridge());
     if !Record::read(&room)?.is_some_and(|record| record.phase == Phase::Up) {
         return Ok(());
     }
-    let links = Links::open().map_err(|error| Failure::new("change", network(&file.name), error))?;
+    let links = Links::open().map_err(|error| Error::new("change", network(&file.name), error))?;
     let Outlook { goal, room, record, host, seen } = look(places, &links, file, false).await?;
     let Some(mut record) = record else { return Ok(()) };
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);

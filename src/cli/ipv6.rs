@@ -4,13 +4,14 @@
 //! them, unless `accept_ra` is 2 (`rt6_purge_dflt_routers` and `ipv6_accept_ra` in net/ipv6): so
 //! every link that takes them is told to go on before forwarding is turned on.
 
-use crate::failure::{Failure, io};
 use crate::sysctl::{read, write};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use vmnet_access::name::IfName;
+use vmnet_model::error::Error;
 use vmnet_model::plan::Ipv6Role;
+use vmnet_sys::trust::plain;
 
 const LINKS: &str = "/proc/sys/net/ipv6/conf";
 const SWITCH: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
@@ -43,13 +44,13 @@ pub fn role(link: &IfName) -> Ipv6Role {
 }
 
 /// Turn IPv6 off on a link.
-pub fn turn_off(link: &IfName) -> Result<(), Failure> {
+pub fn turn_off(link: &IfName) -> Result<(), Error> {
     let path = switch(link, "disable_ipv6");
     if path.exists() { write(&path, "1") } else { Ok(()) }
 }
 
 /// Make the host a router on a link.
-pub fn make_router(link: &IfName) -> Result<(), Failure> {
+pub fn make_router(link: &IfName) -> Result<(), Error> {
     ROUTER.iter().try_for_each(|(key, value)| write(&switch(link, key), value))
 }
 
@@ -75,10 +76,10 @@ pub fn forwards() -> bool {
 
 impl Forwarding6 {
     /// As it is now.
-    pub fn now() -> Result<Self, Failure> {
+    pub fn now() -> Result<Self, Error> {
         let mut was =
             Self { all: read(Path::new(SWITCH))?, forwarding: BTreeMap::new(), accept_ra: BTreeMap::new() };
-        let entries = std::fs::read_dir(LINKS).map_err(|e| Failure::new("list", LINKS, io(&e)))?;
+        let entries = std::fs::read_dir(LINKS).map_err(|e| Error::new("list", LINKS, plain(&e)))?;
         for entry in entries.flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
             // A link may go while we look.
@@ -104,7 +105,7 @@ impl Forwarding6 {
     }
 
     /// Turn it on, and keep the host's own routes.
-    pub fn enable(&self) -> Result<(), Failure> {
+    pub fn enable(&self) -> Result<(), Error> {
         for name in self.accept_ra.keys() {
             let path = Path::new(LINKS).join(name).join("accept_ra");
             if path.exists() {
@@ -115,7 +116,7 @@ impl Forwarding6 {
     }
 
     /// As it was: the switch first, because it moves the others.
-    pub fn restore(&self) -> Result<(), Failure> {
+    pub fn restore(&self) -> Result<(), Error> {
         write(Path::new(SWITCH), &self.all)?;
         let forwarding = self.forwarding.iter().map(|(name, value)| (name, "forwarding", value));
         let accept_ra = self.accept_ra.iter().map(|(name, value)| (name, "accept_ra", value));

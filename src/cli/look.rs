@@ -1,7 +1,6 @@
 //! The host as it is, as far as one network is concerned.
 
 use crate::cables;
-use crate::failure::{Failure, io};
 use crate::foreign;
 use crate::forwarding;
 use crate::host;
@@ -12,6 +11,7 @@ use crate::process;
 use crate::record::{Loaded, Record};
 use crate::wire;
 use std::path::Path;
+use vmnet_model::error::Error;
 use vmnet_model::firewall;
 use vmnet_model::foreign::{Family, Opening};
 use vmnet_model::plan::{Goal, LoosePort, Seen, SeenBridge, SeenPort, SeenSwitch, State};
@@ -19,14 +19,10 @@ use vmnet_model::tether::Act;
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::nftables::Nftables;
 use vmnet_sys::process::Process;
+use vmnet_sys::trust::plain;
 
 /// Look. The links come from one moment; the rest is read after them.
-pub fn network(
-    room: &Room,
-    goal: &Goal,
-    record: Option<&Record>,
-    host: &links::Seen,
-) -> Result<Seen, Failure> {
+pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::Seen) -> Result<Seen, Error> {
     let link = host.links.iter().find(|link| link.name == goal.wanted.bridge);
     let tables = tables(goal, record)?;
     Ok(Seen {
@@ -62,7 +58,7 @@ pub fn network(
 }
 
 /// The switch, for root, who alone can look into its directory.
-fn switch(room: &Room, goal: &Goal) -> Result<Option<SeenSwitch>, Failure> {
+fn switch(room: &Room, goal: &Goal) -> Result<Option<SeenSwitch>, Error> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
@@ -83,7 +79,7 @@ fn switch(room: &Room, goal: &Goal) -> Result<Option<SeenSwitch>, Failure> {
 }
 
 /// Other firewalls, for root.
-fn others(goal: &Goal) -> Result<Option<Vec<Opening>>, Failure> {
+fn others(goal: &Goal) -> Result<Option<Vec<Opening>>, Error> {
     nix::unistd::geteuid().is_root().then(|| foreign::look(&goal.guests())).transpose()
 }
 
@@ -163,13 +159,13 @@ struct Tables {
 
 /// Without a record nothing was loaded, and no nft needs to be asked: loading replaces whatever
 /// an interrupted run left.
-fn tables(goal: &Goal, record: Option<&Record>) -> Result<Tables, Failure> {
+fn tables(goal: &Goal, record: Option<&Record>) -> Result<Tables, Error> {
     let Some(record) = record else { return Ok(Tables { state: State::Absent, forwards: Some(Vec::new()) }) };
     if !nix::unistd::geteuid().is_root() {
         return Ok(Tables { state: State::Hidden, forwards: None });
     }
     let listing = list(&goal.wanted.name().table(), record.filtered)
-        .map_err(|error| Failure::new("list", "the firewall", io(&error)))?;
+        .map_err(|error| Error::new("list", "the firewall", plain(&error)))?;
     let state = match &listing {
         None => State::Absent,
         Some(listing) if record.ruleset == Some(Loaded::new(goal, listing)) => State::Right,
@@ -189,7 +185,7 @@ pub fn list(table: &str, filtered: bool) -> std::io::Result<Option<String>> {
     Ok(Some(listing))
 }
 
-fn file(path: &Path, wanted: &str) -> Result<State, Failure> {
+fn file(path: &Path, wanted: &str) -> Result<State, Error> {
     Ok(match read_file(path)? {
         None => State::Absent,
         Some(bytes) if bytes == wanted.as_bytes() => State::Right,
@@ -198,9 +194,9 @@ fn file(path: &Path, wanted: &str) -> Result<State, Failure> {
 }
 
 /// The ports of a bridge.
-pub async fn ports(links: &Links, bridge: &vmnet_access::name::IfName) -> Result<Vec<SeenLink>, Failure> {
+pub async fn ports(links: &Links, bridge: &vmnet_access::name::IfName) -> Result<Vec<SeenLink>, Error> {
     let all =
-        links.links().await.map_err(|error| Failure::new("look up", format!("bridge '{bridge}'"), error))?;
+        links.links().await.map_err(|error| Error::new("look up", format!("bridge '{bridge}'"), error))?;
     let index = all.iter().find(|link| link.name == *bridge).map(|link| link.index);
     Ok(all.into_iter().filter(|link| index.is_some() && link.master == index).collect())
 }

@@ -13,7 +13,7 @@ mod clients;
 mod cmd;
 mod daemon;
 mod doctor;
-mod failure;
+mod exit;
 mod foreign;
 mod forwarding;
 mod forwards;
@@ -43,9 +43,10 @@ mod view;
 mod wire;
 
 use args::{Arguments, HookVerb, Verb};
-use failure::{Exit, Failure};
+use exit::Exit;
 use places::Places;
 use std::process::ExitCode;
+use vmnet_model::error::Error;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| say::error("cannot go on: internal error", None)));
@@ -60,15 +61,15 @@ fn main() -> ExitCode {
     match dispatch(&arguments) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            say::error(&failure.to_string(), failure.hint.as_deref());
-            failure.exit.into()
+            say::failed(&failure);
+            Exit::from(&failure).into()
         }
     }
 }
 
-fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
+fn dispatch(arguments: &Arguments) -> Result<Exit, Error> {
     if nix::unistd::getuid() != nix::unistd::geteuid() {
-        return Err(Failure::new("run", "vmnet", "it is installed setuid, which only the helper may be"));
+        return Err(Error::new("run", "vmnet", "it is installed setuid, which only the helper may be"));
     }
     // A parent that ignores its children's end would have us ignore our tools' too.
     vmnet_sys::process::heed_children();

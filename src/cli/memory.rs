@@ -1,13 +1,13 @@
 //! What is remembered of a network across reboots: the subnet that was chosen, and the reservations
 //! and forwards that were added while it ran. Kept in the words of the network's file.
 
-use crate::failure::Failure;
 use crate::places::{Places, make_directory};
 use crate::record::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::name::NetName;
 use vmnet_model::cable::End;
+use vmnet_model::error::Error;
 use vmnet_model::forward::Forward;
 use vmnet_model::guest::{Host, is_host_name};
 use vmnet_model::network::Network;
@@ -97,23 +97,23 @@ impl ForwardNote {
 
 impl Memory {
     /// What is remembered; nothing of a network that was never up.
-    pub fn of(places: &Places, name: &NetName) -> Result<Self, Failure> {
+    pub fn of(places: &Places, name: &NetName) -> Result<Self, Error> {
         Ok(read_json(&places.memory(name))?.unwrap_or_default())
     }
 
     /// Write it down. Call it under the lock.
-    pub fn keep(&self, places: &Places, name: &NetName) -> Result<(), Failure> {
+    pub fn keep(&self, places: &Places, name: &NetName) -> Result<(), Error> {
         make_directory(&places.state)?;
         write_json(&places.memory(name), self)
     }
 
     /// The subnet remembered for a network.
-    pub fn subnet_of(places: &Places, name: &NetName) -> Result<Option<Subnet>, Failure> {
+    pub fn subnet_of(places: &Places, name: &NetName) -> Result<Option<Subnet>, Error> {
         Ok(Self::of(places, name)?.subnet.and_then(|subnet| subnet.parse().ok()))
     }
 
     /// Remember one.
-    pub fn remember(places: &Places, name: &NetName, subnet: Subnet) -> Result<(), Failure> {
+    pub fn remember(places: &Places, name: &NetName, subnet: Subnet) -> Result<(), Error> {
         let mut memory = Self::of(places, name)?;
         memory.subnet = Some(subnet.to_string());
         memory.keep(places, name)

@@ -1,13 +1,14 @@
 //! The networks of this host: their files, and the built-in one.
 
-use crate::failure::{Failure, io, network};
 use crate::memory::Memory;
 use crate::places::Places;
 use std::path::Path;
 use vmnet_access::name::NetName;
 use vmnet_access::paths;
 use vmnet_config::Mistake;
+use vmnet_model::error::{Error, network};
 use vmnet_model::network::Network;
+use vmnet_sys::trust::plain;
 use vmnet_sys::trust::{self, Untrusted};
 
 /// Why a network cannot be read.
@@ -61,16 +62,16 @@ impl Unreadable {
     }
 
     /// As a failure to do something with the network.
-    pub fn failure(self, act: &'static str, name: &NetName) -> Failure {
+    pub fn failure(self, act: &'static str, name: &NetName) -> Error {
         let object = network(name);
         match self {
-            Self::Unknown => Failure::new(act, object, "no such network")
+            Self::Unknown => Error::new(act, object, "no such network")
                 .hint(format!("'vmnet init {name}' describes a network of that name")),
-            Self::File(why) => Failure::new(act, object, why),
+            Self::File(why) => Error::new(act, object, why),
             Self::Mistakes(mistakes) => {
                 let failure = match mistakes.first() {
-                    Some(first) => Failure::new(act, object, first),
-                    None => Failure::new(act, object, "its file has mistakes"),
+                    Some(first) => Error::new(act, object, first),
+                    None => Error::new(act, object, "its file has mistakes"),
                 };
                 match mistakes.len() {
                     0 | 1 => failure.hint(format!("'vmnet check {name}' says more")),
@@ -85,10 +86,10 @@ impl Unreadable {
 ///
 /// # Errors
 /// The directory cannot be listed.
-pub fn names(places: &Places) -> Result<Vec<NetName>, Failure> {
+pub fn names(places: &Places) -> Result<Vec<NetName>, Error> {
     let directory = places.networks();
     let files = trust::list(&directory, &|name| NetName::of_file(name).is_some())
-        .map_err(|error| Failure::new("list", directory.display(), io(&error)))?;
+        .map_err(|error| Error::new("list", directory.display(), plain(&error)))?;
     let mut names: Vec<NetName> = files.iter().filter_map(|path| name_of(path)).collect();
     names.extend(NetName::new(paths::BUILT_IN));
     names.sort();

@@ -1,7 +1,6 @@
 //! Where this run finds and leaves things.
 
 use crate::args::Directories;
-use crate::failure::{Failure, io};
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io::Write;
@@ -12,8 +11,10 @@ use vmnet_access::name::{IfName, NetName};
 use vmnet_access::paths;
 use vmnet_access::vde_port_tag::PLUGS_DIR;
 use vmnet_model::dnsmasq;
+use vmnet_model::error::Error;
 use vmnet_port::policy::RuleFiles;
 use vmnet_sys::lock::Lock;
+use vmnet_sys::trust::plain;
 
 /// The three directories.
 #[derive(Clone, Debug)]
@@ -64,13 +65,13 @@ impl Places {
 
     /// Wait for one's turn to change anything. One lock for all networks: they share the free
     /// subnets and the host's forwarding.
-    pub fn lock(&self) -> Result<Lock, Failure> {
+    pub fn lock(&self) -> Result<Lock, Error> {
         make_directory(&self.run)?;
         let path = self.run.join("lock");
         Lock::wait(&path).map_err(|error| {
             // Only if we just made it, and nobody has put anything into it since.
             let _ = std::fs::remove_dir(&self.run);
-            Failure::new("lock", path.display(), io(&error))
+            Error::new("lock", path.display(), plain(&error))
         })
     }
 
@@ -193,18 +194,18 @@ impl Room {
     }
 
     /// Make it.
-    pub fn make(&self) -> Result<(), Failure> {
+    pub fn make(&self) -> Result<(), Error> {
         make_directory(&self.0)
     }
 }
 
 /// Make a directory that everybody may read, with its parents.
-pub fn make_directory(path: &Path) -> Result<(), Failure> {
+pub fn make_directory(path: &Path) -> Result<(), Error> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)
         .create(path)
-        .map_err(|error| Failure::new("make directory", path.display(), io(&error)))
+        .map_err(|error| Error::new("make directory", path.display(), plain(&error)))
 }
 
 /// What is removed may be gone already.
@@ -216,7 +217,7 @@ pub fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
 }
 
 /// Write a file whole: it is either the old one or the new one, whatever happens.
-pub fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+pub fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     let attempt = || -> std::io::Result<()> {
         let directory = path.parent().unwrap_or(Path::new("/"));
         let mut file = tempfile::Builder::new().prefix(".vmnet-").tempfile_in(directory)?;
@@ -225,11 +226,11 @@ pub fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    attempt().map_err(|error| Failure::new("write", path.display(), io(&error)))
+    attempt().map_err(|error| Error::new("write", path.display(), plain(&error)))
 }
 
 /// Read a file that may be absent, up to 1 MiB.
-pub fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+pub fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     use std::io::Read;
     let attempt = || -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -239,6 +240,6 @@ pub fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     match attempt() {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::new("read", path.display(), io(&error))),
+        Err(error) => Err(Error::new("read", path.display(), plain(&error))),
     }
 }

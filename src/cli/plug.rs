@@ -1,7 +1,6 @@
 //! Asking for a port on somebody's behalf: as root by a worker of our own, without rules; as anybody else
 //! from the broker, and where there is none from the setuid helper.
 
-use crate::failure::{Failure, io};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -9,12 +8,14 @@ use std::process::{Command, Stdio};
 use vmnet_access::name::IfName;
 use vmnet_access::paths;
 use vmnet_access::request::{ASK_SIZE, Answer, Ask};
+use vmnet_model::error::Error;
 use vmnet_port::client;
 use vmnet_port::serve::{Authority, Request};
 use vmnet_port::talk;
 use vmnet_sys::caller;
 use vmnet_sys::privilege;
 use vmnet_sys::seqpacket::Channel;
+use vmnet_sys::trust::plain;
 use vmnet_sys::worker;
 
 /// Who says so in the system log.
@@ -33,15 +34,15 @@ pub struct Plugged {
 
 /// Ask for a port. `space` is the network namespace that a veth pair's other end goes to. To be called
 /// before there is a second thread.
-pub fn ask(ask: &Ask, space: Option<BorrowedFd<'_>>) -> Result<Plugged, Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("ask for", "a port", cause);
+pub fn ask(ask: &Ask, space: Option<BorrowedFd<'_>>) -> Result<Plugged, Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("ask for", "a port", cause);
     let descriptors: Vec<BorrowedFd<'_>> = space.into_iter().collect();
     let is_root = nix::unistd::getuid().is_root();
     // A container's root is nobody's root here, unless there is no other who could be asked.
     let broker = if is_root && !privilege::may_be_a_containers() {
         None
     } else {
-        client::broker().map_err(|error| failed(&io(&error)))?
+        client::broker().map_err(|error| failed(&plain(&error)))?
     };
     let answered = match broker {
         Some(broker) => client::ask(&broker, ask, &descriptors),
@@ -50,8 +51,8 @@ pub fn ask(ask: &Ask, space: Option<BorrowedFd<'_>>) -> Result<Plugged, Failure>
     };
     match answered {
         Ok((Answer::Done { port, mtu }, descriptors)) => Ok(Plugged { port, mtu, descriptors }),
-        Ok((Answer::Refused { sentence, hint }, _)) => Err(Failure::told(sentence, hint)),
-        Err(error) => Err(failed(&io(&error))),
+        Ok((Answer::Refused { sentence, hint }, _)) => Err(Error::told(sentence, hint)),
+        Err(error) => Err(failed(&plain(&error))),
     }
 }
 
@@ -91,7 +92,7 @@ fn ask_helper(ask: &Ask, descriptors: &[BorrowedFd<'_>]) -> Answered {
             ErrorKind::NotFound | ErrorKind::PermissionDenied => std::io::Error::other(format!(
                 "no broker answers, and {} cannot be started: {}",
                 paths::HELPER,
-                io(&error)
+                plain(&error)
             )),
             _ => error,
         })?;

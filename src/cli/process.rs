@@ -1,7 +1,6 @@
 //! The processes of a running network, known by what they hold: the server by its file, the switch by its
 //! directory, the keeper and pumps by their locks.
 
-use crate::failure::{Failure, io};
 use crate::places::{Room, read_file};
 use crate::record;
 use nix::sys::signal::Signal;
@@ -12,8 +11,10 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+use vmnet_model::error::Error;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::{Process, command_line, is_dying, program};
+use vmnet_sys::trust::plain;
 
 /// The server's program.
 const SERVER: &str = "dnsmasq";
@@ -159,8 +160,8 @@ fn ended(error: std::io::Error) -> std::io::Result<()> {
 }
 
 /// Claim this file and write our number into it; none if somebody has it.
-pub fn claim(path: &Path) -> Result<Option<Claim>, Failure> {
-    let failed = |error: std::io::Error| Failure::new("lock", path.display(), io(&error));
+pub fn claim(path: &Path) -> Result<Option<Claim>, Error> {
+    let failed = |error: std::io::Error| Error::new("lock", path.display(), plain(&error));
     let Some(claim) = Claim::try_now(path).map_err(failed)? else { return Ok(None) };
     let mut file = claim.file();
     file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;

@@ -1,6 +1,5 @@
 //! The record of a running network, from which `down` works.
 
-use crate::failure::Failure;
 use crate::forwarding::Forwarding;
 use crate::ipv6::Forwarding6;
 use crate::places::{Places, Room, read_file, write_file};
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use vmnet_access::name::{IfName, fnv1a};
+use vmnet_model::error::Error;
 use vmnet_model::firewall;
 use vmnet_model::firewall::forwards::Opened;
 use vmnet_model::plan::Goal;
@@ -138,19 +138,19 @@ impl Record {
     }
 
     /// Read it; none if the network is down.
-    pub fn read(room: &Room) -> Result<Option<Self>, Failure> {
+    pub fn read(room: &Room) -> Result<Option<Self>, Error> {
         read_json(&room.record())
     }
 
     /// Write it.
-    pub fn write(&self, room: &Room) -> Result<(), Failure> {
+    pub fn write(&self, room: &Room) -> Result<(), Error> {
         room.make()?;
         write_json(&room.record(), self)
     }
 }
 
 /// Every running network's bridge and record.
-pub fn all(places: &Places) -> Result<Vec<(IfName, Record)>, Failure> {
+pub fn all(places: &Places) -> Result<Vec<(IfName, Record)>, Error> {
     let Ok(entries) = std::fs::read_dir(&places.run) else { return Ok(Vec::new()) };
     let mut records = Vec::new();
     for entry in entries.flatten() {
@@ -167,22 +167,22 @@ pub fn all(places: &Places) -> Result<Vec<(IfName, Record)>, Failure> {
 }
 
 /// The switch of the record at this path; none where there is no such file.
-pub fn switch(path: &Path) -> Result<Option<Switch>, Failure> {
+pub fn switch(path: &Path) -> Result<Option<Switch>, Error> {
     let Some(bytes) = read_file(path)? else { return Ok(None) };
-    let failed = |bad: BadSwitch| Failure::new("read", path.display(), bad);
+    let failed = |bad: BadSwitch| Error::new("read", path.display(), bad);
     let text = String::from_utf8(bytes).map_err(|_| failed(BadSwitch(0)))?;
     Switch::parse(&text).map(Some).map_err(failed)
 }
 
 /// Read a JSON file that may be absent.
-pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Failure> {
+pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Error> {
     let Some(bytes) = read_file(path)? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Failure::new("read", path.display(), error))
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::new("read", path.display(), error))
 }
 
 /// Write a JSON file whole.
-pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Failure> {
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     let text =
-        serde_json::to_string_pretty(value).map_err(|error| Failure::new("write", path.display(), error))?;
+        serde_json::to_string_pretty(value).map_err(|error| Error::new("write", path.display(), error))?;
     write_file(path, &(text + "\n"), 0o644)
 }

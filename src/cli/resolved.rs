@@ -3,7 +3,6 @@
 //! bridge, or when it starts anew without its state; then it is told again. A host without D-Bus or
 //! without resolved lacks nothing here.
 
-use crate::failure::io;
 use crate::say::Log;
 use futures_util::StreamExt;
 use std::net::Ipv4Addr;
@@ -12,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use vmnet_model::delegation::Delegation;
+use vmnet_sys::trust::plain;
 use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
 use zbus::names::BusName;
 use zbus::proxy::{CacheProperties, MethodFlags};
@@ -230,7 +230,7 @@ where
 fn words(error: &zbus::Error) -> String {
     match error {
         zbus::Error::MethodError(_, Some(words), _) => words.trim_end_matches('.').to_owned(),
-        zbus::Error::InputOutput(error) => io(error),
+        zbus::Error::InputOutput(error) => plain(error),
         other => other.to_string(),
     }
 }

@@ -3,12 +3,18 @@
 
 use comfy_table::{Table, presets};
 use std::io::{Write, stderr, stdout};
+use vmnet_model::error::Error;
 use vmnet_sys::syslog::{self, Topic};
 
 /// One sentence on standard error, perhaps a hint below it.
 pub fn error(sentence: &str, hint: Option<&str>) {
     let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
     let _ = stderr().write_all(format!("vmnet: {sentence}\n{hint}").as_bytes());
+}
+
+/// A failure on standard error, with its hint.
+pub fn failed(error: &Error) {
+    self::error(&error.to_string(), error.hint.as_deref());
 }
 
 /// Text on standard output. When nobody reads any more, there is nobody to tell.

@@ -1,7 +1,6 @@
 //! Which subnet a network gets: the one it has, the one its file gives, the one remembered, or
 //! the first that is free.
 
-use crate::failure::{Failure, network};
 use crate::host;
 use crate::ipv6;
 use crate::links::Seen;
@@ -11,6 +10,7 @@ use crate::places::Places;
 use crate::record::{self, Record};
 use crate::say;
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
 use vmnet_model::network::{Mode, Network, SubnetChoice};
 use vmnet_model::search::{self, Taken};
 use vmnet_model::settle::{Circumstances, Wanted};
@@ -24,7 +24,7 @@ pub fn settle(
     seen: &Seen,
     record: Option<&Record>,
     rehearsal: bool,
-) -> Result<Wanted, Failure> {
+) -> Result<Wanted, Error> {
     let subnet = match network.subnet {
         // Nobody has an address of it; nothing is looked for, and nothing kept.
         _ if network.mode == Mode::Vde => Subnet::NOWHERE,
@@ -49,7 +49,7 @@ pub fn settle(
     }))
 }
 
-fn chosen(places: &Places, wanted: &Network, seen: &Seen, rehearsal: bool) -> Result<Subnet, Failure> {
+fn chosen(places: &Places, wanted: &Network, seen: &Seen, rehearsal: bool) -> Result<Subnet, Error> {
     let mut taken = taken(places, wanted, seen);
     let own = wanted.more_subnets.iter();
     taken.extend(own.map(|subnet| Taken { subnet: *subnet, reason: "its own file".to_owned() }));
@@ -68,7 +68,7 @@ fn chosen(places: &Places, wanted: &Network, seen: &Seen, rehearsal: bool) -> Re
         }
     }
     let subnet =
-        search::first_free(&taken).map_err(|error| Failure::new("start", network(&wanted.name), error))?;
+        search::first_free(&taken).map_err(|error| Error::new("start", network(&wanted.name), error))?;
     if !rehearsal {
         Memory::remember(places, &wanted.name, subnet)?;
     }
@@ -77,7 +77,7 @@ fn chosen(places: &Places, wanted: &Network, seen: &Seen, rehearsal: bool) -> Re
 
 /// A subnet that an administrator chose may lie inside a wider route: the narrower one wins. It
 /// may not hold or equal one that somebody else has.
-fn fixed(places: &Places, wanted: &Network, subnet: Subnet, seen: &Seen) -> Result<(), Failure> {
+fn fixed(places: &Places, wanted: &Network, subnet: Subnet, seen: &Seen) -> Result<(), Error> {
     let mut taken = on_host(wanted, seen);
     taken.extend(of_others(places, &wanted.name));
     taken.retain(|other| other.subnet.length() >= subnet.length());
@@ -85,7 +85,7 @@ fn fixed(places: &Places, wanted: &Network, subnet: Subnet, seen: &Seen) -> Resu
         None => Ok(()),
         Some(other) => {
             let cause = format!("subnet {subnet} overlaps {} of {}", other.subnet, other.reason);
-            Err(Failure::new("start", network(&wanted.name), cause))
+            Err(Error::new("start", network(&wanted.name), cause))
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A network's VDE switch: what its file leaves open is settled, and the steps about it are done.
 
-use crate::failure::{Failure, io, network};
 use crate::places::{Room, gone, make_directory, write_file};
 use crate::record;
 use crate::say::Log;
@@ -11,22 +10,24 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use vmnet_access::port_record::SwitchDoor;
 use vmnet_access::vde::Directory;
+use vmnet_model::error::{Error, network};
 use vmnet_model::network::{Network, Vde};
 use vmnet_model::plan::{Goal, Step};
 use vmnet_model::vde_switch::{Run, Switch, user_of};
+use vmnet_sys::trust::plain;
 
 /// The console's name in its directory.
 const CONSOLE: &str = "mgmt";
 
 /// The switch that the network is to have.
-pub fn settle(network: &Network, room: &Room) -> Result<Option<Switch>, Failure> {
+pub fn settle(network: &Network, room: &Room) -> Result<Option<Switch>, Error> {
     let Some(vde) = &network.vde else { return Ok(None) };
     if vde.create { own(network, vde, room).map(Some) } else { joined(network, vde, room).map(Some) }
 }
 
 /// One that we run.
-fn own(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Failure> {
-    let failed = |cause: String| Failure::new("start", network(&wanted.name), cause);
+fn own(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Error> {
+    let failed = |cause: String| Error::new("start", network(&wanted.name), cause);
     let user = user_of(&wanted.name);
     let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| failed("not UTF-8".to_owned()));
     let directory = match &vde.socket {
@@ -39,7 +40,7 @@ fn own(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Failure> {
             Ok(Some(group)) => group.gid.as_raw(),
             Ok(None) => return Err(failed(format!("there is no group '{name}'"))),
             Err(errno) => {
-                return Err(failed(format!("cannot look up group '{name}': {}", io(&errno.into()))));
+                return Err(failed(format!("cannot look up group '{name}': {}", plain(&errno.into()))));
             }
         },
     };
@@ -52,8 +53,8 @@ fn own(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Failure> {
 }
 
 /// One that somebody else runs. While the network is up it may be gone for a while.
-fn joined(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Failure> {
-    let failed = |cause: String| Failure::new("start", network(&wanted.name), cause);
+fn joined(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Error> {
+    let failed = |cause: String| Error::new("start", network(&wanted.name), cause);
     let directory = vde.socket.as_ref().ok_or_else(|| failed("no switch is named".to_owned()))?;
     let door = match wire::join_check(directory) {
         Ok(door) => door,
@@ -66,12 +67,12 @@ fn joined(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Failure> {
 }
 
 /// The switch that the network has.
-pub fn recorded(room: &Room) -> Result<Option<Switch>, Failure> {
+pub fn recorded(room: &Room) -> Result<Option<Switch>, Error> {
     record::switch(&room.switch())
 }
 
 /// One step about the switch.
-pub fn apply(step: &Step, goal: &Goal, room: &Room) -> Result<(), Failure> {
+pub fn apply(step: &Step, goal: &Goal, room: &Room) -> Result<(), Error> {
     match (step, &goal.switch) {
         (Step::WriteSwitch, Some(switch)) => write(room, switch),
         (Step::StartSwitch, Some(switch)) => wire::start_switch(room, switch),
@@ -85,16 +86,16 @@ pub fn apply(step: &Step, goal: &Goal, room: &Room) -> Result<(), Failure> {
 }
 
 /// Write its record, beside a directory for the sockets of those who hold ports.
-pub fn write(room: &Room, switch: &Switch) -> Result<(), Failure> {
+pub fn write(room: &Room, switch: &Switch) -> Result<(), Error> {
     let plugs = room.plugs();
     make_directory(&plugs)?;
     // Whoever runs a switch must reach the sockets in it, and nobody needs to list them.
     fs::set_permissions(&plugs, Permissions::from_mode(0o711))
-        .map_err(|error| Failure::new("make directory", plugs.display(), io(&error)))?;
+        .map_err(|error| Error::new("make directory", plugs.display(), plain(&error)))?;
     write_file(&room.switch(), &switch.render(), 0o644)
 }
 
-fn plug_again(room: &Room, switch: &Switch) -> Result<(), Failure> {
+fn plug_again(room: &Room, switch: &Switch) -> Result<(), Error> {
     // Before: a switch that is started once more meanwhile is another one.
     let life = wire::life(&switch.door.directory);
     let plugs = room.plugs();
@@ -110,20 +111,20 @@ fn plug_again(room: &Room, switch: &Switch) -> Result<(), Failure> {
 }
 
 /// Remove the names of those who are gone.
-pub fn tidy(room: &Room) -> Result<(), Failure> {
+pub fn tidy(room: &Room) -> Result<(), Error> {
     let plugs = room.plugs();
     let tidied = vmnet_vde::plug::tidy(&plugs);
-    tidied.map_err(|error| Failure::new("tidy", plugs.display(), io(&error)))
+    tidied.map_err(|error| Error::new("tidy", plugs.display(), plain(&error)))
 }
 
 /// Stop whatever runs.
-pub fn stop(room: &Room) -> Result<(), Failure> {
+pub fn stop(room: &Room) -> Result<(), Error> {
     wire::stop_pump(&room.pump())?;
     stop_switch(room)
 }
 
 /// Stop it, and remove what we made for it elsewhere; what is in the room goes with that.
-fn stop_switch(room: &Room) -> Result<(), Failure> {
+fn stop_switch(room: &Room) -> Result<(), Error> {
     wire::stop_switch(room)?;
     let Some(switch) = recorded(room)?.filter(|switch| switch.run.is_some()) else { return Ok(()) };
     let console = switch.console.as_deref().map(Path::new).and_then(Path::parent);
@@ -132,14 +133,14 @@ fn stop_switch(room: &Room) -> Result<(), Failure> {
         let ours = fs::symlink_metadata(path).is_ok_and(|at| at.is_dir() && at.uid() == switch.door.owner);
         if ours && !path.starts_with(room.path()) {
             gone(fs::remove_dir_all(path))
-                .map_err(|error| Failure::new("remove", path.display(), io(&error)))?;
+                .map_err(|error| Error::new("remove", path.display(), plain(&error)))?;
         }
     }
     Ok(())
 }
 
 /// Remove all that is left of a switch.
-fn remove(room: &Room) -> Result<(), Failure> {
+fn remove(room: &Room) -> Result<(), Error> {
     let attempt = || -> std::io::Result<()> {
         for directory in [room.switch_directory(), room.console_directory(), room.plugs()] {
             gone(fs::remove_dir_all(directory))?;
@@ -150,5 +151,5 @@ fn remove(room: &Room) -> Result<(), Failure> {
         }
         Ok(())
     };
-    attempt().map_err(|error| Failure::new("remove the switch in", room.path().display(), io(&error)))
+    attempt().map_err(|error| Error::new("remove the switch in", room.path().display(), plain(&error)))
 }

@@ -2,7 +2,6 @@
 //! It goes on after an error and tells them all.
 
 use crate::cables;
-use crate::failure::{Failure, io, network};
 use crate::foreign;
 use crate::links::{LinkError, Links, SeenLink};
 use crate::places::{Places, Room, gone};
@@ -12,9 +11,11 @@ use crate::switch;
 use crate::up::finish_what_is_begun;
 use std::thread;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_model::error::{Error, network};
 use vmnet_model::firewall;
 use vmnet_model::plan::bridge_alias;
 use vmnet_sys::lock::Lock;
+use vmnet_sys::trust::plain;
 use vmnet_tools::nft;
 
 /// How much a record tells.
@@ -35,7 +36,7 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
     // First: its TAP is a port, and the server would see it go.
     note(cables::stop(&room).map_err(|failure| failure.to_string()));
     note(switch::stop(&room).map_err(|failure| failure.to_string()));
-    let stopped = |error: std::io::Error| format!("cannot stop dnsmasq: {}", io(&error));
+    let stopped = |error: std::io::Error| format!("cannot stop dnsmasq: {}", plain(&error));
     if record.phase == Phase::Starting {
         note(process::stop_strays(&room, None).map_err(stopped));
     }
@@ -72,7 +73,7 @@ fn remove_table(record: &Record) -> Result<(), String> {
 
 /// The host forwards as long as any network needs it; the last one puts the old value back. Until
 /// then the value is handed on.
-fn restore_forwarding(places: &Places, bridge: &IfName, record: &Record) -> Result<(), Failure> {
+fn restore_forwarding(places: &Places, bridge: &IfName, record: &Record) -> Result<(), Error> {
     let Some(was) = &record.forwarding_was else { return Ok(()) };
     match heir(places, bridge, |other| other.forwards)? {
         None => was.restore(),
@@ -83,7 +84,7 @@ fn restore_forwarding(places: &Places, bridge: &IfName, record: &Record) -> Resu
     }
 }
 
-fn restore_forwarding6(places: &Places, bridge: &IfName, record: &Record) -> Result<(), Failure> {
+fn restore_forwarding6(places: &Places, bridge: &IfName, record: &Record) -> Result<(), Error> {
     let Some(was) = &record.forwarding6_was else { return Ok(()) };
     let has_ipv6 = |other: &Record| other.addresses.iter().any(|(address, _)| address.is_ipv6());
     match heir(places, bridge, |other| other.forwards && has_ipv6(other))? {
@@ -100,7 +101,7 @@ fn heir(
     places: &Places,
     bridge: &IfName,
     needs: impl Fn(&Record) -> bool,
-) -> Result<Option<(Room, Record)>, Failure> {
+) -> Result<Option<(Room, Record)>, Error> {
     let mut others = record::all(places)?.into_iter();
     let found = others.find(|(other_bridge, other)| other_bridge != bridge && needs(other));
     Ok(found.map(|(other_bridge, other)| (places.room(&other_bridge), other)))
@@ -159,31 +160,31 @@ fn remove_room(room: &Room) -> Result<(), String> {
         gone(std::fs::remove_file(room.record()))?;
         std::fs::remove_dir(room.path())
     };
-    gone(attempt()).map_err(|error| format!("cannot remove {}: {}", room.path().display(), io(&error)))
+    gone(attempt()).map_err(|error| format!("cannot remove {}: {}", room.path().display(), plain(&error)))
 }
 
 /// Remove what is left of a network without a record: an `up` that was killed before it wrote
 /// one, a `down` that was killed after it removed it, or a keeper that took over just then.
-pub fn sweep(places: &Places, room: &Room) -> Result<(), Failure> {
+pub fn sweep(places: &Places, room: &Room) -> Result<(), Error> {
     if !places.run.exists() || room.record().exists() {
         return Ok(());
     }
     let lock = places.lock()?;
     if !room.record().exists() {
-        remove_room(room).map_err(|cause| Failure::new("tidy", room.path().display(), cause))?;
+        remove_room(room).map_err(|cause| Error::new("tidy", room.path().display(), cause))?;
     }
     places.tidy(lock);
     Ok(())
 }
 
 /// Take it down under the lock, whoever asks.
-pub async fn take_down(places: &Places, name: &NetName) -> Result<(), Failure> {
+pub async fn take_down(places: &Places, name: &NetName) -> Result<(), Error> {
     let lock = places.lock()?;
     take_down_under(lock, places, name).await
 }
 
 /// Take it down under a lock that is held already.
-pub async fn take_down_under(lock: Lock, places: &Places, name: &NetName) -> Result<(), Failure> {
+pub async fn take_down_under(lock: Lock, places: &Places, name: &NetName) -> Result<(), Error> {
     let bridge = name.bridge();
     let Some(record) = Record::read(&places.room(&bridge))? else {
         places.tidy(lock);
@@ -194,6 +195,6 @@ pub async fn take_down_under(lock: Lock, places: &Places, name: &NetName) -> Res
     places.tidy(lock);
     match left.split_first() {
         None => Ok(()),
-        Some((first, rest)) => Err(Failure::new("take down", network(name), first).and(rest)),
+        Some((first, rest)) => Err(Error::new("take down", network(name), first).and(rest)),
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::apply::Work;
 use crate::cables;
-use crate::failure::{Failure, io, network};
 use crate::forwarding::Forwarding;
 use crate::forwards;
 use crate::host;
@@ -19,10 +18,12 @@ use crate::take_down::{self, Traces};
 use crate::view;
 use tokio::signal::unix::{SignalKind, signal};
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
 use vmnet_model::guest;
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Goal, Step};
 use vmnet_model::settle::Wanted;
+use vmnet_sys::trust::plain;
 
 /// What came of it.
 #[derive(Debug)]
@@ -59,8 +60,8 @@ pub async fn look(
     links: &Links,
     wanted: &Network,
     rehearsal: bool,
-) -> Result<Outlook, Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("look at", network(&wanted.name), cause);
+) -> Result<Outlook, Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("look at", network(&wanted.name), cause);
     let host = links.snapshot().await.map_err(|error| failed(&error))?;
     let room = places.room(&wanted.name.bridge());
     let record = Record::read(&room)?;
@@ -77,9 +78,9 @@ pub async fn look(
 }
 
 /// Only say what would be done.
-pub async fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Failure> {
+pub async fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Error> {
     let wanted = networks::read(places, name).map_err(|why| why.failure("start", name))?;
-    let links = Links::open().map_err(|error| Failure::new("start", network(name), error))?;
+    let links = Links::open().map_err(|error| Error::new("start", network(name), error))?;
     let outlook = look(places, &links, &wanted, true).await?;
     let steps = plan(&outlook)?;
     Ok(Raised {
@@ -92,7 +93,7 @@ pub async fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Failure
 }
 
 /// Make it so. A network that was down is down again after a failure; one that was up stays up.
-pub async fn raise(places: &Places, name: &NetName) -> Result<Raised, Failure> {
+pub async fn raise(places: &Places, name: &NetName) -> Result<Raised, Error> {
     let wanted = networks::read(places, name).map_err(|why| why.failure("start", name))?;
     let lock = places.lock()?;
     let result = raise_locked(places, &wanted).await;
@@ -102,8 +103,8 @@ pub async fn raise(places: &Places, name: &NetName) -> Result<Raised, Failure> {
     result
 }
 
-async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failure> {
-    let links = Links::open().map_err(|error| Failure::new("start", network(&wanted.name), error))?;
+async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Error> {
+    let links = Links::open().map_err(|error| Error::new("start", network(&wanted.name), error))?;
     let outlook = look(places, &links, wanted, false).await?;
     let steps = plan(&outlook)?;
     forwards::refuse_new(places, &outlook.goal, outlook.record.as_ref())?;
@@ -131,7 +132,7 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Failu
     let is_lost = known.is_none() && steps.contains(&Step::StartDnsmasq);
     if earlier.as_ref().is_some_and(|record| record.phase == Phase::Starting || is_lost) {
         process::stop_strays(&room, known)
-            .map_err(|error| Failure::new("stop the server of", network(&wanted.name), io(&error)))?;
+            .map_err(|error| Error::new("stop the server of", network(&wanted.name), plain(&error)))?;
     }
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
     let begun = record.write(&room);
@@ -165,10 +166,10 @@ pub fn finish_what_is_begun() {
     }
 }
 
-fn plan(outlook: &Outlook) -> Result<Vec<Step>, Failure> {
+fn plan(outlook: &Outlook) -> Result<Vec<Step>, Error> {
     let name = &outlook.goal.wanted.network.name;
     plan::up(&outlook.goal, &outlook.seen).map_err(|conflict| {
-        Failure::new("start", network(name), conflict)
+        Error::new("start", network(name), conflict)
             .hint("remove that link, or give the network another name")
     })
 }

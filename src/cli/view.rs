@@ -1,7 +1,6 @@
 //! What a running network's parts look like to a reader: ports with their holders, leases with
 //! their age. `ports`, `leases`, `list` and `down` show them.
 
-use crate::failure::{Failure, network};
 use crate::links::{Links, SeenLink};
 use crate::look;
 use crate::places::{Room, read_file};
@@ -11,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
+use vmnet_model::error::Error;
 use vmnet_model::lease::{Lease, leases as parse};
 use vmnet_sys::caller::name_of;
 use vmnet_sys::process::program;
@@ -28,8 +28,8 @@ pub struct Port {
 }
 
 /// The ports of a bridge, with what is known of each.
-pub async fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Port>, Failure> {
-    let failed = |error| Failure::new("look up", format!("bridge '{bridge}'"), error);
+pub async fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Port>, Error> {
+    let failed = |error| Error::new("look up", format!("bridge '{bridge}'"), error);
     let Some(link) = links.find(bridge).await.map_err(failed)? else { return Ok(Vec::new()) };
     let known = links.fdb(link.index).await.map_err(failed)?;
     let leases = leases(room)?;
@@ -123,7 +123,7 @@ impl Port {
 }
 
 /// The leases of a network; those that have run out are left out.
-pub fn leases(room: &Room) -> Result<Vec<Lease>, Failure> {
+pub fn leases(room: &Room) -> Result<Vec<Lease>, Error> {
     let text = read_file(&room.leases())?.unwrap_or_default();
     let now = now();
     let mut leases = parse(&text);
@@ -161,13 +161,6 @@ pub fn duration(seconds: u64) -> String {
 /// Seconds since 1970.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-/// A network that must be up for this verb, and is not.
-pub fn not_up(act: &'static str, name: impl std::fmt::Display) -> Failure {
-    Failure::new(act, network(&name), "it is not up")
-        .hint(format!("'vmnet up {name}' brings it up"))
-        .exit(crate::failure::Exit::NotUp)
 }
 
 /// An address with its prefix length.

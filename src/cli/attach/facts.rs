@@ -1,6 +1,5 @@
 //! What is known of a bridge: the network of ours that it is, and its own addresses.
 
-use crate::failure::{Failure, io};
 use crate::places::Places;
 use crate::record::Record;
 use crate::{host, ipv6, networks, view};
@@ -8,9 +7,11 @@ use std::net::IpAddr;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_model::attach::{self, Cidr};
+use vmnet_model::error::Error;
 use vmnet_model::lease::Lease;
 use vmnet_model::settle::{Circumstances, Wanted};
 use vmnet_sys::netlink::Netlink;
+use vmnet_sys::trust::plain;
 use vmnet_sys::{address, link};
 
 /// What is known.
@@ -28,9 +29,9 @@ pub struct Facts {
 
 impl Facts {
     /// Look it up.
-    pub fn learn(places: &Places, netlink: &mut Netlink, bridge: &IfName) -> Result<Self, Failure> {
+    pub fn learn(places: &Places, netlink: &mut Netlink, bridge: &IfName) -> Result<Self, Error> {
         let failed =
-            |error: std::io::Error| Failure::new("look up", format!("bridge '{bridge}'"), io(&error));
+            |error: std::io::Error| Error::new("look up", format!("bridge '{bridge}'"), plain(&error));
         let room = places.room(bridge);
         let Some(found) = link::find(netlink, bridge).map_err(failed)? else {
             return Ok(Self { is_up: false, network: None, leases: Vec::new(), own: Vec::new() });

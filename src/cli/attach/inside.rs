@@ -6,13 +6,13 @@ use super::keep::{self, Charge};
 use super::lease::{self, NoLease};
 use super::standing::Ends;
 use super::{Attached, Work, resolver};
-use crate::failure::{Failure, io};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_model::attach::{Cidr, Mark, host_name};
 use vmnet_model::dhcp::{self, Client, Lease};
+use vmnet_model::error::Error;
 use vmnet_sys::address::{self, Address};
 use vmnet_sys::link::{self, Link};
 use vmnet_sys::namespace::Space;
@@ -20,6 +20,7 @@ use vmnet_sys::netlink::Netlink;
 use vmnet_sys::packet::Packets;
 use vmnet_sys::process::Interrupts;
 use vmnet_sys::random;
+use vmnet_sys::trust::plain;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -31,9 +32,9 @@ pub struct Wishes<'a> {
 }
 
 /// The addresses as they were typed.
-pub fn parse(texts: &[String]) -> Result<Vec<Cidr>, Failure> {
+pub fn parse(texts: &[String]) -> Result<Vec<Cidr>, Error> {
     let parse =
-        |text: &String| text.parse().map_err(|why| Failure::new("use", format!("address '{text}'"), why));
+        |text: &String| text.parse().map_err(|why| Error::new("use", format!("address '{text}'"), why));
     texts.iter().map(parse).collect()
 }
 
@@ -45,7 +46,7 @@ pub fn furnish(
     facts: &Facts,
     wishes: &Wishes<'_>,
     interrupts: &Interrupts,
-) -> Result<Attached, Failure> {
+) -> Result<Attached, Error> {
     let mac = mac(inner);
     let mark = inner.alias.as_deref().and_then(Mark::parse);
     let mut mark = mark.filter(|mark| already && mark.bridge == work.bridge).unwrap_or_else(|| Mark {
@@ -92,8 +93,8 @@ pub fn furnish(
     })
 }
 
-fn list(work: &mut Work<'_>, inner: &Link) -> Result<Vec<Address>, Failure> {
-    address::list(&mut work.inside.netlink, inner.index).map_err(|error| work.failed(&io(&error)))
+fn list(work: &mut Work<'_>, inner: &Link) -> Result<Vec<Address>, Error> {
+    address::list(&mut work.inside.netlink, inner.index).map_err(|error| work.failed(&plain(&error)))
 }
 
 /// The ways out: one for each address that somebody chose, and the one that the DHCP server told.
@@ -103,14 +104,14 @@ fn route(
     facts: &Facts,
     wishes: &Wishes<'_>,
     lease: Option<&Lease>,
-) -> Result<Vec<IpAddr>, Failure> {
+) -> Result<Vec<IpAddr>, Error> {
     let chosen = wishes.addresses.iter().filter_map(|cidr| facts.gateway(*cidr));
     let told = lease.and_then(|lease| lease.gateway).map(IpAddr::V4);
     let mut gateways: Vec<IpAddr> = chosen.chain(told).collect();
     gateways.dedup();
     for gateway in &gateways {
         address::route_by(&mut work.inside.netlink, inner.index, *gateway)
-            .map_err(|error| work.failed(&format!("cannot route by {gateway}: {}", io(&error))))?;
+            .map_err(|error| work.failed(&format!("cannot route by {gateway}: {}", plain(&error))))?;
     }
     Ok(gateways)
 }
@@ -122,7 +123,7 @@ fn shown(own: &Address) -> Option<(Cidr, Option<u32>)> {
 }
 
 /// `lo` and the interface.
-fn raise(work: &mut Work<'_>, inner: &Link, mtu: u32, mark: &Mark) -> Result<(), Failure> {
+fn raise(work: &mut Work<'_>, inner: &Link, mtu: u32, mark: &Mark) -> Result<(), Error> {
     let netlink = &mut work.inside.netlink;
     let raise = |netlink: &mut Netlink| {
         if let Ok(name) = IfName::new(b"lo")
@@ -132,15 +133,15 @@ fn raise(work: &mut Work<'_>, inner: &Link, mtu: u32, mark: &Mark) -> Result<(),
         }
         link::raise(netlink, inner.index, (inner.mtu != mtu).then_some(mtu), Some(&mark.render()))
     };
-    raise(netlink).map_err(|error| work.failed(&format!("cannot set it up: {}", io(&error))))
+    raise(netlink).map_err(|error| work.failed(&format!("cannot set it up: {}", plain(&error))))
 }
 
-fn put(work: &mut Work<'_>, index: u32, cidr: Cidr) -> Result<(), Failure> {
+fn put(work: &mut Work<'_>, index: u32, cidr: Cidr) -> Result<(), Error> {
     let own = Address { address: cidr.address, length: cidr.length, left: None };
     address::put(&mut work.inside.netlink, index, &own).map_err(|error| {
         let cause = match (cidr.address, error.kind()) {
             (IpAddr::V6(_), std::io::ErrorKind::PermissionDenied) => "IPv6 is turned off there".to_owned(),
-            _ => io(&error),
+            _ => plain(&error),
         };
         work.failed(&format!("cannot give it {cidr}: {cause}"))
     })
@@ -152,10 +153,10 @@ fn lease(
     inner: &Link,
     held: Option<Address>,
     interrupts: &Interrupts,
-) -> Result<Lease, Failure> {
+) -> Result<Lease, Error> {
     let talk = talk(work, inner);
     // It is not closed before the lease is handed over: its keeper then has the wait.
-    let packets = work.target.space.packets().map_err(|error| work.failed(&io(&error)))?;
+    let packets = work.target.space.packets().map_err(|error| work.failed(&plain(&error)))?;
     let packets = work.packets.insert(packets);
     talk.hold(&mut work.inside.netlink, packets, held, Some(interrupts.as_fd()))
         .map_err(|error| work.failed(&error.to_string()))
@@ -225,14 +226,14 @@ fn hand_over(
     outer: &Link,
     lease: &Lease,
     mark: &mut Mark,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let charge = Charge { talk: talk(work, inner), port: outer.index, lease: lease.clone() };
     if lease.renewal.is_some() && !mark.keeper.is_some_and(keep::is_at_work) {
         mark.keeper = keep::start(charge, &work.target, &work.bridge, work.interface)
-            .map_err(|error| work.failed(&format!("cannot keep its lease: {}", io(&error))))?;
+            .map_err(|error| work.failed(&format!("cannot keep its lease: {}", plain(&error))))?;
     }
     link::raise(&mut work.inside.netlink, inner.index, None, Some(&mark.render()))
-        .map_err(|error| work.failed(&io(&error)))
+        .map_err(|error| work.failed(&plain(&error)))
 }
 
 /// Tell the server that the interface's address is free again, if it is from one. There is no answer to

@@ -1,11 +1,11 @@
 //! The talk with a DHCP server: what is said again and again until it is answered, within a bound.
 
-use crate::failure::io;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 use vmnet_model::dhcp::{Client, Heard, Lease};
 use vmnet_sys::packet::{Awaited, Packets};
+use vmnet_sys::trust::plain;
 
 /// How long it may last. A server that is asked by fifty at once answers the last within a second.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ impl fmt::Display for NoLease {
             Self::Unanswered => write!(f, "no DHCP server grants an address within {} s", PATIENCE.as_secs()),
             Self::Refused => f.write_str("the DHCP server takes back what it offers"),
             Self::Interrupted => f.write_str("interrupted"),
-            Self::Broken(error) => write!(f, "cannot ask for an address: {}", io(error)),
+            Self::Broken(error) => write!(f, "cannot ask for an address: {}", plain(error)),
         }
     }
 }

@@ -21,7 +21,6 @@ mod standing;
 mod target;
 
 use crate::args::{AttachWords, SpaceWords};
-use crate::failure::{Failure, io};
 use crate::host;
 use crate::places::Places;
 use crate::plug;
@@ -36,12 +35,14 @@ use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_access::request::{Ask, Wish};
 use vmnet_model::attach::{Cidr, mac_of};
+use vmnet_model::error::Error;
 use vmnet_sys::link;
 use vmnet_sys::namespace::Inside;
 use vmnet_sys::netlink::Netlink;
 use vmnet_sys::packet::Packets;
 use vmnet_sys::process::Interrupts;
 use vmnet_sys::random;
+use vmnet_sys::trust::plain;
 
 /// How long to wait for another of us that is at work in the same namespace: longer than it may need for
 /// a lease. Then we go on: whoever only pretends to be at work must not hold us up for ever.
@@ -102,11 +103,11 @@ struct Work<'a> {
 }
 
 /// Give the namespace its interface, or what an interface of ours there lacks.
-pub fn attach(places: &Places, words: &AttachWords) -> Result<Attached, Failure> {
+pub fn attach(places: &Places, words: &AttachWords) -> Result<Attached, Error> {
     let addresses = inside::parse(&words.address)?;
     let target = Target::open("attach", &words.space)?;
     let target =
-        target.map_err(|absent| Failure::new("attach", absent.label, absent.cause).hint(absent.hint))?;
+        target.map_err(|absent| Error::new("attach", absent.label, absent.cause).hint(absent.hint))?;
     let _ = target.space.take_turn(TURN);
     let mut work = Work::begin("attach", places, target, &words.name, &words.ifname)?;
     let (already, ends, facts) = match work.look()? {
@@ -116,7 +117,7 @@ pub fn attach(places: &Places, words: &AttachWords) -> Result<Attached, Failure>
             (true, *ends, facts)
         }
         Standing::Stale { index } => {
-            link::delete(&mut work.inside.netlink, index).map_err(|error| work.failed(&io(&error)))?;
+            link::delete(&mut work.inside.netlink, index).map_err(|error| work.failed(&plain(&error)))?;
             work.make(words, &addresses)?
         }
         Standing::Absent => work.make(words, &addresses)?,
@@ -125,7 +126,7 @@ pub fn attach(places: &Places, words: &AttachWords) -> Result<Attached, Failure>
         }
         Standing::Foreign => return Err(work.taken(&format!("it has another interface '{}'", words.ifname))),
     };
-    let interrupts = Interrupts::hold().map_err(|error| work.failed(&io(&error)))?;
+    let interrupts = Interrupts::hold().map_err(|error| work.failed(&plain(&error)))?;
     let wish = inside::Wishes { addresses: &addresses, dhcp: words.dhcp };
     let index = ends.inner.index;
     let given = inside::furnish(&mut work, already, &ends, &facts, &wish, &interrupts);
@@ -142,7 +143,7 @@ pub fn detach(
     name: &IfName,
     space: &SpaceWords,
     interface: &IfName,
-) -> Result<Detached, Failure> {
+) -> Result<Detached, Error> {
     let target = match Target::open("detach", space)? {
         Ok(target) => target,
         Err(absent) => {
@@ -168,7 +169,7 @@ pub fn detach(
     };
     if let Some(index) = index {
         match link::delete(&mut work.inside.netlink, index) {
-            Err(error) if !standing::is_gone(&error) => return Err(work.cannot_detach(&io(&error))),
+            Err(error) if !standing::is_gone(&error) => return Err(work.cannot_detach(&plain(&error))),
             _ => {}
         }
     }
@@ -190,13 +191,13 @@ impl<'a> Work<'a> {
         target: Target,
         name: &IfName,
         interface: &'a IfName,
-    ) -> Result<Self, Failure> {
-        let failed = |cause: &str| Failure::new(act, &target.label, cause);
-        let mut host = Netlink::open().map_err(|error| failed(&io(&error)))?;
-        let found = link::find(&mut host, name).map_err(|error| failed(&io(&error)))?;
+    ) -> Result<Self, Error> {
+        let failed = |cause: &str| Error::new(act, &target.label, cause);
+        let mut host = Netlink::open().map_err(|error| failed(&plain(&error)))?;
+        let found = link::find(&mut host, name).map_err(|error| failed(&plain(&error)))?;
         let own = found.and_then(|link| IfName::new(&link.name).ok());
         let inside = target.space.inside().map_err(|error| {
-            let failure = failed(&format!("cannot enter it: {}", io(&error)));
+            let failure = failed(&format!("cannot enter it: {}", plain(&error)));
             match error.kind() {
                 std::io::ErrorKind::PermissionDenied => failure
                     .hint("yours are those that you made, as by 'unshare --user --map-root-user --net'"),
@@ -214,13 +215,13 @@ impl<'a> Work<'a> {
         })
     }
 
-    fn look(&mut self) -> Result<Standing, Failure> {
+    fn look(&mut self) -> Result<Standing, Error> {
         look(&mut self.host, &mut self.inside.netlink, &self.target.space, &self.bridge, self.interface)
-            .map_err(|error| self.failed(&format!("cannot look into it: {}", io(&error))))
+            .map_err(|error| self.failed(&format!("cannot look into it: {}", plain(&error))))
     }
 
     /// The port, and the interface at its other end.
-    fn make(&mut self, words: &AttachWords, addresses: &[Cidr]) -> Result<Made, Failure> {
+    fn make(&mut self, words: &AttachWords, addresses: &[Cidr]) -> Result<Made, Error> {
         let mac = self.mac()?;
         // What can be seen to be wrong is said before anything is made.
         let known = Facts::learn(self.places, &mut self.host, &self.bridge)?;
@@ -251,30 +252,30 @@ impl<'a> Work<'a> {
     }
 
     /// A named namespace's interface has the same MAC each time.
-    fn mac(&self) -> Result<MacAddr, Failure> {
+    fn mac(&self) -> Result<MacAddr, Error> {
         match &self.target.name {
             Some(name) => Ok(mac_of(&host::machine(), &self.bridge, name, self.interface)),
             None => {
-                let [a, b, c, d, e] = random::bytes().map_err(|error| self.failed(&io(&error)))?;
+                let [a, b, c, d, e] = random::bytes().map_err(|error| self.failed(&plain(&error)))?;
                 Ok(MacAddr([0x02, a, b, c, d, e]))
             }
         }
     }
 
     /// Can it have what is asked for?
-    fn check(&self, facts: &Facts, addresses: &[Cidr], mac: MacAddr) -> Result<(), Failure> {
+    fn check(&self, facts: &Facts, addresses: &[Cidr], mac: MacAddr) -> Result<(), Error> {
         facts.check(addresses, mac).map_err(|cause| self.failed(&cause))
     }
 
-    fn failed(&self, cause: &str) -> Failure {
-        Failure::new("attach", format!("{} to '{}'", self.target.label, self.bridge), cause)
+    fn failed(&self, cause: &str) -> Error {
+        Error::new("attach", format!("{} to '{}'", self.target.label, self.bridge), cause)
     }
 
-    fn taken(&self, cause: &str) -> Failure {
+    fn taken(&self, cause: &str) -> Error {
         self.failed(cause).hint("--ifname gives it an interface of another name")
     }
 
-    fn cannot_detach(&self, cause: &str) -> Failure {
-        Failure::new("detach", format!("{} from '{}'", self.target.label, self.bridge), cause)
+    fn cannot_detach(&self, cause: &str) -> Error {
+        Error::new("detach", format!("{} from '{}'", self.target.label, self.bridge), cause)
     }
 }

@@ -1,11 +1,12 @@
 //! The resolver's file of a namespace that has a name: `ip netns exec` lays /etc/netns/NAME over /etc.
 
-use crate::failure::{Failure, io};
 use crate::places::{make_directory, read_file, write_file};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use vmnet_access::name::IfName;
 use vmnet_model::attach::{FILES, is_resolver_file, resolver_file};
+use vmnet_model::error::Error;
+use vmnet_sys::trust::plain;
 
 fn place(space: &str) -> PathBuf {
     Path::new(FILES).join(space).join("resolv.conf")
@@ -18,7 +19,7 @@ pub fn write(
     interface: &IfName,
     servers: &[IpAddr],
     domain: Option<&str>,
-) -> Result<Option<PathBuf>, Failure> {
+) -> Result<Option<PathBuf>, Error> {
     let path = place(space);
     if servers.is_empty() || !nix::unistd::geteuid().is_root() {
         return Ok(None);
@@ -36,12 +37,12 @@ pub fn write(
 }
 
 /// Remove it, and the directories that are empty then.
-pub fn remove(space: &str, bridge: &IfName, interface: &IfName) -> Result<(), Failure> {
+pub fn remove(space: &str, bridge: &IfName, interface: &IfName) -> Result<(), Error> {
     let path = place(space);
     if !nix::unistd::geteuid().is_root() || !is_ours(&path, bridge, interface)? {
         return Ok(());
     }
-    std::fs::remove_file(&path).map_err(|error| Failure::new("remove", path.display(), io(&error)))?;
+    std::fs::remove_file(&path).map_err(|error| Error::new("remove", path.display(), plain(&error)))?;
     for directory in path.ancestors().skip(1).take(2) {
         // Not empty: others' files are in it.
         if std::fs::remove_dir(directory).is_err() {
@@ -51,7 +52,7 @@ pub fn remove(space: &str, bridge: &IfName, interface: &IfName) -> Result<(), Fa
     Ok(())
 }
 
-fn is_ours(path: &Path, bridge: &IfName, interface: &IfName) -> Result<bool, Failure> {
+fn is_ours(path: &Path, bridge: &IfName, interface: &IfName) -> Result<bool, Error> {
     if !path.symlink_metadata().is_ok_and(|status| status.is_file()) {
         return Ok(false);
     }

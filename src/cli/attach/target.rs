@@ -1,13 +1,14 @@
 //! Which namespace is meant, held so that it stays the same one while we work.
 
 use crate::args::SpaceWords;
-use crate::failure::{Failure, io};
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use vmnet_model::attach::{NAMES, name_of};
+use vmnet_model::error::Error;
 use vmnet_sys::namespace::{self, Identity, Space};
 use vmnet_sys::process::Process;
+use vmnet_sys::trust::plain;
 
 /// A namespace that is there.
 #[derive(Debug)]
@@ -46,14 +47,14 @@ pub struct Absent {
 
 impl Target {
     /// Open the one that the words mean; or say what is not there.
-    pub fn open(act: &'static str, words: &SpaceWords) -> Result<Result<Self, Absent>, Failure> {
+    pub fn open(act: &'static str, words: &SpaceWords) -> Result<Result<Self, Absent>, Error> {
         let (label, name, way) = match (words.pid, &words.netns) {
             (Some(pid), _) => {
                 let label = format!("the namespace of process {pid}");
                 match namespace::process(pid) {
                     Ok(process) => (label, None, Way::Process(process)),
                     Err(error) if is_gone(&error) => return Ok(Err(Absent::process(label))),
-                    Err(error) => return Err(Failure::new(act, label, io(&error))),
+                    Err(error) => return Err(Error::new(act, label, plain(&error))),
                 }
             }
             (None, path) => {
@@ -68,7 +69,7 @@ impl Target {
                 (label, name, Way::Path(path))
             }
         };
-        let failed = |cause: &str| Failure::new(act, &label, cause);
+        let failed = |cause: &str| Error::new(act, &label, cause);
         let space = match way.space() {
             Ok(space) => space,
             Err(error) if is_gone(&error) => {
@@ -77,15 +78,15 @@ impl Target {
                     Way::Path(_) => Absent::file(label, name),
                 }));
             }
-            Err(error) => return Err(failed(&io(&error))),
+            Err(error) => return Err(failed(&plain(&error))),
         };
         match namespace::is_network(space.as_fd()) {
             Ok(true) => {}
             Ok(false) => return Err(failed("it is no network namespace")),
-            Err(error) => return Err(failed(&io(&error))),
+            Err(error) => return Err(failed(&plain(&error))),
         }
-        let identity = |space: &Space| space.identity().map_err(|error| failed(&io(&error)));
-        let own = Space::own().map_err(|error| failed(&io(&error)))?;
+        let identity = |space: &Space| space.identity().map_err(|error| failed(&plain(&error)));
+        let own = Space::own().map_err(|error| failed(&plain(&error)))?;
         if identity(&space)? == identity(&own)? {
             return Err(failed("it is this host's own"));
         }

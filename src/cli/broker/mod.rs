@@ -7,7 +7,6 @@ mod work;
 
 pub use socket::Socket;
 
-use crate::failure::{Failure, io};
 use crate::say::Log;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -17,9 +16,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use vmnet_access::request::ASK_SIZE;
+use vmnet_model::error::Error;
 use vmnet_model::turns::{Entry, Limits, Stage, Ticket, Turns};
 use vmnet_port::talk::{self, Unheard};
 use vmnet_sys::seqpacket::Channel;
+use vmnet_sys::trust::plain;
 use vmnet_sys::worker::{self, Worker};
 
 /// Where the listener's events go; visitors' go to their tickets' numbers.
@@ -64,7 +65,7 @@ struct Visit {
 
 impl Broker {
     /// Ready to serve whoever comes to this socket.
-    pub fn new(socket: Socket) -> Result<Self, Failure> {
+    pub fn new(socket: Socket) -> Result<Self, Error> {
         let attempt = || -> std::io::Result<Self> {
             std::env::set_current_dir("/")?;
             worker::go_first();
@@ -94,17 +95,17 @@ impl Broker {
                 is_ending: false,
             })
         };
-        attempt().map_err(|error| Failure::new("serve", "requests", io(&error)))
+        attempt().map_err(|error| Error::new("serve", "requests", plain(&error)))
     }
 
     /// Serve until SIGTERM, and then whoever is being served.
-    pub fn serve(mut self) -> Result<(), Failure> {
+    pub fn serve(mut self) -> Result<(), Error> {
         let mut events = [EpollEvent::empty(); EVENTS_MAX];
         while !(self.is_ending && self.workers.is_empty()) {
             let count = match self.epoll.wait(&mut events, self.timeout()) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => 0,
-                Err(errno) => return Err(Failure::new("wait for", "requests", io(&errno.into()))),
+                Err(errno) => return Err(Error::new("wait for", "requests", plain(&errno.into()))),
             };
             for event in events.iter().take(count) {
                 match event.data() {
@@ -153,7 +154,7 @@ impl Broker {
 
     /// A host without means: the door is shut for a moment, or we would be told of it without end.
     fn shut(&mut self, error: &std::io::Error) {
-        Log::Foreground.trouble(&format!("cannot accept a connection: {}", io(error)));
+        Log::Foreground.trouble(&format!("cannot accept a connection: {}", plain(error)));
         if self.epoll.delete(&self.socket.listener).is_ok() {
             self.shut_until = Some(self.now() + PAUSE);
         }
@@ -222,7 +223,7 @@ impl Broker {
             }
             match work::serve(&visit.channel) {
                 Ok(worker) => drop(self.workers.insert(ticket, worker)),
-                Err(error) => self.refuse(ticket, &io(&error)),
+                Err(error) => self.refuse(ticket, &plain(&error)),
             }
         }
     }

@@ -1,6 +1,5 @@
 //! The broker's socket: our own in the run directory, or the one that systemd made.
 
-use crate::failure::{Failure, io};
 use crate::places::Places;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
@@ -9,8 +8,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vmnet_access::paths;
+use vmnet_model::error::Error;
 use vmnet_sys::process::Process;
 use vmnet_sys::seqpacket::{Channel, Listener};
+use vmnet_sys::trust::plain;
 
 /// Who waits to be let in: as many as the kernel allows by default (net.core.somaxconn).
 const BACKLOG: i32 = 128;
@@ -35,13 +36,13 @@ struct Own {
 
 impl Socket {
     /// The one that systemd left us (sd_listen_fds(3)), or a new one of our own.
-    pub fn open(places: &Places) -> Result<Self, Failure> {
-        let failed = |cause: &dyn std::fmt::Display| Failure::new("take", "systemd's socket", cause);
-        let mut numbers = sd_notify::listen_fds().map_err(|error| failed(&io(&error)))?;
+    pub fn open(places: &Places) -> Result<Self, Error> {
+        let failed = |cause: &dyn std::fmt::Display| Error::new("take", "systemd's socket", cause);
+        let mut numbers = sd_notify::listen_fds().map_err(|error| failed(&plain(&error)))?;
         match (numbers.next(), numbers.next()) {
             (None, _) => Self::bind(places),
             (Some(number), None) => {
-                let listener = Listener::inherited(number).map_err(|error| failed(&io(&error)))?;
+                let listener = Listener::inherited(number).map_err(|error| failed(&plain(&error)))?;
                 Ok(Self { listener, own: None })
             }
             _ => Err(failed(&"there is more than one")),
@@ -49,16 +50,16 @@ impl Socket {
     }
 
     /// Everybody may connect: who they are says the kernel, what they may the rules.
-    fn bind(places: &Places) -> Result<Self, Failure> {
+    fn bind(places: &Places) -> Result<Self, Error> {
         let path = places.run.join(paths::BROKER_SOCKET);
-        let failed = |cause: &dyn std::fmt::Display| Failure::new("listen at", path.display(), cause);
+        let failed = |cause: &dyn std::fmt::Display| Error::new("listen at", path.display(), cause);
         // Between two brokers that start at one time only one makes the file.
         let _lock = places.lock()?;
         clear(&path).map_err(|cause| failed(&cause))?;
         let before = umask(Mode::from_bits_truncate(0o111));
         let bound = Listener::bind(&path, BACKLOG);
         umask(before);
-        let listener = bound.map_err(|error| failed(&io(&error)))?;
+        let listener = bound.map_err(|error| failed(&plain(&error)))?;
         let identity = identity(&path).ok_or_else(|| failed(&"it vanished"))?;
         Ok(Self { listener, own: Some(Own { places: places.clone(), path, identity }) })
     }
@@ -88,7 +89,7 @@ impl Socket {
 fn clear(path: &Path) -> Result<(), String> {
     let meta = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        meta => meta.map_err(|error| io(&error))?,
+        meta => meta.map_err(|error| plain(&error))?,
     };
     if !meta.file_type().is_socket() {
         return Err("there is something that is no socket".to_owned());
@@ -98,10 +99,10 @@ fn clear(path: &Path) -> Result<(), String> {
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
             return Err("another broker is busy there".to_owned());
         }
-        Err(error) if error.kind() != ErrorKind::ConnectionRefused => return Err(io(&error)),
+        Err(error) if error.kind() != ErrorKind::ConnectionRefused => return Err(plain(&error)),
         _ => {}
     }
-    std::fs::remove_file(path).map_err(|error| io(&error))
+    std::fs::remove_file(path).map_err(|error| plain(&error))
 }
 
 /// Does whoever began to listen still live? A child of theirs may have the socket a moment longer than they.

@@ -1,7 +1,6 @@
 //! What the broker does in children: serve one request as the setuid helper would for the same
 //! caller, and close what strangers left behind.
 
-use crate::failure::io;
 use crate::say;
 use nix::unistd::alarm;
 use std::io::{PipeReader, Read, Write};
@@ -12,6 +11,7 @@ use vmnet_port::serve::{Authority, Request};
 use vmnet_port::talk::{self, DESCRIPTORS_MAX};
 use vmnet_sys::process::parent_of;
 use vmnet_sys::seqpacket::{Channel, Peer};
+use vmnet_sys::trust::plain;
 use vmnet_sys::worker::{self, Worker};
 use vmnet_sys::{harden, privilege};
 
@@ -37,7 +37,7 @@ pub fn serve(channel: &Channel) -> std::io::Result<Worker> {
 
 fn attend(channel: &Channel) -> Result<u8, String> {
     alarm::set(DEADLINE);
-    let told = |error: std::io::Error| io(&error);
+    let told = |error: std::io::Error| plain(&error);
     // As the helper begins: what is in the broker's environment and umask is not for what it starts.
     harden::begin().and_then(|()| channel.limit_waits(PATIENCE)).map_err(told)?;
     let message = channel.take(ASK_SIZE, DESCRIPTORS_MAX).map_err(told)?;
@@ -48,7 +48,7 @@ fn attend(channel: &Channel) -> Result<u8, String> {
     let request = Request { ask, space, caller: peer.caller, pid, authority: Authority::Rules };
     let told = talk::answer(channel, &request, privilege::look(), PROGRAM);
     if let Err(error) = told.log {
-        say::error(&format!("cannot write to the system log: {}", io(&error)), None);
+        say::error(&format!("cannot write to the system log: {}", plain(&error)), None);
     }
     Ok(u8::from(told.answer.is_err()))
 }

@@ -2,7 +2,6 @@
 
 use super::wires;
 use super::work::{place_of, places_in};
-use crate::failure::Failure;
 use crate::links::{Seen, SeenLink};
 use crate::memory::Memory;
 use crate::networks;
@@ -13,6 +12,7 @@ use vmnet_access::name::NetName;
 use vmnet_access::port_record::group_of;
 use vmnet_access::vde::{Directory, MTU_MAX};
 use vmnet_model::cable::{End, unfit};
+use vmnet_model::error::Error;
 use vmnet_model::network::{MtuChoice, Network};
 use vmnet_model::plan::{By, CableGoal, Can, FarBridge, SeenCable, State, bridge_alias};
 use vmnet_model::vde_switch::{Switch, user_of};
@@ -33,7 +33,7 @@ pub fn goals(
     name: &NetName,
     mtu: Option<u32>,
     host: &Seen,
-) -> Result<Vec<CableGoal>, Failure> {
+) -> Result<Vec<CableGoal>, Error> {
     let mut ends: Vec<End> = Memory::of(places, name)?.cables().collect();
     // Somebody was killed between writing down one end and the other.
     let (bridge, own) = (name.bridge(), End::Network(name.clone()));
@@ -50,7 +50,7 @@ pub fn goals(
     let mtu = mtu.or_else(|| host.links.iter().find(|link| link.name == bridge).map(|link| link.mtu));
     let left_out = wires::left_out(places, name, host)?;
     let network = networks::read(places, name).ok();
-    let can = |to: &End| -> Result<Can, Failure> {
+    let can = |to: &End| -> Result<Can, Error> {
         if let Some((_, circle)) = left_out.iter().find(|(cable, _)| cable.joins(&own, to)) {
             return Ok(Can::Never(format!("it would close a circle: {circle}")));
         }
@@ -68,7 +68,7 @@ pub fn goals(
     ends.into_iter().map(|to| Ok(CableGoal { can: can(&to)?, to })).collect()
 }
 
-fn pair(places: &Places, other: &NetName, mtu: Option<u32>, host: &Seen) -> Result<Can, Failure> {
+fn pair(places: &Places, other: &NetName, mtu: Option<u32>, host: &Seen) -> Result<Can, Error> {
     if let Some(why) = networks::read(places, other).ok().as_ref().and_then(unfit) {
         return Ok(Can::Never(format!("'{other}': {why}")));
     }
@@ -83,7 +83,7 @@ fn pair(places: &Places, other: &NetName, mtu: Option<u32>, host: &Seen) -> Resu
     Ok(Can::Pair(FarBridge { index: far.index, group: group_of(&far.name), mtu }))
 }
 
-fn pump(places: &Places, name: &NetName, to: &End, directory: &Directory) -> Result<Can, Failure> {
+fn pump(places: &Places, name: &NetName, to: &End, directory: &Directory) -> Result<Can, Error> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(Can::Hidden);
     }
@@ -99,12 +99,7 @@ fn pump(places: &Places, name: &NetName, to: &End, directory: &Directory) -> Res
 }
 
 /// Those it has.
-pub fn seen(
-    room: &Room,
-    name: &NetName,
-    goals: &[CableGoal],
-    host: &Seen,
-) -> Result<Vec<SeenCable>, Failure> {
+pub fn seen(room: &Room, name: &NetName, goals: &[CableGoal], host: &Seen) -> Result<Vec<SeenCable>, Error> {
     let bridge = name.bridge();
     let near = host.links.iter().filter(|link| link.kind.as_deref() == Some("veth"));
     let pairs = near.filter_map(|link| {
@@ -143,7 +138,7 @@ fn ends(name: &NetName, near: &SeenLink, to: &End, host: &Seen) -> By {
 }
 
 /// By what `work` wrote down of each.
-fn pumps(room: &Room, goals: &[CableGoal]) -> Result<Vec<SeenCable>, Failure> {
+fn pumps(room: &Room, goals: &[CableGoal]) -> Result<Vec<SeenCable>, Error> {
     let mut cables = Vec::new();
     for place in places_in(room) {
         let Ok(Some(switch)) = switch::recorded(&place) else { continue };

@@ -13,7 +13,6 @@ mod work;
 pub use look::{goals, seen};
 pub use work::{Site, apply, pumps, remove_pairs, stop, switches};
 
-use crate::failure::{Failure, network};
 use crate::links::Links;
 use crate::memory::Memory;
 use crate::networks;
@@ -23,6 +22,7 @@ use crate::up::finish_what_is_begun;
 use vmnet_access::name::NetName;
 use vmnet_access::vde::Directory;
 use vmnet_model::cable::{Edge, End, unfit};
+use vmnet_model::error::{Error, network};
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Aspect};
 
@@ -37,8 +37,8 @@ pub struct Added {
 }
 
 /// Join two wires.
-pub async fn add(places: &Places, name: &NetName, to: &End) -> Result<Added, Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("join", words(name, to), cause);
+pub async fn add(places: &Places, name: &NetName, to: &End) -> Result<Added, Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("join", words(name, to), cause);
     let own = fit(places, name)?;
     let to = resolve(to).map_err(|cause| failed(&cause))?;
     let far = match &to {
@@ -56,8 +56,8 @@ pub async fn add(places: &Places, name: &NetName, to: &End) -> Result<Added, Fai
     result.map(|now| Added { to, now, two_servers })
 }
 
-async fn add_locked(places: &Places, name: &NetName, to: &End) -> Result<Option<Aspect>, Failure> {
-    let failed = |cause: String| Failure::new("join", words(name, to), cause);
+async fn add_locked(places: &Places, name: &NetName, to: &End) -> Result<Option<Aspect>, Error> {
+    let failed = |cause: String| Error::new("join", words(name, to), cause);
     if own_end(name) == *to {
         return Err(failed("both ends are one".to_owned()));
     }
@@ -77,7 +77,7 @@ async fn add_locked(places: &Places, name: &NetName, to: &End) -> Result<Option<
 }
 
 /// Part them again.
-pub async fn remove(places: &Places, name: &NetName, to: &End) -> Result<End, Failure> {
+pub async fn remove(places: &Places, name: &NetName, to: &End) -> Result<End, Error> {
     let lock = places.lock()?;
     finish_what_is_begun();
     let result = remove_locked(places, name, to).await;
@@ -85,8 +85,8 @@ pub async fn remove(places: &Places, name: &NetName, to: &End) -> Result<End, Fa
     result
 }
 
-async fn remove_locked(places: &Places, name: &NetName, to: &End) -> Result<End, Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("part", words(name, to), cause);
+async fn remove_locked(places: &Places, name: &NetName, to: &End) -> Result<End, Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("part", words(name, to), cause);
     let memory = Memory::of(places, name)?;
     // Its path may lead elsewhere by now.
     let written = if memory.cables().any(|cable| cable == *to) { Ok(to.clone()) } else { resolve(to) };
@@ -116,12 +116,10 @@ fn words(name: &NetName, to: &End) -> String {
 }
 
 /// The network, which must be one that can have cables.
-fn fit(places: &Places, name: &NetName) -> Result<Network, Failure> {
+fn fit(places: &Places, name: &NetName) -> Result<Network, Error> {
     let wanted = networks::read(places, name).map_err(|why| why.failure("join", name))?;
     match unfit(&wanted) {
-        Some(why) => {
-            Err(Failure::new("join", network(name), why).hint("guests behind a cable share one port"))
-        }
+        Some(why) => Err(Error::new("join", network(name), why).hint("guests behind a cable share one port")),
         None => Ok(wanted),
     }
 }
@@ -138,7 +136,7 @@ fn resolve(end: &End) -> Result<End, String> {
 }
 
 /// Does one of its ends know of it?
-fn is_remembered(places: &Places, name: &NetName, to: &End) -> Result<bool, Failure> {
+fn is_remembered(places: &Places, name: &NetName, to: &End) -> Result<bool, Error> {
     let knows = |of: &NetName, end: &End| Ok(Memory::of(places, of)?.cables().any(|cable| cable == *end));
     match to {
         End::Network(other) if knows(other, &own_end(name))? => Ok(true),
@@ -147,7 +145,7 @@ fn is_remembered(places: &Places, name: &NetName, to: &End) -> Result<bool, Fail
 }
 
 /// Write it down for both ends; true if that was new to one.
-fn remember(places: &Places, name: &NetName, to: &End) -> Result<bool, Failure> {
+fn remember(places: &Places, name: &NetName, to: &End) -> Result<bool, Error> {
     let note = |of: &NetName, end: &End| {
         let mut memory = Memory::of(places, of)?;
         let new = !memory.cables().any(|cable| cable == *end);
@@ -165,7 +163,7 @@ fn remember(places: &Places, name: &NetName, to: &End) -> Result<bool, Failure> 
 }
 
 /// True if there was one.
-fn forget(places: &Places, of: &NetName, to: &End) -> Result<bool, Failure> {
+fn forget(places: &Places, of: &NetName, to: &End) -> Result<bool, Error> {
     let mut memory = Memory::of(places, of)?;
     let before = memory.cables.len();
     memory.cables.retain(|text| *text != to.to_string());
@@ -186,8 +184,8 @@ struct Followed {
 }
 
 /// Have a network that is up follow. Call it under the lock.
-async fn follow(places: &Places, name: &NetName, to: &End) -> Result<Followed, Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("change the cables of", network(name), cause);
+async fn follow(places: &Places, name: &NetName, to: &End) -> Result<Followed, Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("change the cables of", network(name), cause);
     let room = places.room(&name.bridge());
     if !Record::read(&room)?
         .is_some_and(|record| record.network == name.as_str() && record.phase == Phase::Up)

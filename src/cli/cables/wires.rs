@@ -2,7 +2,6 @@
 //! is remembered, whether its ends are up or not.
 
 use super::resolve;
-use crate::failure::Failure;
 use crate::links::Seen;
 use crate::memory::Memory;
 use crate::networks;
@@ -10,9 +9,10 @@ use crate::places::Places;
 use vmnet_access::name::NetName;
 use vmnet_access::vde::Directory;
 use vmnet_model::cable::{Circle, Edge, End, Laid, Wires, lay};
+use vmnet_model::error::Error;
 
 /// All of them, for a cable that is to be added.
-pub fn of(places: &Places) -> Result<Wires, Failure> {
+pub fn of(places: &Places) -> Result<Wires, Error> {
     let mut wires = Wires::default();
     // What closes a circle already is left out anyway.
     let (switches, cables) = (switches(places)?, cables(places)?);
@@ -23,7 +23,7 @@ pub fn of(places: &Places) -> Result<Wires, Failure> {
 }
 
 /// The cables that must not be plugged in now, looked at for this network.
-pub fn left_out(places: &Places, name: &NetName, host: &Seen) -> Result<Vec<(Edge, Circle)>, Failure> {
+pub fn left_out(places: &Places, name: &NetName, host: &Seen) -> Result<Vec<(Edge, Circle)>, Error> {
     let own = End::Network(name.clone());
     let laid = |cable: Edge| Laid {
         edge: real(&cable),
@@ -35,7 +35,7 @@ pub fn left_out(places: &Places, name: &NetName, host: &Seen) -> Result<Vec<(Edg
 }
 
 /// Each network with its own switch. A file with mistakes has none that counts.
-fn switches(places: &Places) -> Result<Vec<Edge>, Failure> {
+fn switches(places: &Places) -> Result<Vec<Edge>, Error> {
     let mut edges = Vec::new();
     for name in networks::names(places)? {
         let Some(vde) = networks::read(places, &name).ok().and_then(|network| network.vde) else { continue };
@@ -48,7 +48,7 @@ fn switches(places: &Places) -> Result<Vec<Edge>, Failure> {
 }
 
 /// Each cable once, though two networks remember it.
-fn cables(places: &Places) -> Result<Vec<Edge>, Failure> {
+fn cables(places: &Places) -> Result<Vec<Edge>, Error> {
     let mut edges: Vec<Edge> = Vec::new();
     for name in Memory::names(places) {
         let own = End::Network(name.clone());

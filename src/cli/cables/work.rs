@@ -1,7 +1,6 @@
 //! Plugging cables in and out: a pair of links between two bridges, a pump between a bridge and a switch.
 
 use super::{goals, seen};
-use crate::failure::{Failure, io, network};
 use crate::ipv6;
 use crate::links::{LinkError, Links, Port, SeenLink};
 use crate::memory::Memory;
@@ -12,9 +11,11 @@ use vmnet_access::name::{IfName, NetName, fnv1a};
 use vmnet_access::port_record::{WIRE_TEMPLATE, WireTag, group_of, port_name};
 use vmnet_access::vde::Directory;
 use vmnet_model::cable::End;
+use vmnet_model::error::{Error, network};
 use vmnet_model::plan::{self, FarBridge, Step};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::process::Process;
+use vmnet_sys::trust::plain;
 
 /// Pumps take numbers at the same time; so often is another one tried.
 const TRIES: usize = 8;
@@ -31,14 +32,14 @@ pub struct Site<'a> {
 
 impl Site<'_> {
     /// What is to be done about its cables now; nothing where it has none.
-    pub async fn steps(&self, places: &Places) -> Result<Vec<Step>, Failure> {
+    pub async fn steps(&self, places: &Places) -> Result<Vec<Step>, Error> {
         let host = self.links.snapshot().await.map_err(|error| self.failed(error))?;
         let goals = goals(places, self.name, None, &host)?;
         Ok(plan::cables(&goals, &seen(self.room, self.name, &goals, &host)?))
     }
 
-    fn failed(&self, cause: impl std::fmt::Display) -> Failure {
-        Failure::new("change the cables of", network(self.name), cause)
+    fn failed(&self, cause: impl std::fmt::Display) -> Error {
+        Error::new("change the cables of", network(self.name), cause)
     }
 }
 
@@ -54,7 +55,7 @@ pub(super) fn places_in(room: &Room) -> Vec<Room> {
 }
 
 /// One step about cables.
-pub async fn apply(site: &Site<'_>, step: &Step) -> Result<(), Failure> {
+pub async fn apply(site: &Site<'_>, step: &Step) -> Result<(), Error> {
     match step {
         Step::MakeCable(End::Network(other), far) => {
             make_pair(site, other, far).await.map_err(|cause| site.failed(cause))
@@ -155,7 +156,7 @@ pub async fn remove_pairs(links: &Links, bridge: &IfName) -> Result<(), LinkErro
     remove_untagged(links).await
 }
 
-fn start(site: &Site<'_>, to: &End, wanted: &Switch) -> Result<(), Failure> {
+fn start(site: &Site<'_>, to: &End, wanted: &Switch) -> Result<(), Error> {
     let place = place_of(site.room, to);
     switch::write(&place, wanted)?;
     switch::tidy(&place)?;
@@ -164,7 +165,7 @@ fn start(site: &Site<'_>, to: &End, wanted: &Switch) -> Result<(), Failure> {
     wire::remember(&place, life)
 }
 
-fn plug_again(room: &Room, to: &End) -> Result<(), Failure> {
+fn plug_again(room: &Room, to: &End) -> Result<(), Error> {
     let place = place_of(room, to);
     let End::Switch(directory) = to else { return Ok(()) };
     // Before: a switch that is started once more meanwhile is another one.
@@ -174,10 +175,10 @@ fn plug_again(room: &Room, to: &End) -> Result<(), Failure> {
     wire::remember(&place, life)
 }
 
-fn stop_one(place: &Room) -> Result<(), Failure> {
+fn stop_one(place: &Room) -> Result<(), Error> {
     wire::stop_pump(&place.pump())?;
     gone(fs::remove_dir_all(place.path()))
-        .map_err(|error| Failure::new("remove", place.path().display(), io(&error)))
+        .map_err(|error| Error::new("remove", place.path().display(), plain(&error)))
 }
 
 /// The pumps that run for a network's cables.
@@ -186,12 +187,12 @@ pub fn pumps(room: &Room) -> Vec<Process> {
 }
 
 /// Stop all pumps of a network's cables.
-pub fn stop(room: &Room) -> Result<(), Failure> {
+pub fn stop(room: &Room) -> Result<(), Error> {
     places_in(room).iter().try_for_each(|place| wire::stop_pump(&place.pump()))
 }
 
 /// Where the switches of its cables are, for whoever watches them.
-pub fn switches(places: &Places, name: &NetName) -> Result<Vec<Directory>, Failure> {
+pub fn switches(places: &Places, name: &NetName) -> Result<Vec<Directory>, Error> {
     let directories = Memory::of(places, name)?
         .cables()
         .filter_map(|end| match end {

@@ -8,7 +8,6 @@ mod show;
 pub use revoke::revoke;
 pub use show::COUNTERS;
 
-use crate::failure::Failure;
 use crate::places::{Places, Room};
 use crate::{process, switch, view};
 use facts::Facts;
@@ -17,6 +16,7 @@ use std::io;
 use std::path::PathBuf;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::vde_port_tag::PlugTag;
+use vmnet_model::error::Error;
 use vmnet_model::lease::Lease;
 use vmnet_model::vde_console::{PortView, SwitchView};
 use vmnet_model::vde_switch::Switch;
@@ -102,12 +102,12 @@ pub fn console(switch: &Switch) -> Option<Console> {
 }
 
 /// Look. A network without a switch has none.
-pub fn look(places: &Places, room: &Room) -> Result<Clients, Failure> {
+pub fn look(places: &Places, room: &Room) -> Result<Clients, Error> {
     look_for(places, room, Sought::Who)
 }
 
 /// Look at the ports too: whose they are, their VLANs and counters.
-pub fn look_closely(places: &Places, room: &Room) -> Result<Clients, Failure> {
+pub fn look_closely(places: &Places, room: &Room) -> Result<Clients, Error> {
     look_for(places, room, Sought::Ports)
 }
 
@@ -118,7 +118,7 @@ enum Sought {
     Ports,
 }
 
-fn look_for(places: &Places, room: &Room, sought: Sought) -> Result<Clients, Failure> {
+fn look_for(places: &Places, room: &Room, sought: Sought) -> Result<Clients, Error> {
     let Some(switch) = switch::recorded(room)? else { return Ok(Clients::default()) };
     let held = holders_of(room)?;
     let is_anothers = switch.run.is_none();
@@ -154,8 +154,8 @@ fn look_for(places: &Places, room: &Room, sought: Sought) -> Result<Clients, Fai
 }
 
 /// Those who have anything of a port that was granted.
-fn holders_of(room: &Room) -> Result<BTreeSet<PlugTag>, Failure> {
-    let failed = |error| Failure::new("list", room.plugs().display(), crate::failure::io(&error));
+fn holders_of(room: &Room) -> Result<BTreeSet<PlugTag>, Error> {
+    let failed = |error| Error::new("list", room.plugs().display(), vmnet_sys::trust::plain(&error));
     tags(&room.plugs()).map_err(failed)
 }
 
@@ -174,7 +174,7 @@ fn begin(console: &Console, switch: &Switch, room: &Room) -> Result<(Talk, Proce
 
 /// The settings of a switch of ours in words, as they were given to it and as it says they are; none where
 /// it cannot be asked. One question.
-pub fn settings(room: &Room) -> Result<Option<(String, String)>, Failure> {
+pub fn settings(room: &Room) -> Result<Option<(String, String)>, Error> {
     let of = switch::recorded(room)?.filter(|_| nix::unistd::geteuid().is_root());
     let Some((of, run)) = of.and_then(|of| of.run.map(|run| (of, run))) else { return Ok(None) };
     let Some(console) = console(&of) else { return Ok(None) };

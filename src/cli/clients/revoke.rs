@@ -2,10 +2,11 @@
 
 use super::facts::Facts;
 use super::{Client, Who, begin, console, holders_of, look_closely};
-use crate::failure::{Failure, io};
 use crate::places::{Places, Room};
 use crate::switch;
+use vmnet_model::error::Error;
 use vmnet_model::vde_switch::Switch;
+use vmnet_sys::trust::plain;
 use vmnet_vde::console::ConsoleError;
 use vmnet_vde::plug;
 
@@ -15,7 +16,7 @@ use vmnet_vde::plug;
 /// # Errors
 /// Why not; none where there is no such port.
 pub fn revoke(places: &Places, room: &Room, name: &str) -> Result<(String, String), Option<String>> {
-    let failed = |failure: Failure| Some(failure.to_string());
+    let failed = |failure: Error| Some(failure.to_string());
     let clients = look_closely(places, room).map_err(failed)?;
     let found = clients.list.iter().find(|client| client.name().as_deref() == Some(name));
     let (Some(client), Some(switch)) = (found, switch::recorded(room).map_err(failed)?) else {
@@ -45,7 +46,7 @@ fn close(client: &Client, switch: &Switch, room: &Room) -> Result<(), Option<Str
     };
     // Before: else it could be plugged in again.
     if let Who::Granted(tag) = client.who {
-        plug::disown(&room.plugs(), tag).map_err(|error| Some(io(&error)))?;
+        plug::disown(&room.plugs(), tag).map_err(|error| Some(plain(&error)))?;
     }
     talk.close_endpoint(number, id).map_err(asked)
 }

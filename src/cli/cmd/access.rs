@@ -1,23 +1,25 @@
 //! `vmnet access NAME [--user U]`: the verdict that the helper would give, and the line behind it.
 
-use crate::failure::{Exit, Failure, io};
+use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;
 use serde_json::json;
 use vmnet_access::name::IfName;
 use vmnet_access::rules::{Caller, Verdict};
+use vmnet_model::error::Error;
 use vmnet_port::policy;
 use vmnet_sys::caller;
 use vmnet_sys::trust::Reader;
+use vmnet_sys::trust::plain;
 
 /// Ask.
-pub fn run(places: &Places, bridge: &IfName, user: Option<&str>, json: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, bridge: &IfName, user: Option<&str>, json: bool) -> Result<Exit, Error> {
     let who = match user {
-        None => caller::real().map_err(|error| Failure::new("learn", "who asks", io(&error)))?,
+        None => caller::real().map_err(|error| Error::new("learn", "who asks", plain(&error)))?,
         Some(user) => named(user)?,
     };
     let root = nix::unistd::geteuid().is_root();
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("judge", format!("bridge '{bridge}'"), cause);
+    let failed = |cause: &dyn std::fmt::Display| Error::new("judge", format!("bridge '{bridge}'"), cause);
     let reader = if root { Reader::RootFor(&who) } else { Reader::Myself };
     let set = policy::collect(&places.rules(), reader).map_err(|error| failed(&error))?;
     let verdict = set.judge(bridge, &who, &caller::Database).map_err(|error| failed(&error))?;
@@ -33,12 +35,12 @@ pub fn run(places: &Places, bridge: &IfName, user: Option<&str>, json: bool) -> 
     Ok(if matches!(verdict, Verdict::Allowed { .. }) { Exit::Done } else { Exit::Failed })
 }
 
-fn named(user: &str) -> Result<Caller, Failure> {
+fn named(user: &str) -> Result<Caller, Error> {
     let object = format!("user '{}'", user.escape_debug());
     match caller::named(user) {
         Ok(Some(who)) => Ok(who),
-        Ok(None) => Err(Failure::new("look up", object, "no such user")),
-        Err(error) => Err(Failure::new("look up", object, io(&error))),
+        Ok(None) => Err(Error::new("look up", object, "no such user")),
+        Err(error) => Err(Error::new("look up", object, plain(&error))),
     }
 }
 

@@ -2,15 +2,16 @@
 
 use crate::args::AttachWords;
 use crate::attach::{self, Attached};
-use crate::failure::{Exit, Failure};
+use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;
 use crate::view::duration;
 use serde_json::json;
 use vmnet_model::attach::Cidr;
+use vmnet_model::error::Error;
 
 /// Give a namespace its interface, and say what it has.
-pub fn run(places: &Places, words: &AttachWords) -> Result<Exit, Failure> {
+pub fn run(places: &Places, words: &AttachWords) -> Result<Exit, Error> {
     let attached = attach::attach(places, words)?;
     if words.json {
         say_json(words, &attached)

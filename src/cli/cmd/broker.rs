@@ -2,12 +2,13 @@
 
 use super::need_root;
 use crate::broker::{Broker, Socket};
-use crate::failure::{Exit, Failure};
+use crate::exit::Exit;
 use crate::places::Places;
 use sd_notify::NotifyState;
+use vmnet_model::error::Error;
 
 /// Serve until SIGTERM.
-pub fn run(places: &Places) -> Result<Exit, Failure> {
+pub fn run(places: &Places) -> Result<Exit, Error> {
     need_root("serve", "requests".to_owned())?;
     let socket = Socket::open(places)?;
     let broker = Broker::new(socket)?;

@@ -3,14 +3,15 @@
 use super::{in_runtime, need_root};
 use crate::args::CableEnd;
 use crate::cables::{self, Added};
-use crate::failure::{Exit, Failure, network};
+use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;
 use vmnet_access::name::NetName;
 use vmnet_model::cable::End;
+use vmnet_model::error::{Error, network};
 
 /// Join two wires, or part them again.
-pub fn run(places: &Places, name: &NetName, to: &CableEnd, remove: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: &NetName, to: &CableEnd, remove: bool) -> Result<Exit, Error> {
     need_root(if remove { "part" } else { "join" }, network(name))?;
     let to = match to {
         CableEnd::Network(other) => End::Network(other.clone()),

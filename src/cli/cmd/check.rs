@@ -1,12 +1,13 @@
 //! `vmnet check [NAME]`: the network files, and without a name the access rules too.
 
-use crate::failure::{Exit, Failure};
+use crate::exit::Exit;
 use crate::networks::{self, Unreadable};
 use crate::places::Places;
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_access::rules::Account;
+use vmnet_model::error::Error;
 use vmnet_port::policy::{self, PolicyError, RuleSet};
 use vmnet_sys::caller::Database;
 use vmnet_sys::trust::Reader;
@@ -19,7 +20,7 @@ struct Finding {
 }
 
 /// Tell every mistake at once. Exit 1 if there is an error; remarks alone are no error.
-pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, Error> {
     let mut findings = Vec::new();
     let names = match name {
         Some(name) => vec![name.clone()],

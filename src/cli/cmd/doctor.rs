@@ -2,12 +2,13 @@
 
 use super::{in_runtime, need_root};
 use crate::doctor::{self, Report};
-use crate::failure::{Exit, Failure};
+use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::doctor::{Finding, Severity};
+use vmnet_model::error::Error;
 
 /// What became of a finding.
 enum Outcome {
@@ -16,11 +17,11 @@ enum Outcome {
     /// It is cured.
     Fixed,
     /// It could not be cured.
-    Failed(Failure),
+    Failed(Error),
 }
 
 /// Examine, perhaps cure, and tell. Exit 4 if anything but notes is left, 1 if a cure failed.
-pub fn run(places: &Places, name: Option<&NetName>, fix: bool, json: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: Option<&NetName>, fix: bool, json: bool) -> Result<Exit, Error> {
     if fix {
         need_root("fix", "this host".to_owned())?;
     }

@@ -3,25 +3,26 @@
 use super::{in_runtime, need_root};
 use crate::background;
 use crate::clients::{self, Client};
-use crate::failure::{Exit, Failure, network};
+use crate::exit::Exit;
 use crate::links::Links;
 use crate::places::Places;
 use crate::record::Record;
 use crate::say;
 use crate::take_down::{sweep, take_down};
-use crate::view::{self, not_up};
+use crate::view;
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
 
 /// Take it down.
-pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Error> {
     need_root("take down", network(name))?;
     in_runtime(async {
         let room = places.room(&name.bridge());
         if Record::read(&room)?.is_none() {
             sweep(places, &room)?;
-            return Err(not_up("take down", name));
+            return Err(Error::not_up("take down", name));
         }
-        let links = Links::open().map_err(|error| Failure::new("take down", network(name), error))?;
+        let links = Links::open().map_err(|error| Error::new("take down", network(name), error))?;
         if !force {
             refuse_under_guests(places, &links, name).await?;
         }
@@ -33,7 +34,7 @@ pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Failure
     })
 }
 
-async fn refuse_under_guests(places: &Places, links: &Links, name: &NetName) -> Result<(), Failure> {
+async fn refuse_under_guests(places: &Places, links: &Links, name: &NetName) -> Result<(), Error> {
     let bridge = name.bridge();
     let mut ports = view::ports(links, &bridge, &places.room(&bridge)).await?;
     ports.retain(|port| !port.link.is_vacant());
@@ -44,5 +45,5 @@ async fn refuse_under_guests(places: &Places, links: &Links, name: &NetName) -> 
         return Ok(());
     }
     let cause = format!("{} attached: {}", who.len(), who.join(", "));
-    Err(Failure::new("take down", network(name), cause).hint("--force takes it down under them"))
+    Err(Error::new("take down", network(name), cause).hint("--force takes it down under them"))
 }

@@ -4,8 +4,9 @@
 mod qemu;
 
 use crate::args::{ExecWords, Switch};
-use crate::failure::{Exit, Failure, io};
+use crate::exit::Exit;
 use crate::plug::{self, Plugged};
+use crate::say;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::{AccessFlags, access, execvpe};
@@ -15,20 +16,28 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::request::{Ask, Wish};
+use vmnet_model::error::Error;
 use vmnet_model::launch::{Handed, Kind, PlugForm, VARIABLES, guest_mac};
+use vmnet_sys::trust::plain;
 use vmnet_sys::{inherited, random};
 
 /// Where execvp(3) looks if nobody says (`confstr(_CS_PATH)` of glibc).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// Do it. There is an answer only if it fails.
-pub fn run(words: &ExecWords) -> Result<Exit, Failure> {
+/// Do it. There is an answer only if it fails, be it an error or how to leave.
+pub fn run(words: &ExecWords) -> Result<Exit, Error> {
+    if let Some(mac) = words.mac.filter(|mac| !mac.is_assignable()) {
+        let cause = "no interface can have it: it is a group's, or all zero";
+        return Ok(leave(&Error::new("use", format!("MAC address {mac}"), cause), Exit::Usage));
+    }
     let mac = mac(words)?;
     let Some((program, rest)) = words.command.split_first() else {
-        return Err(Failure::new("run", "a program", "none is named").exit(Exit::Usage));
+        return Ok(leave(&Error::new("run", "a program", "none is named"), Exit::Usage));
     };
     // Nothing is made, and no network is started, for a program that is not there.
-    look_for(program).map_err(|errno| cannot_run(program, errno))?;
+    if let Err(errno) = look_for(program) {
+        return Ok(cannot_run(program, errno));
+    }
     // A QEMU may be started to ask it, so before there is a port that would wait for that.
     let form = words.vde.then(|| qemu::form(&words.command));
     let (wish, count) = match form {
@@ -38,10 +47,13 @@ pub fn run(words: &ExecWords) -> Result<Exit, Failure> {
     let plugged = plug::ask(&Ask { bridge: words.name.clone(), for_itself: true, wish }, None)?;
     if plugged.descriptors.len() != usize::from(count) {
         let cause = format!("{} descriptors came, not {count}", plugged.descriptors.len());
-        return Err(Failure::new("take over", format!("port '{}'", plugged.port), cause));
+        return Err(Error::new("take over", format!("port '{}'", plugged.port), cause));
     }
-    let handed = take_over(plugged, form, mac).map_err(|errno| cannot_run(program, errno))?;
-    Err(cannot_run(program, become_program(program, rest, &handed)))
+    let errno = match take_over(plugged, form, mac) {
+        Ok(handed) => become_program(program, rest, &handed),
+        Err(errno) => errno,
+    };
+    Ok(cannot_run(program, errno))
 }
 
 /// The port's descriptors above the standard ones, and inherited, which those that came are not.
@@ -56,16 +68,12 @@ fn take_over(plugged: Plugged, form: Option<PlugForm>, mac: MacAddr) -> Result<H
     Ok(Handed { descriptors, kind, mac, port, mtu })
 }
 
-fn mac(words: &ExecWords) -> Result<MacAddr, Failure> {
+fn mac(words: &ExecWords) -> Result<MacAddr, Error> {
     match words.mac {
-        Some(mac) if mac.is_assignable() => Ok(mac),
-        Some(mac) => {
-            let cause = "no interface can have it: it is a group's, or all zero";
-            Err(Failure::new("use", format!("MAC address {mac}"), cause).exit(Exit::Usage))
-        }
+        Some(mac) => Ok(mac),
         None => random::bytes()
             .map(guest_mac)
-            .map_err(|error| Failure::new("choose", "a MAC address", io(&error))),
+            .map_err(|error| Error::new("choose", "a MAC address", plain(&error))),
     }
 }
 
@@ -121,9 +129,15 @@ fn environment(handed: &Handed) -> Result<Vec<CString>, NulError> {
 }
 
 /// With the exit status that env(1) and shells give.
-fn cannot_run(program: &OsStr, errno: Errno) -> Failure {
+fn cannot_run(program: &OsStr, errno: Errno) -> Exit {
     let exit = if errno == Errno::ENOENT { Exit::NotFound } else { Exit::NotRunnable };
     let shown: String =
         program.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    Failure::new("run", format!("'{shown}'"), io(&errno.into())).exit(exit)
+    leave(&Error::new("run", format!("'{shown}'"), plain(&errno.into())), exit)
+}
+
+/// Say why, and leave by a code that is not the usual one.
+fn leave(error: &Error, exit: Exit) -> Exit {
+    say::failed(error);
+    exit
 }

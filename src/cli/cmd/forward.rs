@@ -2,7 +2,7 @@
 
 use super::need_root;
 use crate::args::ForwardVerb;
-use crate::failure::{Exit, Failure, network};
+use crate::exit::Exit;
 use crate::forwards::{self, Added, Row, addresses, describe};
 use crate::memory::Memory;
 use crate::networks;
@@ -10,9 +10,10 @@ use crate::places::Places;
 use crate::say;
 use serde_json::json;
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
 
 /// Do what is asked.
-pub fn run(places: &Places, verb: &ForwardVerb) -> Result<Exit, Failure> {
+pub fn run(places: &Places, verb: &ForwardVerb) -> Result<Exit, Error> {
     match verb {
         ForwardVerb::Add { name, listen, to, protocol, json } => {
             need_root("forward a port to", network(name))?;
@@ -47,7 +48,7 @@ fn say_added(name: &NetName, added: &Added, json: bool) {
     });
 }
 
-fn list(places: &Places, name: Option<&NetName>, json: bool) -> Result<(), Failure> {
+fn list(places: &Places, name: Option<&NetName>, json: bool) -> Result<(), Error> {
     let mut rows: Vec<Row> = Vec::new();
     match name {
         Some(name) => rows.extend(forwards::rows(places, name)?),

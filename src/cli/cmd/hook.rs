@@ -1,13 +1,14 @@
 //! `vmnet hook libvirt`, which libvirt calls as its hook: `qemu|network OBJECT OPERATION SUB-OPERATION
 //! EXTRA`, and an XML document on standard input.
 
-use crate::failure::{Exit, Failure};
+use crate::exit::Exit;
 use crate::hook::{self, Call};
 use crate::places::Places;
 use std::ffi::OsString;
+use vmnet_model::error::Error;
 
 /// Answer a call. What is not about a network of ours is none of our business, and never an error.
-pub fn run(places: &Places, words: &[OsString]) -> Result<Exit, Failure> {
+pub fn run(places: &Places, words: &[OsString]) -> Result<Exit, Error> {
     // The daemon of a plain user calls the same hooks, and its guests come by the helper.
     if !nix::unistd::geteuid().is_root() {
         return Ok(Exit::Done);

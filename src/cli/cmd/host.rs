@@ -2,17 +2,18 @@
 
 use super::{in_runtime, need_root};
 use crate::args::HostVerb;
-use crate::failure::{Exit, Failure, network};
+use crate::exit::Exit;
 use crate::hosts::{self, Added, Asked, Reserved};
 use crate::places::Places;
 use crate::say;
 use crate::view::time_left;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{Host, Who};
 
 /// Whatever of the three is asked for.
-pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Failure> {
+pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Error> {
     match verb {
         HostVerb::Add { name, host, mac, address, address6, alias } => {
             let asked = Asked {
@@ -29,7 +30,7 @@ pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Failure> {
     }
 }
 
-fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Exit, Failure> {
+fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Exit, Error> {
     need_root("reserve", format!("'{}' on {}", asked.name, network(name)))?;
     in_runtime(async {
         let Added { host, already, holds } = hosts::add(places, name, asked).await?;
@@ -43,7 +44,7 @@ fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Exit, Failure> {
     })
 }
 
-fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Exit, Failure> {
+fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Exit, Error> {
     need_root("remove", format!("host '{who}' of {}", network(name)))?;
     in_runtime(async {
         let host = hosts::remove(places, name, who).await?;
@@ -59,7 +60,7 @@ fn phrase(host: &Host) -> String {
     format!("{address}{address6} for {}", host.mac)
 }
 
-fn list(places: &Places, name: &NetName, json: bool) -> Result<Exit, Failure> {
+fn list(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
     let all = hosts::all(places, name)?;
     if json {
         say::json(&json!({ "hosts": all.iter().map(as_json).collect::<Vec<_>>() }));

@@ -1,17 +1,19 @@
 //! `vmnet init NAME`
 
-use crate::failure::{Exit, Failure, io, network};
+use crate::exit::Exit;
 use crate::places::{Places, make_directory};
 use crate::say;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
+use vmnet_sys::trust::plain;
 
 /// Write a commented file; never over one that is there.
-pub fn run(places: &Places, name: &NetName) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: &NetName) -> Result<Exit, Error> {
     let path = places.network_file(name);
     let failed = |error: std::io::Error| {
-        Failure::new("describe", network(name), format!("{}: {}", path.display(), io(&error)))
+        Error::new("describe", network(name), format!("{}: {}", path.display(), plain(&error)))
     };
     make_directory(&places.networks())?;
     let mut file =

@@ -1,32 +1,34 @@
 //! `vmnet leases NAME [--watch]`
 
 use super::in_runtime;
-use crate::failure::{Exit, Failure, io, network};
+use crate::exit::Exit;
 use crate::lease_watch::{Event, LeaseWatch};
 use crate::links::Links;
 use crate::networks;
 use crate::places::{Places, Room};
 use crate::record::Record;
 use crate::say;
-use crate::view::{self, duration, lease_json, not_up, time_left};
+use crate::view::{self, duration, lease_json, time_left};
 use serde_json::{Map, Value, json};
 use std::net::Ipv6Addr;
 use tokio::signal::unix::{SignalKind, signal};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_model::calendar::utc;
+use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{self, Host};
 use vmnet_model::lease::{Fate, Lease, changes};
 use vmnet_model::network::{LeaseTime, Network};
+use vmnet_sys::trust::plain;
 
 /// dnsmasq makes shorter ones as long as this (MIN_LEASETIME in 2.90's option.c).
 const SHORTEST: u32 = 120;
 
 /// The leases that run; with `watch`, what becomes of them from now on.
-pub fn run(places: &Places, name: &NetName, watch: bool, json: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: &NetName, watch: bool, json: bool) -> Result<Exit, Error> {
     let room = places.room(&name.bridge());
     if Record::read(&room)?.is_none() {
-        return Err(not_up("show the leases of", name));
+        return Err(Error::not_up("show the leases of", name));
     }
     in_runtime(async {
         if watch {
@@ -45,8 +47,8 @@ pub fn run(places: &Places, name: &NetName, watch: bool, json: bool) -> Result<E
 }
 
 /// A line for each change, until a signal comes, the network goes down, or nobody reads any more.
-async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Result<Exit, Failure> {
-    let failed = |error: std::io::Error| Failure::new("watch the leases of", network(name), io(&error));
+async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Result<Exit, Error> {
+    let failed = |error: std::io::Error| Error::new("watch the leases of", network(name), plain(&error));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let watch = LeaseWatch::open(room).map_err(failed)?;

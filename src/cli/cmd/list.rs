@@ -2,7 +2,7 @@
 
 use super::in_runtime;
 use crate::clients::{self, Who};
-use crate::failure::{Exit, Failure};
+use crate::exit::Exit;
 use crate::links::{Links, SeenLink};
 use crate::look;
 use crate::memory::Memory;
@@ -12,6 +12,7 @@ use crate::record::{self, NO_SUBNET, Phase, Record};
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::{IfName, NetName};
+use vmnet_model::error::Error;
 use vmnet_model::network::{Mode, SubnetChoice};
 
 struct Row {
@@ -24,14 +25,14 @@ struct Row {
 }
 
 /// Every network with a file, the built-in one, and those that run without either.
-pub fn run(places: &Places, json: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, json: bool) -> Result<Exit, Error> {
     in_runtime(async {
         let records = record::all(places)?;
         let mut names = networks::names(places)?;
         names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
         names.sort();
         names.dedup();
-        let links = Links::open().map_err(|error| Failure::new("list", "networks", error))?;
+        let links = Links::open().map_err(|error| Error::new("list", "networks", error))?;
         let mut rows = Vec::new();
         for name in names {
             let bridge = name.bridge();
@@ -48,7 +49,7 @@ pub fn run(places: &Places, json: bool) -> Result<Exit, Failure> {
     })
 }
 
-async fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -> Result<Row, Failure> {
+async fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -> Result<Row, Error> {
     let file = networks::read(places, &name).ok();
     let given = file.as_ref().and_then(|network| match network.subnet {
         _ if network.mode == Mode::Vde => Some(NO_SUBNET.to_owned()),
@@ -72,7 +73,7 @@ async fn row(places: &Places, links: &Links, name: NetName, record: Option<&Reco
 }
 
 /// Those on the bridge and on the switch, but for what joins them with each other or with other wires.
-async fn ports(places: &Places, links: &Links, bridge: &IfName) -> Result<usize, Failure> {
+async fn ports(places: &Places, links: &Links, bridge: &IfName) -> Result<usize, Error> {
     let on_bridge = look::ports(links, bridge).await?;
     let is_wire = |link: &SeenLink| link.wire().is_some();
     let clients = clients::look(places, &places.room(bridge))?;

@@ -2,26 +2,28 @@
 
 use super::{in_runtime, need_root};
 use crate::clients::{self, COUNTERS, Client, Who};
-use crate::failure::{Exit, Failure, io, network};
+use crate::exit::Exit;
 use crate::links::Links;
 use crate::places::Places;
 use crate::record::Record;
 use crate::say;
-use crate::view::{self, Port, not_up};
+use crate::view::{self, Port};
 use serde_json::json;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_model::error::{Error, network};
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;
+use vmnet_sys::trust::plain;
 
 /// Who is plugged in.
-pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
     in_runtime(async {
         let bridge = name.bridge();
         let room = places.room(&bridge);
         if Record::read(&room)?.is_none() {
-            return Err(not_up("show the ports of", name));
+            return Err(Error::not_up("show the ports of", name));
         }
-        let links = Links::open().map_err(|error| Failure::new("show the ports of", network(name), error))?;
+        let links = Links::open().map_err(|error| Error::new("show the ports of", network(name), error))?;
         let mut ports = view::ports(&links, &bridge, &room).await?;
         let clients = clients::look_closely(places, &room)?;
         // Who is behind it is seen at the switch's ports.
@@ -58,15 +60,15 @@ fn table(ports: &[Port], clients: &[&Client]) {
 
 /// Take a port away from whoever holds it: deleting the link, or closing the switch's end, ends what its
 /// descriptor is good for.
-pub fn revoke(places: &Places, name: &NetName, port: &IfName) -> Result<Exit, Failure> {
+pub fn revoke(places: &Places, name: &NetName, port: &IfName) -> Result<Exit, Error> {
     let object = format!("port '{port}'");
     need_root("revoke", object.clone())?;
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("revoke", &object, cause);
+    let failed = |cause: &dyn std::fmt::Display| Error::new("revoke", &object, cause);
     in_runtime(async {
         let bridge = name.bridge();
         let links = Links::open().map_err(|error| failed(&error))?;
         if links.find(&bridge).await.map_err(|error| failed(&error))?.is_none() {
-            return Err(not_up("revoke a port of", name));
+            return Err(Error::not_up("revoke a port of", name));
         }
         let ports = view::ports(&links, &bridge, &places.room(&bridge)).await?;
         let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
@@ -92,7 +94,7 @@ fn tell(user: &str, bridge: &IfName, (kind, port): (&str, &IfName), phrase: &str
     let why = format!("by uid {}", nix::unistd::getuid());
     if let Err(error) = audit::revoked(env!("CARGO_PKG_NAME"), user, bridge, (kind, &port.to_string()), &why)
     {
-        say::error(&format!("cannot write to the system log: {}", io(&error)), None);
+        say::error(&format!("cannot write to the system log: {}", plain(&error)), None);
     }
     say::line(&format!("{phrase} is gone"));
 }

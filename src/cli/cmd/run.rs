@@ -3,7 +3,7 @@
 use super::{in_runtime, need_root};
 use crate::background::see_leaver_off;
 use crate::daemon;
-use crate::failure::{Exit, Failure, io, network};
+use crate::exit::Exit;
 use crate::keeper::{self, Keeper};
 use crate::places::Places;
 use crate::process;
@@ -13,9 +13,11 @@ use crate::up::raise;
 use sd_notify::NotifyState;
 use std::io::{Write, stdout};
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
+use vmnet_sys::trust::plain;
 
 /// Bring it up and keep it so.
-pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Error> {
     need_root("keep", network(name))?;
     in_runtime(async {
         let room = places.room(&name.bridge());
@@ -30,7 +32,7 @@ pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Fa
         let log = if background { Log::Background } else { Log::Foreground };
         let keeper = Keeper::new(places, name, log, claim)?;
         if background {
-            daemon::detach().map_err(|error| Failure::new("keep", network(name), io(&error)))?;
+            daemon::detach().map_err(|error| Error::new("keep", network(name), plain(&error)))?;
         } else {
             let _ = sd_notify::notify(&[NotifyState::Ready]);
         }
@@ -41,12 +43,12 @@ pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Fa
 }
 
 /// To `up`, that is as good as its own keeper.
-fn already_kept(name: &NetName, room: &crate::places::Room, background: bool) -> Result<Exit, Failure> {
+fn already_kept(name: &NetName, room: &crate::places::Room, background: bool) -> Result<Exit, Error> {
     if background {
         let _ = stdout().write_all(daemon::READY);
         return Ok(Exit::Done);
     }
     let who =
         process::keeper(room).map_or_else(String::new, |keeper| format!(" by process {}", keeper.pid()));
-    Err(Failure::new("keep", network(name), format!("it is kept already{who}")))
+    Err(Error::new("keep", network(name), format!("it is kept already{who}")))
 }

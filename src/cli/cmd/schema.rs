@@ -1,10 +1,11 @@
 //! `vmnet schema`
 
-use crate::failure::{Exit, Failure};
+use crate::exit::Exit;
 use crate::say;
+use vmnet_model::error::Error;
 
 /// Print it.
-pub fn run() -> Result<Exit, Failure> {
+pub fn run() -> Result<Exit, Error> {
     say::json(&vmnet_config::schema());
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! `vmnet snippet NAME --for PROGRAM`
 
 use crate::args::Program;
-use crate::failure::{Exit, Failure, io};
+use crate::exit::Exit;
 use crate::networks;
 use crate::places::Places;
 use crate::say;
@@ -9,20 +9,22 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use vmnet_access::name::IfName;
+use vmnet_model::error::Error;
 use vmnet_model::launch::guest_mac;
 use vmnet_model::snippet::Snippet;
 use vmnet_sys::random;
+use vmnet_sys::trust::plain;
 
 /// Print it. The network may be down.
-pub fn run(places: &Places, name: &IfName, program: Program) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: &IfName, program: Program) -> Result<Exit, Error> {
     let failed =
-        |cause: &dyn std::fmt::Display| Failure::new("write a snippet for", format!("'{name}'"), cause);
+        |cause: &dyn std::fmt::Display| Error::new("write a snippet for", format!("'{name}'"), cause);
     let network = networks::names(places)?.into_iter().find(|network| network.bridge() == *name);
     if network.is_none() && !is_bridge(name) {
         return Err(failed(&"no such network, and no such bridge")
             .hint(format!("'vmnet init {name}' describes a network of that name")));
     }
-    let mac = random::bytes().map(guest_mac).map_err(|error| failed(&io(&error)))?;
+    let mac = random::bytes().map(guest_mac).map_err(|error| failed(&plain(&error)))?;
     let snippet = Snippet::new(name.as_bytes(), network, mac).map_err(|error| failed(&error))?;
     say::text(&match program {
         Program::Qemu => snippet.qemu(),

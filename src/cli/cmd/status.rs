@@ -2,7 +2,7 @@
 
 use super::in_runtime;
 use crate::clients;
-use crate::failure::{Exit, Failure, network};
+use crate::exit::Exit;
 use crate::foreign::firewalld;
 use crate::links::Links;
 use crate::networks;
@@ -13,6 +13,7 @@ use crate::say;
 use crate::up::look;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::plan::{Aspect, compare};
 
 /// One network's state.
@@ -23,7 +24,7 @@ struct Status {
 }
 
 /// Wanted beside actual.
-pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, Error> {
     in_runtime(async {
         let names = match name {
             Some(name) => vec![name.clone()],
@@ -31,7 +32,14 @@ pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, 
         };
         let mut all = Vec::new();
         for name in &names {
-            all.push(status(places, name).await?);
+            match status(places, name).await {
+                // Something of that name is there, and it is not the network.
+                Err(error) if error.kind == ErrorKind::Conflict => {
+                    say::failed(&error);
+                    return Ok(Exit::Drifted);
+                }
+                status => all.push(status?),
+            }
         }
         let exit = match all.iter().map(|status| status.exit).max_by_key(|exit| *exit as u8) {
             Some(exit) => exit,
@@ -48,19 +56,19 @@ pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, 
     })
 }
 
-fn running(places: &Places) -> Result<Vec<NetName>, Failure> {
+fn running(places: &Places) -> Result<Vec<NetName>, Error> {
     let records = record::all(places)?;
     Ok(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()).collect())
 }
 
 /// The aspects in which a network differs from its file; none if it is not up.
-pub async fn drift(places: &Places, name: &NetName) -> Result<Vec<String>, Failure> {
+pub async fn drift(places: &Places, name: &NetName) -> Result<Vec<String>, Error> {
     let status = status(places, name).await?;
     let drifted = status.aspects.into_iter().filter(|aspect| aspect.wanted != aspect.actual);
     Ok(drifted.map(|aspect| aspect.what).collect())
 }
 
-async fn status(places: &Places, name: &NetName) -> Result<Status, Failure> {
+async fn status(places: &Places, name: &NetName) -> Result<Status, Error> {
     let room = places.room(&name.bridge());
     let file = networks::read(places, name);
     let record = Record::read(&room)?;
@@ -74,11 +82,11 @@ async fn status(places: &Places, name: &NetName) -> Result<Status, Failure> {
             return Ok(Status { name: name.clone(), exit: Exit::Drifted, aspects });
         }
     };
-    let links = Links::open().map_err(|error| Failure::new("look at", network(name), error))?;
+    let links = Links::open().map_err(|error| Error::new("look at", network(name), error))?;
     let outlook = look(places, &links, &wanted, true).await?;
     let compared = compare(&outlook.goal, &outlook.seen);
-    let mut aspects =
-        compared.map_err(|conflict| Failure::new("look at", network(name), conflict).exit(Exit::Drifted))?;
+    let mut aspects = compared
+        .map_err(|conflict| Error::new("look at", network(name), conflict).kind(ErrorKind::Conflict))?;
     // Nobody else is told by firewalld.
     if nix::unistd::geteuid().is_root()
         && let Some((wanted, actual)) = firewalld::zones(&name.bridge()).await

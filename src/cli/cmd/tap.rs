@@ -1,15 +1,17 @@
 //! `vmnet tap add|rm`
 
 use crate::args::TapVerb;
-use crate::failure::{Exit, Failure, io};
+use crate::exit::Exit;
 use crate::plug;
 use crate::say;
 use vmnet_access::name::IfName;
 use vmnet_access::request::{Ask, KeptTap, Wish};
+use vmnet_model::error::Error;
 use vmnet_sys::caller;
+use vmnet_sys::trust::plain;
 
 /// Make a TAP that stays, or remove one.
-pub fn run(verb: &TapVerb) -> Result<Exit, Failure> {
+pub fn run(verb: &TapVerb) -> Result<Exit, Error> {
     match verb {
         TapVerb::Add { name, owner, interface, queues } => {
             let owner = owner.as_deref().map(number_of).transpose()?;
@@ -30,9 +32,9 @@ fn ask(bridge: IfName, wish: Wish) -> Ask {
 }
 
 /// The number of a user who may have no account: jailers take numbers that are nobody's.
-fn number_of(user: &str) -> Result<u32, Failure> {
-    let failed = |cause: String| Failure::new("look up", format!("user '{user}'"), cause);
-    match caller::named(user).map_err(|error| failed(io(&error)))? {
+fn number_of(user: &str) -> Result<u32, Error> {
+    let failed = |cause: String| Error::new("look up", format!("user '{user}'"), cause);
+    match caller::named(user).map_err(|error| failed(plain(&error)))? {
         Some(found) => Ok(found.uid),
         // The largest number stands for none (chown(2)).
         None => user

@@ -2,7 +2,7 @@
 
 use super::{in_runtime, need_root};
 use crate::background;
-use crate::failure::{Exit, Failure, network};
+use crate::exit::Exit;
 use crate::networks;
 use crate::places::Places;
 use crate::process;
@@ -12,10 +12,11 @@ use crate::take_down::take_down;
 use crate::up::{Raised, raise, rehearse};
 use crate::view::with_length;
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
 use vmnet_model::prefix6::PREFIX6_LENGTH;
 
 /// Bring it up, or only say how.
-pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Failure> {
+pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Error> {
     if dry_run {
         return in_runtime(async { Ok(show_plan(&rehearse(places, name).await?)) });
     }
@@ -28,11 +29,11 @@ pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> R
 
 /// Bring it up and see to it that it has a keeper. On demand: only where its file allows that; none if
 /// somebody else was quicker.
-pub fn bring_up(places: &Places, name: &NetName, on_demand: bool) -> Result<Option<Raised>, Failure> {
+pub fn bring_up(places: &Places, name: &NetName, on_demand: bool) -> Result<Option<Raised>, Error> {
     if on_demand {
         let file = networks::read(places, name).map_err(|why| why.failure("start", name))?;
         if !file.on_demand {
-            return Err(Failure::new("start", network(name), "its file says on_demand = false"));
+            return Err(Error::new("start", network(name), "its file says on_demand = false"));
         }
         // A caller who is first in line for the kernel's killer must not make root's servers so.
         let _ = std::fs::write("/proc/self/oom_score_adj", "0");
@@ -62,7 +63,7 @@ pub fn bring_up(places: &Places, name: &NetName, on_demand: bool) -> Result<Opti
 
 /// Of many helpers that ask at once, the first starts the network and the others find it up when
 /// their turn comes.
-fn came_up_meanwhile(places: &Places, name: &NetName) -> Result<bool, Failure> {
+fn came_up_meanwhile(places: &Places, name: &NetName) -> Result<bool, Error> {
     let lock = places.lock()?;
     let record = Record::read(&places.room(&name.bridge()))?;
     drop(lock);

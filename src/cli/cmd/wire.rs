@@ -2,11 +2,12 @@
 
 use super::need_root;
 use crate::args::WireVerb;
-use crate::failure::{Exit, Failure};
+use crate::exit::Exit;
 use crate::wire;
+use vmnet_model::error::Error;
 
 /// Be one of them.
-pub fn run(verb: &WireVerb) -> Result<Exit, Failure> {
+pub fn run(verb: &WireVerb) -> Result<Exit, Error> {
     need_root("be", "a process of a switch".to_owned())?;
     match verb {
         WireVerb::Switch { record } => wire::switch::run(record),

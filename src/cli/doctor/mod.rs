@@ -28,7 +28,6 @@ mod switches;
 mod taps;
 
 use crate::background;
-use crate::failure::Failure;
 use crate::links::Links;
 use crate::places::{Places, read_file};
 use crate::sockets;
@@ -38,6 +37,7 @@ use std::path::Path;
 use vmnet_access::name::NetName;
 use vmnet_model::doctor::remedy::Services;
 use vmnet_model::doctor::{Finding, Fix};
+use vmnet_model::error::Error;
 use vmnet_sys::process::program;
 
 /// What came of looking.
@@ -89,10 +89,10 @@ fn text(path: impl AsRef<Path>) -> String {
 ///
 /// # Errors
 /// The named network does not exist, or the kernel does not answer.
-pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Failure> {
+pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Error> {
     let host = Host::look();
-    let links = Links::open().map_err(|error| Failure::new("examine", "this host", error))?;
-    let seen = links.snapshot().await.map_err(|error| Failure::new("examine", "this host", error))?;
+    let links = Links::open().map_err(|error| Error::new("examine", "this host", error))?;
+    let seen = links.snapshot().await.map_err(|error| Error::new("examine", "this host", error))?;
     let (subjects, mut findings) = subjects::look(places, name, &seen)?;
     let mut unseen = Vec::new();
     findings.extend(kernel::findings(&host, &links, &mut unseen).await);
@@ -114,7 +114,7 @@ pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, 
 ///
 /// # Errors
 /// It could not be done.
-pub async fn cure(places: &Places, fix: &Fix) -> Result<(), Failure> {
+pub async fn cure(places: &Places, fix: &Fix) -> Result<(), Error> {
     match fix {
         Fix::DeleteLink(name, index) => taps::delete(name, *index).await,
         Fix::Raise(network) => {

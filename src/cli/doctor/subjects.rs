@@ -2,7 +2,6 @@
 
 use super::text;
 use crate::cmd::status;
-use crate::failure::Failure;
 use crate::links::Seen;
 use crate::networks::{self, Unreadable};
 use crate::places::Places;
@@ -10,6 +9,7 @@ use crate::process;
 use crate::record::{self, Phase, Record};
 use vmnet_access::name::NetName;
 use vmnet_model::doctor::{Finding, Severity, Subject, bridges, quoted};
+use vmnet_model::error::Error;
 use vmnet_model::network::{HostAccess, Network, SubnetChoice};
 
 /// Every network, or the named one, and what is wrong with their files.
@@ -20,7 +20,7 @@ pub fn look(
     places: &Places,
     name: Option<&NetName>,
     seen: &Seen,
-) -> Result<(Vec<Subject>, Vec<Finding>), Failure> {
+) -> Result<(Vec<Subject>, Vec<Finding>), Error> {
     let records = record::all(places)?;
     let names = match name {
         Some(name) => vec![name.clone()],
@@ -66,7 +66,7 @@ fn is_to_be_known(network: &Network) -> bool {
 fn all_names(
     places: &Places,
     records: &[(vmnet_access::name::IfName, Record)],
-) -> Result<Vec<NetName>, Failure> {
+) -> Result<Vec<NetName>, Error> {
     let mut names = networks::names(places)?;
     names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
     names.sort();

@@ -1,13 +1,13 @@
 //! TAPs, who holds them, and how many ports the bridges have.
 
 use super::{Host, text};
-use crate::failure::Failure;
 use crate::links::{Links, Seen, SeenLink};
 use crate::sockets;
 use std::path::Path;
 use vmnet_access::name::IfName;
 use vmnet_model::doctor::taps::{self, Tap};
 use vmnet_model::doctor::{Finding, Subject, bridges};
+use vmnet_model::error::Error;
 use vmnet_sys::process::program;
 
 /// What is wrong with them. Strangers' TAPs are looked at only where all networks are.
@@ -75,8 +75,8 @@ fn holder(tap: &IfName) -> Option<String> {
 ///
 /// # Errors
 /// It is held now, or the kernel refused.
-pub async fn delete(name: &IfName, index: u32) -> Result<(), Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("delete", format!("link '{name}'"), cause);
+pub async fn delete(name: &IfName, index: u32) -> Result<(), Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("delete", format!("link '{name}'"), cause);
     let links = Links::open().map_err(|error| failed(&error))?;
     let seen = links.snapshot().await.map_err(|error| failed(&error))?;
     let Some(link) = seen.links.iter().find(|link| link.name == *name && link.index == index) else {

@@ -15,14 +15,15 @@
 pub mod firewalld;
 mod watch;
 
-use crate::failure::{Failure, io};
 use crate::places::Room;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_model::error::Error;
 use vmnet_model::foreign::{
     Family, Guests, Opening, SeenChain, followed, legacy_removal, matters, nft_removal, nft_text,
     restore_text, survey,
 };
 use vmnet_sys::nftables::Nftables;
+use vmnet_sys::trust::plain;
 use vmnet_sys::xtables;
 use vmnet_tools::iptables::{self, Version};
 use vmnet_tools::nft;
@@ -37,8 +38,8 @@ const VERSIONS: [(Family, Version); 2] = [(Family::Ip, Version::V4), (Family::Ip
 
 /// Every chain that is closed to these guests, or has accepts of ours for them. Only root can
 /// look. Takes a tenth of a millisecond where nobody else has a firewall.
-pub fn look(guests: &Guests) -> Result<Vec<Opening>, Failure> {
-    let chains = chains().map_err(|error| Failure::new("look at", "the host's firewall", io(&error)))?;
+pub fn look(guests: &Guests) -> Result<Vec<Opening>, Error> {
+    let chains = chains().map_err(|error| Error::new("look at", "the host's firewall", plain(&error)))?;
     Ok(survey(guests, &chains))
 }
 

@@ -4,7 +4,6 @@
 
 use super::firewalld::{Listener, Told};
 use super::look;
-use crate::failure::{Failure, io, network};
 use crate::places::Room;
 use crate::say::Log;
 use std::collections::BTreeSet;
@@ -14,7 +13,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 use vmnet_access::name::{IfName, NetName};
+use vmnet_model::error::{Error, network};
 use vmnet_model::foreign::{FIREWALLD, Family, Guests};
+use vmnet_sys::trust::plain;
 use vmnet_sys::{nftables, xtables};
 
 /// How long a change is waited upon for the next: a script of iptables commands is many of them.
@@ -38,7 +39,7 @@ pub struct Heard {
 impl Heard {
     /// Is there anything to be made good? Asked of the kernel, which takes a tenth of a
     /// millisecond, and not of nft.
-    pub fn needs_repair(&self, guests: &Guests) -> Result<bool, Failure> {
+    pub fn needs_repair(&self, guests: &Guests) -> Result<bool, Error> {
         let own = guests.network.table();
         if self.missed || self.tables.iter().any(|(_, table)| *table == own) {
             return Ok(true);
@@ -80,8 +81,8 @@ enum Wake {
 
 impl Watch {
     /// Begin to listen. Look after this, not before, and nothing falls between.
-    pub fn open(name: &NetName, room: Room, log: Log) -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::new("keep", network(name), io(&error));
+    pub fn open(name: &NetName, room: Room, log: Log) -> Result<Self, Error> {
+        let failed = |error: std::io::Error| Error::new("keep", network(name), plain(&error));
         Ok(Self {
             name: name.clone(),
             room,
@@ -169,7 +170,7 @@ impl Watch {
                 self.tell.get_or_insert_with(|| Instant::now() + PAUSE);
             }
             Err(error) => {
-                let failure = Failure::new("tell firewalld of", network(&self.name), error);
+                let failure = Error::new("tell firewalld of", network(&self.name), error);
                 self.log.trouble(&failure.to_string());
             }
         }

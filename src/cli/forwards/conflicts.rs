@@ -2,12 +2,12 @@
 //! host that listen. Refused with the holder's name.
 
 use super::place;
-use crate::failure::{Failure, network};
 use crate::networks;
 use crate::places::Places;
 use crate::record::{self, Record};
 use crate::sockets::{self, Listener, listeners};
 use vmnet_access::name::NetName;
+use vmnet_model::error::{Error, network};
 use vmnet_model::firewall::forwards::Opened;
 use vmnet_model::forward::{Forward, Protocol};
 use vmnet_model::holder::{Socket, services};
@@ -21,7 +21,7 @@ pub struct Others {
 
 impl Others {
     /// Ask them all. A network whose file is wrong now says nothing.
-    pub fn of(places: &Places, name: &NetName) -> Result<Self, Failure> {
+    pub fn of(places: &Places, name: &NetName) -> Result<Self, Error> {
         let mut forwards = Vec::new();
         for (_, record) in record::all(places)? {
             let Ok(other) = NetName::new(&record.network) else { continue };
@@ -41,10 +41,10 @@ impl Others {
     }
 
     /// Say by whom.
-    pub fn refuse(&self, forward: &Forward) -> Result<(), Failure> {
+    pub fn refuse(&self, forward: &Forward) -> Result<(), Error> {
         if let Some((name, other)) = self.forwards.iter().find(|(_, other)| other.overlaps(forward)) {
             let cause = format!("{} forwards {} to {}", network(name), place(other), other.to);
-            return Err(Failure::new("forward", forward, cause));
+            return Err(Error::new("forward", forward, cause));
         }
         let found = self.listeners.iter().find(|(socket, _)| socket.stands_against(forward));
         let Some((socket, listener)) = found else { return Ok(()) };
@@ -53,10 +53,10 @@ impl Others {
     }
 }
 
-fn listens(forward: &Forward, who: &str, socket: &Socket) -> Failure {
+fn listens(forward: &Forward, who: &str, socket: &Socket) -> Error {
     let at = std::net::SocketAddr::new(socket.address, socket.port);
     let cause = format!("{who} listens on {} {at}", socket.protocol.as_str());
-    Failure::new("forward", forward, cause)
+    Error::new("forward", forward, cause)
         .hint("forward another port, or on an address where nobody listens: 192.0.2.1:8080")
 }
 
@@ -70,7 +70,7 @@ fn socket(listener: &Listener) -> Socket {
 
 /// Refuse what `up` would open and the record does not know yet. What is open stays open, whoever
 /// came to listen there since: a running network is repaired all the same.
-pub fn refuse_new(places: &Places, goal: &Goal, record: Option<&Record>) -> Result<(), Failure> {
+pub fn refuse_new(places: &Places, goal: &Goal, record: Option<&Record>) -> Result<(), Error> {
     let known = |opened: &&Opened| record.is_some_and(|record| record.counters.contains(&opened.counter()));
     let new: Vec<&Forward> =
         goal.forwards.iter().filter(|opened| !known(opened)).map(|opened| &opened.forward).collect();

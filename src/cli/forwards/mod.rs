@@ -7,7 +7,6 @@ mod seen;
 pub use conflicts::refuse_new;
 pub use seen::{Row, addresses, describe, rows};
 
-use crate::failure::{Failure, network};
 use crate::host;
 use crate::links::{LinkError, Links, Port};
 use crate::look;
@@ -20,6 +19,7 @@ use conflicts::Others;
 use std::net::IpAddr;
 use vmnet_access::name::NetName;
 use vmnet_access::port_record::PortRecord;
+use vmnet_model::error::{Error, network};
 use vmnet_model::firewall::forwards::{self, Opened};
 use vmnet_model::forward::{Forward, Listen, Ports, Protocol, Target};
 use vmnet_model::guest::{self, Who};
@@ -61,9 +61,9 @@ pub fn add(
     listen: Listen,
     to: Target,
     protocol: Protocol,
-) -> Result<Added, Failure> {
+) -> Result<Added, Error> {
     let asked = format!("{} {listen} to {to}", protocol.as_str());
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("forward", &asked, cause);
+    let failed = |cause: &dyn std::fmt::Display| Error::new("forward", &asked, cause);
     if listen.ports == Ports::one(0) && to.ports.is_none() {
         return Err(failed(&"port 0 chooses one of the host's").hint("say which one of the guest's: web:80"));
     }
@@ -83,7 +83,7 @@ pub fn remove(
     name: &NetName,
     listen: Listen,
     protocol: Option<Protocol>,
-) -> Result<Vec<Forward>, Failure> {
+) -> Result<Vec<Forward>, Error> {
     let nft = nft_for(places, name);
     let lock = places.lock()?;
     let result =
@@ -103,12 +103,12 @@ impl<'a> Site<'a> {
         name: &'a NetName,
         act: &'static str,
         nft: Option<Ready>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let room = places.room(&name.bridge());
         let record = Record::read(&room)?;
         if let Some(other) = record.as_ref().filter(|record| record.network != name.as_str()) {
             let cause = format!("its bridge belongs to {}", network(&other.network));
-            return Err(Failure::new(act, network(name), cause));
+            return Err(Error::new(act, network(name), cause));
         }
         Ok(Self {
             record: record.filter(|record| record.phase == Phase::Up),
@@ -121,7 +121,7 @@ impl<'a> Site<'a> {
         })
     }
 
-    fn add(mut self, forward: &Forward) -> Result<Added, Failure> {
+    fn add(mut self, forward: &Forward) -> Result<Added, Error> {
         let up = self.record.is_some();
         let now = self.memory.add_to(&self.file);
         if let Some(same) = now.forwards.iter().find(|other| *other == forward) {
@@ -132,14 +132,14 @@ impl<'a> Site<'a> {
         self.refuse_impossible(forward)?;
         let others = Others::of(self.places, self.name)?;
         let taken = |one: &Forward| now.forwards.iter().any(|own| own.overlaps(one)) || others.hold(one);
-        let none = || Failure::new("forward", forward, "no port is free");
+        let none = || Error::new("forward", forward, "no port is free");
         let forward = holder::with_port(forward, taken).ok_or_else(none)?;
         if let Some(own) = now.forwards.iter().find(|own| own.overlaps(&forward)) {
             let by =
                 if self.file.forwards.contains(own) { self.file_name() } else { "added live".to_owned() };
             let cause =
                 format!("{} forwards {} to {} already ({by})", network(self.name), place(own), own.to);
-            return Err(Failure::new("forward", forward, cause));
+            return Err(Error::new("forward", forward, cause));
         }
         others.refuse(&forward)?;
         let mut memory = self.memory.clone();
@@ -158,7 +158,7 @@ impl<'a> Site<'a> {
         Ok(Added { opened: opened.unwrap_or(closed), up, already: false })
     }
 
-    fn remove(mut self, listen: Listen, protocol: Option<Protocol>) -> Result<Vec<Forward>, Failure> {
+    fn remove(mut self, listen: Listen, protocol: Option<Protocol>) -> Result<Vec<Forward>, Error> {
         let meant = |forward: &Forward| {
             forward.listen == listen && protocol.is_none_or(|protocol| protocol == forward.protocol)
         };
@@ -169,14 +169,14 @@ impl<'a> Site<'a> {
         if self.file.forwards.iter().any(meant) {
             let cause = format!("it stands in {}", self.file_name());
             let hint = format!("take it out there; then 'vmnet up {}' closes it", self.name);
-            return Err(Failure::new("close", what, cause).hint(hint));
+            return Err(Error::new("close", what, cause).hint(hint));
         }
         let mut memory = self.memory.clone();
         let gone: Vec<Forward> =
             memory.forwards.iter().filter_map(ForwardNote::forward).filter(meant).collect();
         if gone.is_empty() {
             let hint = format!("'vmnet forward list {}' shows what there is", self.name);
-            return Err(Failure::new("close", what, format!("{} has none", network(self.name))).hint(hint));
+            return Err(Error::new("close", what, format!("{} has none", network(self.name))).hint(hint));
         }
         memory.forwards.retain(|note| note.forward().is_some_and(|forward| !meant(&forward)));
         let counters: Vec<String> = self
@@ -190,8 +190,8 @@ impl<'a> Site<'a> {
     }
 
     /// What no network of this kind could do.
-    fn refuse_impossible(&self, forward: &Forward) -> Result<(), Failure> {
-        let refuse = |cause: String| Err(Failure::new("forward", forward, cause));
+    fn refuse_impossible(&self, forward: &Forward) -> Result<(), Error> {
+        let refuse = |cause: String| Err(Error::new("forward", forward, cause));
         if self.file.mode == Mode::Vde {
             return refuse(format!("{} is a wire without the host", network(self.name)));
         }
@@ -220,7 +220,7 @@ impl<'a> Site<'a> {
         &mut self,
         memory: &Memory,
         quickly: impl Fn(&str, &[Opened]) -> String,
-    ) -> Result<Vec<Opened>, Failure> {
+    ) -> Result<Vec<Opened>, Error> {
         let Some(record) = self.record.clone() else {
             return memory.keep(self.places, self.name).map(|()| Vec::new());
         };
@@ -237,7 +237,7 @@ impl<'a> Site<'a> {
         let whole = |_| nft::load(&forwards::change(&table, &record.counters, &opened));
         let loaded = loaded
             .or_else(whole)
-            .map_err(|error| Failure::new("change the forwards of", network(self.name), error));
+            .map_err(|error| Error::new("change the forwards of", network(self.name), error));
         if loaded.is_err() {
             self.memory.keep(self.places, self.name)?;
             record.write(&self.room)?;
@@ -245,7 +245,7 @@ impl<'a> Site<'a> {
         loaded.and(written).map(|()| opened)
     }
 
-    fn write(&self, memory: &Memory, record: &Record, opened: &[Opened]) -> Result<(), Failure> {
+    fn write(&self, memory: &Memory, record: &Record, opened: &[Opened]) -> Result<(), Error> {
         memory.keep(self.places, self.name)?;
         let mut record = record.clone();
         record.count(opened);
@@ -258,7 +258,7 @@ impl<'a> Site<'a> {
 
     /// Where the host translates frames between ports, a guest that comes to itself by a forward must
     /// get its own frame back.
-    fn see_to_ports(&self, forwards: bool) -> Result<(), Failure> {
+    fn see_to_ports(&self, forwards: bool) -> Result<(), Error> {
         let text = read_file(&self.room.port())?.unwrap_or_default();
         let Ok(now) = PortRecord::parse(&text) else { return Ok(()) };
         let port = PortRecord { hairpin: forwards && host::translates_frames(), ..now.clone() };
@@ -268,12 +268,12 @@ impl<'a> Site<'a> {
         write_file(&self.room.port(), &port.render(), 0o644)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let failed =
-            |error: &dyn std::fmt::Display| Failure::new("set the ports of", network(self.name), error);
+            |error: &dyn std::fmt::Display| Error::new("set the ports of", network(self.name), error);
         runtime.map_err(|error| failed(&error))?.block_on(self.set_ports(&port))
     }
 
-    async fn set_ports(&self, record: &PortRecord) -> Result<(), Failure> {
-        let failed = |error: LinkError| Failure::new("set the ports of", network(self.name), error);
+    async fn set_ports(&self, record: &PortRecord) -> Result<(), Error> {
+        let failed = |error: LinkError| Error::new("set the ports of", network(self.name), error);
         let links = Links::open().map_err(failed)?;
         for link in look::ports(&links, &self.name.bridge()).await? {
             let Some(bridge) = link.master else { continue };

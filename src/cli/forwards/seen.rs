@@ -2,7 +2,6 @@
 //! connections it took.
 
 use super::settled;
-use crate::failure::Failure;
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
@@ -11,6 +10,7 @@ use crate::view;
 use serde_json::Value;
 use std::net::IpAddr;
 use vmnet_access::name::NetName;
+use vmnet_model::error::Error;
 use vmnet_model::firewall::forwards::{self, Opened};
 use vmnet_model::firewall::{forwards_shown, hits};
 use vmnet_model::guest;
@@ -27,7 +27,7 @@ pub struct Row {
 }
 
 /// Those of a network, up or down. Only root sees what the firewall counts.
-pub fn rows(places: &Places, name: &NetName) -> Result<Vec<Row>, Failure> {
+pub fn rows(places: &Places, name: &NetName) -> Result<Vec<Row>, Error> {
     let file = networks::read(places, name).map_err(|why| why.failure("list the forwards of", name))?;
     let network = Memory::of(places, name)?.add_to(&file);
     if network.forwards.is_empty() {
@@ -69,12 +69,12 @@ pub fn rows(places: &Places, name: &NetName) -> Result<Vec<Row>, Failure> {
 }
 
 /// None for all but root.
-fn listing(name: &NetName) -> Result<Option<String>, Failure> {
+fn listing(name: &NetName) -> Result<Option<String>, Error> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
     let listing = nft::list_counted("inet", &name.table());
-    listing.map(|text| Some(text.unwrap_or_default())).map_err(|e| Failure::new("list", "the firewall", e))
+    listing.map(|text| Some(text.unwrap_or_default())).map_err(|e| Error::new("list", "the firewall", e))
 }
 
 impl Row {

@@ -6,7 +6,6 @@ mod wants;
 mod xml;
 
 use crate::cmd::up::bring_up;
-use crate::failure::Failure;
 use crate::networks;
 use crate::places::Places;
 use crate::say::Log;
@@ -15,6 +14,7 @@ use std::io::Read;
 use std::path::Path;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_model::domain::{Domain, DomainId, Moment, Told};
+use vmnet_model::error::Error;
 
 /// Most bytes of a document that are read. A larger one is no domain that asks anything of us.
 const DOCUMENT_MAX: u64 = 1 << 20;
@@ -47,7 +47,7 @@ impl<'a> Call<'a> {
 ///
 /// # Errors
 /// A domain asks for something that cannot be done. Never at its end.
-pub fn answer(places: &Places, call: Call<'_>, document: impl Read) -> Result<(), Failure> {
+pub fn answer(places: &Places, call: Call<'_>, document: impl Read) -> Result<(), Error> {
     let Some(text) = read(document) else { return Ok(()) };
     match call {
         Call::Begin(name, moment) => match xml::domain(&text) {
@@ -73,9 +73,9 @@ fn read(document: impl Read) -> Option<String> {
     (text.len() as u64 <= DOCUMENT_MAX).then_some(text)
 }
 
-fn begin(places: &Places, name: &str, moment: Moment, told: &Told) -> Result<(), Failure> {
+fn begin(places: &Places, name: &str, moment: Moment, told: &Told) -> Result<(), Error> {
     let failed =
-        |cause: &dyn std::fmt::Display| Failure::new("prepare", format!("domain '{}'", plain(name)), cause);
+        |cause: &dyn std::fmt::Display| Error::new("prepare", format!("domain '{}'", plain(name)), cause);
     let asked = |cause| failed(&format!("its metadata: {cause}"));
     let domain = Domain::understand(told).map_err(|why| asked(why.to_string()))?;
     let wanted = domain.wants(moment).map_err(|why| asked(why.to_string()))?;
@@ -121,7 +121,7 @@ fn release(places: &Places, id: &DomainId) {
 }
 
 /// Bring the network of a bridge up, if it is one of ours and down.
-fn start(places: &Places, bridge: &IfName) -> Result<(), Failure> {
+fn start(places: &Places, bridge: &IfName) -> Result<(), Error> {
     let Some(network) = network_of(places, bridge) else { return Ok(()) };
     // Somebody else's bridge of that name is theirs to care for.
     let there = Path::new("/sys/class/net").join(bridge.to_string()).exists();

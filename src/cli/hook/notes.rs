@@ -1,13 +1,14 @@
 //! What was done for a domain, so that exactly that is undone at its end: one file a domain, kept where a
 //! reboot does not reach it, because what it tells of outlives one too.
 
-use crate::failure::{Failure, io};
 use crate::memory::{ForwardNote, HostNote};
 use crate::places::{Places, make_directory};
 use crate::record::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use vmnet_model::domain::DomainId;
+use vmnet_model::error::Error;
+use vmnet_sys::trust::plain;
 
 /// All that was done for one domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ impl Note {
     }
 
     /// Write it down, or forget it where there is nothing in it.
-    pub fn keep(&self, places: &Places, id: &DomainId) -> Result<(), Failure> {
+    pub fn keep(&self, places: &Places, id: &DomainId) -> Result<(), Error> {
         let path = file(places, id);
         if !self.applied.is_empty() {
             make_directory(&directory(places))?;
@@ -58,7 +59,7 @@ impl Note {
         }
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Failure::new("remove", path.display(), io(&error)))
+                Err(Error::new("remove", path.display(), plain(&error)))
             }
             _ => {
                 // Other domains' notes keep it.

@@ -3,7 +3,6 @@
 
 use super::notes::{Applied, Note};
 use crate::cmd::in_runtime;
-use crate::failure::Failure;
 use crate::forwards;
 use crate::hosts::{self, Asked};
 use crate::memory::{ForwardNote, HostNote, Memory};
@@ -12,6 +11,7 @@ use crate::places::Places;
 use std::net::Ipv4Addr;
 use vmnet_access::name::NetName;
 use vmnet_model::domain::{DomainId, Want};
+use vmnet_model::error::Error;
 use vmnet_model::forward::Forward;
 use vmnet_model::guest::{Host, Who};
 use vmnet_model::network::Network;
@@ -20,7 +20,7 @@ use vmnet_model::network::Network;
 ///
 /// # Errors
 /// Something of it cannot be done; what was done till then is noted.
-pub fn apply(places: &Places, id: &DomainId, note: &mut Note, want: &Want) -> Result<(), Failure> {
+pub fn apply(places: &Places, id: &DomainId, note: &mut Note, want: &Want) -> Result<(), Error> {
     let (network, mac) = (want.network.to_string(), want.mac.to_string());
     if note.applied.iter().any(|applied| applied.network == network && applied.mac == mac) {
         return Ok(());
@@ -51,7 +51,7 @@ fn fulfil(
     name: &NetName,
     host: Option<Host>,
     missing: &[&Forward],
-) -> Result<(Option<HostNote>, Vec<ForwardNote>), Failure> {
+) -> Result<(Option<HostNote>, Vec<ForwardNote>), Error> {
     let reserve = |host: Host| {
         let asked =
             Asked { name: host.name, mac: host.mac, address: host.address, address6: None, aliases: vec![] };
@@ -85,7 +85,7 @@ fn is_noted(host: &Host, noted: &Host) -> bool {
 ///
 /// # Errors
 /// Something of it is still there.
-pub fn undo(places: &Places, applied: &Applied) -> Result<(), Failure> {
+pub fn undo(places: &Places, applied: &Applied) -> Result<(), Error> {
     // Neither a name that is none any more nor a network that is gone has anything of ours.
     let Ok(name) = NetName::new(&applied.network) else { return Ok(()) };
     let live = live(places, &name)?;
@@ -103,6 +103,6 @@ pub fn undo(places: &Places, applied: &Applied) -> Result<(), Failure> {
 }
 
 /// What was added to a network live.
-fn live(places: &Places, name: &NetName) -> Result<Network, Failure> {
+fn live(places: &Places, name: &NetName) -> Result<Network, Error> {
     Ok(Memory::of(places, name)?.add_to(&Network::with_defaults(name.clone())))
 }

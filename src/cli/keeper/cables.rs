@@ -4,7 +4,6 @@
 use super::Keeper;
 use super::wake::{Turn, ended, listen_to};
 use crate::cables::{self, Site};
-use crate::failure::{Failure, io};
 use crate::lease_watch::{self, Source};
 use crate::memory::Memory;
 use crate::wire;
@@ -15,7 +14,9 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 use vmnet_access::vde::Directory;
+use vmnet_model::error::Error;
 use vmnet_sys::process::Process;
+use vmnet_sys::trust::plain;
 
 /// How often a switch whose directory is gone is looked for.
 const LOOK_OUT: Duration = Duration::from_secs(1);
@@ -59,11 +60,11 @@ impl Lines {
 
 impl Keeper<'_> {
     /// What of the cables is lost; or else what there is to be watched.
-    pub(super) async fn lines(&self) -> Result<Result<Lines, Turn>, Failure> {
+    pub(super) async fn lines(&self) -> Result<Result<Lines, Turn>, Error> {
         if Memory::of(self.places, self.name)?.cables.is_empty() {
             return Ok(Ok(Lines::default()));
         }
-        let failed = |error: io::Error| self.failed(io(&error));
+        let failed = |error: io::Error| self.failed(plain(&error));
         // Before the look, so that nothing falls between.
         let switches = cables::switches(self.places, self.name)?;
         let places = watched(&switches).map_err(failed)?;

@@ -3,7 +3,6 @@
 
 use super::{Keeper, reached};
 use crate::clients::{self, Client, Clients, Who};
-use crate::failure::{Failure, network};
 use crate::places::{Places, Room};
 use crate::{switch, wire};
 use std::io::{self, ErrorKind};
@@ -11,6 +10,7 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use vmnet_model::error::{Error, network};
 use vmnet_model::vde_console::tells_of_a_port;
 use vmnet_vde::console::{Console, ConsoleError};
 
@@ -30,7 +30,7 @@ const GULP: usize = 64 << 10;
 /// What came of asking.
 enum Answer {
     Feed(Result<std::os::unix::net::UnixStream, ConsoleError>),
-    Clients(Result<Clients, Failure>),
+    Clients(Result<Clients, Error>),
 }
 
 /// What is known of who is plugged in.

@@ -3,13 +3,14 @@
 
 use super::Keeper;
 use crate::clients::{self, Client};
-use crate::failure::{Failure, io, network};
 use crate::links::SeenLink;
 use crate::look;
 use crate::take_down::take_down_under;
 use std::time::Duration;
 use tokio::time::Instant;
+use vmnet_model::error::{Error, network};
 use vmnet_model::network::Idle;
+use vmnet_sys::trust::plain;
 
 /// How long to wait for one who is being attached.
 const A_MOMENT: Duration = Duration::from_secs(1);
@@ -40,7 +41,7 @@ impl Keeper<'_> {
     }
 
     /// The time is over: down, unless somebody came.
-    pub(super) async fn leave_idle(&mut self) -> Result<bool, Failure> {
+    pub(super) async fn leave_idle(&mut self) -> Result<bool, Error> {
         let Some(user) = self.take_down_unless_used().await? else {
             self.log.info(&format!("{} is down: it had no port any more", network(self.name)));
             return Ok(true);
@@ -54,9 +55,9 @@ impl Keeper<'_> {
     }
 
     /// Whoever comes to plug in while it goes down waits for that, and then starts it again.
-    async fn take_down_unless_used(&self) -> Result<Option<User>, Failure> {
+    async fn take_down_unless_used(&self) -> Result<Option<User>, Error> {
         let lock = self.places.lock()?;
-        let failed = |error: std::io::Error| self.failed(io(&error));
+        let failed = |error: std::io::Error| self.failed(plain(&error));
         if !self.claim.close_door().map_err(failed)? {
             return Ok(Some(User::OnTheWayIn));
         }
@@ -72,7 +73,7 @@ impl Keeper<'_> {
     }
 
     /// Told to stop: as `down` does, and like it not under attached guests.
-    pub(super) async fn stop(&mut self) -> Result<(), Failure> {
+    pub(super) async fn stop(&mut self) -> Result<(), Error> {
         let who = match self.take_down_unless_used().await? {
             None => return Ok(()),
             Some(User::Ports(names)) => format!("{} attached", names.join(" ")),

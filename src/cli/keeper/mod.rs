@@ -11,7 +11,6 @@ mod ports;
 mod switch;
 mod wake;
 
-use crate::failure::{Failure, io, network};
 use crate::foreign;
 use crate::lease_watch::LeaseWatch;
 use crate::links::{Links, Watch};
@@ -31,10 +30,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use vmnet_access::name::NetName;
 use vmnet_model::delegation::Delegation;
+use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{self, Guest};
 use vmnet_model::network::Network;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::{Process, adopt_orphans, reap_all};
+use vmnet_sys::trust::plain;
 use wake::{Signals, Turn, ended, listen_to, next_event};
 
 /// So many repairs in a row, one after the other at once; then one each [`PAUSE`], so that a
@@ -99,17 +100,17 @@ impl Repairs {
 }
 
 /// The file that says who keeps a network; none if somebody does.
-pub fn claim(room: &Room) -> Result<Option<Claim>, Failure> {
+pub fn claim(room: &Room) -> Result<Option<Claim>, Error> {
     room.make()?;
     process::claim(&room.keeper())
 }
 
 impl<'a> Keeper<'a> {
     /// Take over a network. From here on signals are heeded and changes noticed.
-    pub fn new(places: &'a Places, name: &'a NetName, log: Log, claim: Claim) -> Result<Self, Failure> {
-        let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(name), cause);
+    pub fn new(places: &'a Places, name: &'a NetName, log: Log, claim: Claim) -> Result<Self, Error> {
+        let failed = |cause: &dyn std::fmt::Display| Error::new("keep", network(name), cause);
         // dnsmasq becomes a daemon under our eyes; without this its end would never be reaped.
-        adopt_orphans().map_err(|error| failed(&io(&error)))?;
+        adopt_orphans().map_err(|error| failed(&plain(&error)))?;
         let room = places.room(&name.bridge());
         let mut keeper = Self {
             places,
@@ -117,9 +118,9 @@ impl<'a> Keeper<'a> {
             log,
             links: Links::open().map_err(|error| failed(&error))?,
             watch: Watch::open().map_err(|error| failed(&error))?,
-            leases: LeaseWatch::open(&room).map_err(|error| failed(&io(&error)))?,
+            leases: LeaseWatch::open(&room).map_err(|error| failed(&plain(&error)))?,
             firewalls: foreign::Watch::open(name, places.room(&name.bridge()), log)?,
-            signals: Signals::heed().map_err(|error| failed(&io(&error)))?,
+            signals: Signals::heed().map_err(|error| failed(&plain(&error)))?,
             registrar: Registrar::start(log),
             network: Network::with_defaults(name.clone()),
             guests: Vec::new(),
@@ -136,7 +137,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Keep the network until told otherwise.
-    pub async fn keep(mut self) -> Result<(), Failure> {
+    pub async fn keep(mut self) -> Result<(), Error> {
         let (mut repairs, mut next) = (Repairs::default(), None);
         self.see_to_ports().await;
         // Those that went while nobody kept it.
@@ -211,7 +212,7 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    async fn turn(&mut self) -> Result<Turn, Failure> {
+    async fn turn(&mut self) -> Result<Turn, Error> {
         // A network without one is down, and needs nothing.
         let Some(record) = Record::read(&self.room).ok().flatten() else {
             return self.wait(None, Watched::default()).await;
@@ -220,7 +221,7 @@ impl<'a> Keeper<'a> {
         if server.is_none() && self.room.dnsmasq().exists() {
             return Ok(Turn::Lost("dnsmasq"));
         }
-        let wires = match self.wires().map_err(|error| self.failed(io(&error)))? {
+        let wires = match self.wires().map_err(|error| self.failed(plain(&error)))? {
             Ok(wires) => wires,
             Err(turn) => return Ok(turn),
         };
@@ -230,8 +231,8 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    async fn wait(&mut self, record: Option<Record>, watched: Watched) -> Result<Turn, Failure> {
-        let failed = |cause: &dyn std::fmt::Display| Failure::new("keep", network(self.name), cause);
+    async fn wait(&mut self, record: Option<Record>, watched: Watched) -> Result<Turn, Error> {
+        let failed = |cause: &dyn std::fmt::Display| Error::new("keep", network(self.name), cause);
         let bridge = self.name.bridge();
         let found = self.links.find(&bridge).await.map_err(|error| failed(&error))?;
         let Some(link) = found else {
@@ -244,13 +245,13 @@ impl<'a> Keeper<'a> {
             Some(Registration { index, delegation })
         }));
         let Watched { server, wires, lines } = watched;
-        let server = server.map(listen_to).transpose().map_err(|error| failed(&io(&error)))?;
+        let server = server.map(listen_to).transpose().map_err(|error| failed(&plain(&error)))?;
         self.feed.tend(self.places, &self.room);
         tokio::select! {
             turn = self.signals.next() => Ok(turn),
             turn = next_event(&mut self.watch, index) => turn.map_err(|error| failed(&error)),
             changed = self.leases.changed() => {
-                changed.map(|()| Turn::Leases).map_err(|error| failed(&io(&error)))
+                changed.map(|()| Turn::Leases).map_err(|error| failed(&plain(&error)))
             }
             heard = self.firewalls.changed() => Ok(Turn::Firewalls(heard)),
             heard = self.feed.heard() => Ok(Turn::Clients(heard)),
@@ -322,8 +323,8 @@ impl<'a> Keeper<'a> {
         guest::known(&network.hosts, &view::leases(&self.room).unwrap_or_default())
     }
 
-    fn failed(&self, cause: impl std::fmt::Display) -> Failure {
-        Failure::new("keep", network(self.name), cause)
+    fn failed(&self, cause: impl std::fmt::Display) -> Error {
+        Error::new("keep", network(self.name), cause)
     }
 }
 

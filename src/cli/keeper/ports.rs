@@ -2,11 +2,11 @@
 //! TAP goes further than the grant.
 
 use super::Keeper;
-use crate::failure::network;
 use crate::links::{LinkError, Port, SeenLink};
 use crate::look;
 use crate::places::read_file;
 use vmnet_access::port_record::PortRecord;
+use vmnet_model::error::network;
 use vmnet_model::tether::{Act, Breach, Tethered};
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;

@@ -2,7 +2,6 @@
 //! that others may write to is done with root's rights.
 
 use super::{group_of_user, named};
-use crate::failure::{Failure, io};
 use crate::places::{Room, read_file, write_file};
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
@@ -10,7 +9,9 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt,
 use std::path::Path;
 use vmnet_access::port_record::SwitchDoor;
 use vmnet_access::vde::{CONTROL, Directory};
+use vmnet_model::error::Error;
 use vmnet_model::vde_switch::Switch;
+use vmnet_sys::trust::plain;
 
 /// The switch's directory: its group comes in, and its sockets are the group's too.
 const SWITCH_MODE: u32 = 0o2770;
@@ -26,7 +27,7 @@ pub fn directories(switch: &Switch) -> impl Iterator<Item = &Path> {
 }
 
 /// Make them, or put them right.
-pub fn make(switch: &Switch) -> Result<(), Failure> {
+pub fn make(switch: &Switch) -> Result<(), Error> {
     let SwitchDoor { owner, group, .. } = switch.door;
     let rights = [(group, SWITCH_MODE), (group_of_user(owner), CONSOLE_MODE)];
     let wanted = || directories(switch).zip(rights);
@@ -35,13 +36,13 @@ pub fn make(switch: &Switch) -> Result<(), Failure> {
         look(path, owner).map_err(|cause| failed(path, cause))?;
     }
     for (path, (group, mode)) in wanted() {
-        put_right(path, owner, group, mode).map_err(|error| failed(path, io(&error)))?;
+        put_right(path, owner, group, mode).map_err(|error| failed(path, plain(&error)))?;
     }
     Ok(())
 }
 
-fn failed(path: &Path, cause: impl std::fmt::Display) -> Failure {
-    Failure::new("use", format!("directory '{}'", path.display()), cause)
+fn failed(path: &Path, cause: impl std::fmt::Display) -> Error {
+    Error::new("use", format!("directory '{}'", path.display()), cause)
 }
 
 /// The directory of the sockets of those who hold ports, root's.
@@ -55,7 +56,7 @@ pub fn make_plugs(path: &Path) -> std::io::Result<()> {
 /// Is it ours, or free to be?
 fn look(path: &Path, owner: u32) -> Result<(), String> {
     let above = path.parent().unwrap_or(Path::new("/"));
-    let of_above = |error: std::io::Error| format!("{}: {}", above.display(), io(&error));
+    let of_above = |error: std::io::Error| format!("{}: {}", above.display(), plain(&error));
     let real = fs::canonicalize(above).map_err(of_above)?;
     if real != above {
         return Err(format!("a symlink leads to {}; its own path is {}", above.display(), real.display()));
@@ -68,7 +69,7 @@ fn look(path: &Path, owner: u32) -> Result<(), String> {
     }
     let meta = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        meta => meta.map_err(|error| io(&error))?,
+        meta => meta.map_err(|error| plain(&error))?,
     };
     if meta.is_symlink() {
         return Err("it is a symlink".to_owned());
@@ -109,26 +110,26 @@ pub fn life(directory: &Directory) -> Option<String> {
 }
 
 /// All that hold ports were plugged into this life.
-pub fn remember(room: &Room, life: Option<String>) -> Result<(), Failure> {
+pub fn remember(room: &Room, life: Option<String>) -> Result<(), Error> {
     life.map_or(Ok(()), |life| write_file(&room.plugged(), &life, 0o644))
 }
 
 /// Is there a switch, and were they plugged into the life that it has now?
-pub fn is_plugged(room: &Room, directory: &Directory) -> Result<bool, Failure> {
+pub fn is_plugged(room: &Room, directory: &Directory) -> Result<bool, Error> {
     let Some(life) = life(directory) else { return Ok(false) };
     Ok(read_file(&room.plugged())?.is_some_and(|plugged| plugged == life.as_bytes()))
 }
 
 /// Look whether a switch of somebody else's can be joined, and as whom.
-pub fn join_check(directory: &Directory) -> Result<SwitchDoor, Failure> {
-    let failed = |cause: String| Failure::new("join", named(directory), cause);
+pub fn join_check(directory: &Directory) -> Result<SwitchDoor, Error> {
+    let failed = |cause: String| Error::new("join", named(directory), cause);
     check(directory).map_err(failed)
 }
 
 fn check(directory: &Directory) -> Result<SwitchDoor, String> {
     let path = Path::new(directory.as_str());
-    let meta = fs::symlink_metadata(path).map_err(|error| io(&error))?;
-    let real = fs::canonicalize(path).map_err(|error| io(&error))?;
+    let meta = fs::symlink_metadata(path).map_err(|error| plain(&error))?;
+    let real = fs::canonicalize(path).map_err(|error| plain(&error))?;
     if real != path {
         return Err(format!("a symlink leads there; its own path is {}", real.display()));
     }
@@ -145,7 +146,7 @@ fn check(directory: &Directory) -> Result<SwitchDoor, String> {
     let control = path.join(CONTROL);
     let meta = fs::symlink_metadata(&control).map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!("no switch is there: it has no '{CONTROL}'"),
-        _ => io(&error),
+        _ => plain(&error),
     })?;
     if !meta.file_type().is_socket() {
         return Err(format!("no switch is there: its '{CONTROL}' is no socket"));
@@ -159,7 +160,7 @@ fn check(directory: &Directory) -> Result<SwitchDoor, String> {
 /// Nobody else may have put the directory in another's place.
 fn check_above(above: &Path, owner: u32) -> Result<(), String> {
     let meta: Metadata =
-        fs::symlink_metadata(above).map_err(|error| format!("{}: {}", above.display(), io(&error)))?;
+        fs::symlink_metadata(above).map_err(|error| format!("{}: {}", above.display(), plain(&error)))?;
     if meta.uid() != 0 && meta.uid() != owner {
         return Err(format!("{} belongs to uid {}", above.display(), meta.uid()));
     }

@@ -2,7 +2,6 @@
 //! switch's directory, because a switch answers with a path of its choice, and because what lies in a
 //! stranger's queue may keep for ever whoever takes it out.
 
-use crate::failure::io;
 use std::io::{Read, Write};
 use std::time::Duration;
 use vmnet_access::port_record::SwitchDoor;
@@ -10,6 +9,7 @@ use vmnet_access::rules::Caller;
 use vmnet_access::vde_port_tag::PlugTag;
 use vmnet_sys::privilege::become_user;
 use vmnet_sys::process::Process;
+use vmnet_sys::trust::plain;
 use vmnet_sys::worker;
 use vmnet_vde::plug::{Line, Plug, Standing};
 use vmnet_vde::port::{Absence, JoinError};
@@ -45,7 +45,7 @@ pub enum Kind {
 
 impl From<std::io::Error> for Refused {
     fn from(error: std::io::Error) -> Self {
-        Self { cause: io(&error), kind: Kind::Once }
+        Self { cause: plain(&error), kind: Kind::Once }
     }
 }
 
@@ -86,7 +86,7 @@ fn as_owner(door: &SwitchDoor, work: impl FnOnce() -> Result<(), Cause>) -> Resu
             Ok(()) => return 0,
             Err(Ok(JoinError::Silent)) => (SILENT, JoinError::Silent.to_string()),
             Err(Ok(error)) => (FAILED, error.to_string()),
-            Err(Err(error)) => (FAILED, io(&error)),
+            Err(Err(error)) => (FAILED, plain(&error)),
         };
         let _ = voice.write_all(cause.as_bytes());
         code

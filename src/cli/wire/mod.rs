@@ -14,11 +14,11 @@ pub use crate::process::switch;
 pub use door::{is_plugged, join_check, life, remember};
 pub use start::{plug_again, pump, start_pump, start_switch, stop_pump, stop_switch};
 
-use crate::failure::Failure;
 use crate::places::Room;
 use crate::record;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use vmnet_model::error::Error;
 use vmnet_model::vde_switch::Switch;
 use vmnet_vde::queue;
 
@@ -28,8 +28,8 @@ fn group_of_user(user: u32) -> u32 {
 }
 
 /// The switch of a record, which must be there.
-fn recorded(path: &Path) -> Result<Switch, Failure> {
-    record::switch(path)?.ok_or_else(|| Failure::new("read", path.display(), "no such file"))
+fn recorded(path: &Path) -> Result<Switch, Error> {
+    record::switch(path)?.ok_or_else(|| Error::new("read", path.display(), "no such file"))
 }
 
 /// Make the queues between a pump and the switch of this record fit. Without it there is more loss, and no

@@ -4,7 +4,7 @@
 use super::descriptors::Descriptors;
 use super::handshake::{self, Kind, Refused};
 use super::{fit_queues, give_room, recorded};
-use crate::failure::{Exit, Failure, io};
+use crate::exit::Exit;
 use crate::places::Room;
 use crate::say;
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use vmnet_access::port_record::SwitchDoor;
 use vmnet_access::vde_port_tag::Held;
+use vmnet_model::error::Error;
+use vmnet_sys::trust::plain;
 use vmnet_vde::plug::{self, Line, Plug};
 
 /// After so many that the switch did not answer, it is full or hangs, and no more are tried.
@@ -20,7 +22,7 @@ const SILENCES_MAX: u32 = 2;
 pub const LIMIT: Duration = Duration::from_secs(25);
 
 /// Plug them all in: one that cannot be does not keep the others from it.
-pub fn run(path: &Path, plugs: &Path) -> Result<Exit, Failure> {
+pub fn run(path: &Path, plugs: &Path) -> Result<Exit, Error> {
     let switch = recorded(path)?;
     let mut holders = holders(plugs)?;
     let found = Descriptors::of(&holders);
@@ -61,7 +63,7 @@ pub fn run(path: &Path, plugs: &Path) -> Result<Exit, Failure> {
 
 fn give_up(count: usize, cause: &str) {
     if count > 0 {
-        say::error(&Failure::new("plug in", format!("{count} more"), cause).to_string(), None);
+        say::error(&Error::new("plug in", format!("{count} more"), cause).to_string(), None);
     }
 }
 
@@ -77,13 +79,13 @@ fn take_turns(holders: &mut [Held], pump: u32) {
     holders.sort_by_key(|holder| turns.get(&holder.tag).copied());
 }
 
-fn holders(plugs: &Path) -> Result<Vec<Held>, Failure> {
-    plug::holders(plugs).map_err(|error| Failure::new("list", plugs.display(), io(&error)))
+fn holders(plugs: &Path) -> Result<Vec<Held>, Error> {
+    plug::holders(plugs).map_err(|error| Error::new("list", plugs.display(), plain(&error)))
 }
 
-fn failed(holder: &Held, cause: &str) -> Failure {
+fn failed(holder: &Held, cause: &str) -> Error {
     let tag = holder.tag;
-    Failure::new("plug in", format!("the port of process {} (uid {})", tag.pid, tag.uid), cause)
+    Error::new("plug in", format!("the port of process {} (uid {})", tag.pid, tag.uid), cause)
 }
 
 /// None: there is nobody to be plugged in any more.

@@ -3,7 +3,7 @@
 
 use super::{door, fit_queues, group_of_user, handshake, named, recorded};
 use crate::daemon;
-use crate::failure::{Exit, Failure, io, network};
+use crate::exit::Exit;
 use crate::process;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
@@ -19,12 +19,14 @@ use vmnet_access::port_record::{WIRE_TEMPLATE, WireTag, group_of, port_name};
 use vmnet_access::rules::Caller;
 use vmnet_access::vde::MTU_MAX;
 use vmnet_access::vde_port_tag::{PLUGS_DIR, PlugTag};
+use vmnet_model::error::{Error, network};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::link::gone::Watched;
 use vmnet_sys::link::{self, Link, PortWish};
 use vmnet_sys::lock::Claim;
 use vmnet_sys::netlink::Netlink;
 use vmnet_sys::process::Interrupts;
+use vmnet_sys::trust::plain;
 use vmnet_sys::tun::{TapName, TapWish, TunDevice};
 use vmnet_sys::{privilege, random, tun, worker};
 use vmnet_vde::plug::{Line, Plug};
@@ -39,11 +41,11 @@ const PREPARATION_MAX: u32 = 20;
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Be the pump, from the first step to the end.
-pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<Exit, Failure> {
+pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<Exit, Error> {
     alarm::set(PREPARATION_MAX);
     let switch = recorded(path)?;
     let failed = |cause: &dyn std::fmt::Display| {
-        Failure::new("join", format!("{} and {}", network(name), named(&switch.door.directory)), cause)
+        Error::new("join", format!("{} and {}", network(name), named(&switch.door.directory)), cause)
     };
     // Its lock goes with this process.
     let _claim = claim(&path.with_file_name(CLAIM))?;
@@ -52,16 +54,16 @@ pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<Exit, Fai
     fit_queues(path, &switch, plug.data());
     let tag = WireTag { bridge: name.bridge(), cable: cable.map(str::to_owned) };
     let (tap, bridge) = tap(&switch, &tag).map_err(|cause| failed(&cause))?;
-    let stop = detach(&bridge).map_err(|error| failed(&io(&error)))?;
+    let stop = detach(&bridge).map_err(|error| failed(&plain(&error)))?;
     alarm::cancel();
     let mut pump = Pump::new(tap);
-    pump.run(plug.data(), stop.as_fd()).map_err(|error| failed(&io(&error)))?;
+    pump.run(plug.data(), stop.as_fd()).map_err(|error| failed(&plain(&error)))?;
     Ok(Exit::Done)
 }
 
 /// There is one for each record.
-fn claim(path: &Path) -> Result<Claim, Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("lock", path.display(), cause);
+fn claim(path: &Path) -> Result<Claim, Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("lock", path.display(), cause);
     process::claim(path)?.ok_or_else(|| failed(&"another pump is at work"))
 }
 
@@ -80,7 +82,7 @@ fn plugged_in(switch: &Switch, plugs: &Path) -> Result<Plug, String> {
         }
         Ok((plug, line, tag))
     };
-    let (plug, line, tag) = fresh().map_err(|error| io(&error))?;
+    let (plug, line, tag) = fresh().map_err(|error| plain(&error))?;
     // A switch of ours may just be starting again.
     let absence = if switch.run.is_some() { Absence::Passing } else { Absence::Final };
     handshake::join(&switch.door, &plug, line, tag, absence).map_err(|refused| refused.cause)?;
@@ -89,7 +91,7 @@ fn plugged_in(switch: &Switch, plugs: &Path) -> Result<Plug, String> {
 
 /// A TAP on the bridge, and the bridge. From here on this process has no right any more.
 fn tap(switch: &Switch, tag: &WireTag) -> Result<(File, Link), String> {
-    let device = tun::open().map_err(|error| format!("cannot open /dev/net/tun: {}", io(&error)))?;
+    let device = tun::open().map_err(|error| format!("cannot open /dev/net/tun: {}", plain(&error)))?;
     let attempt = || -> std::io::Result<Option<(File, Link)>> {
         let mut netlink = Netlink::open()?;
         let found = link::find(&mut netlink, &tag.bridge)?;
@@ -98,7 +100,7 @@ fn tap(switch: &Switch, tag: &WireTag) -> Result<(File, Link), String> {
         };
         Ok(Some((attached(device, &mut netlink, switch, tag, &bridge)?, bridge)))
     };
-    let made = attempt().map_err(|error| io(&error))?;
+    let made = attempt().map_err(|error| plain(&error))?;
     made.ok_or_else(|| format!("there is no bridge '{}'", tag.bridge))
 }
 

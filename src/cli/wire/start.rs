@@ -5,7 +5,6 @@ use super::pump::CLAIM;
 use super::switch::PROGRAM;
 use super::{door, named};
 use crate::daemon::{self, READY};
-use crate::failure::{Failure, io, network};
 use crate::places::{Room, gone};
 use crate::process;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -19,10 +18,12 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use vmnet_access::name::NetName;
 use vmnet_access::vde::CONTROL;
+use vmnet_model::error::{Error, network};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::Process;
 use vmnet_sys::ready::{Source, wait};
+use vmnet_sys::trust::plain;
 use vmnet_tools::find;
 
 /// How long a switch or a pump may take until it is ready.
@@ -35,16 +36,18 @@ const WORDS_MAX: usize = 64 << 10;
 const SENTENCES_MAX: usize = 3;
 
 /// Start the network's switch, unless it runs, and wait until it listens.
-pub fn start_switch(room: &Room, switch: &Switch) -> Result<(), Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("start", named(&switch.door.directory), cause);
+pub fn start_switch(room: &Room, switch: &Switch) -> Result<(), Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("start", named(&switch.door.directory), cause);
     // Before anything is made.
     find::program(PROGRAM).map_err(|error| failed(&error).hint("it is in the package vde2"))?;
     door::make(switch)?;
-    let news = news_of(switch).map_err(|error| failed(&io(&error)))?;
+    let news = news_of(switch).map_err(|error| failed(&plain(&error)))?;
     let process = match process::switch(room) {
         // Its starter may have been killed a moment ago.
         Some(process) => process,
-        None => begin_switch(room).map_err(|trouble| trouble.unwrap_or_else(|error| failed(&io(&error))))?,
+        None => {
+            begin_switch(room).map_err(|trouble| trouble.unwrap_or_else(|error| failed(&plain(&error))))?
+        }
     };
     await_switch(&process, switch, &news).map_err(|cause| {
         // Whatever state it is in.
@@ -54,7 +57,7 @@ pub fn start_switch(room: &Room, switch: &Switch) -> Result<(), Failure> {
 }
 
 /// What a process said of its failure, or what the kernel did.
-type Trouble = Result<Failure, std::io::Error>;
+type Trouble = Result<Error, std::io::Error>;
 
 fn begin_switch(room: &Room) -> Result<Process, Trouble> {
     // One that was on its way there before us would be a second one.
@@ -69,7 +72,7 @@ fn begin_switch(room: &Room) -> Result<Process, Trouble> {
 }
 
 fn await_switch(process: &Process, switch: &Switch, news: &Inotify) -> Result<(), String> {
-    let plain = |error: std::io::Error| io(&error);
+    let plain = |error: std::io::Error| plain(&error);
     let end = Instant::now() + PATIENCE;
     let control = format!("{}/{CONTROL}", switch.door.directory);
     let sockets: Vec<&str> = switch.console.iter().map(String::as_str).chain([control.as_str()]).collect();
@@ -114,24 +117,24 @@ fn news_of(switch: &Switch) -> std::io::Result<Inotify> {
 }
 
 /// Stop the network's switch, and whatever is becoming it.
-pub fn stop_switch(room: &Room) -> Result<(), Failure> {
-    let failed = |error| Failure::new("stop", format!("the switch in {}", room.path().display()), io(&error));
+pub fn stop_switch(room: &Room) -> Result<(), Error> {
+    let failed =
+        |error| Error::new("stop", format!("the switch in {}", room.path().display()), plain(&error));
     process::stop_switches(room).and_then(|()| gone(fs::remove_file(room.switch_pid()))).map_err(failed)
 }
 
 /// Start a pump, unless it is at work, and wait until it is.
-pub fn start_pump(name: &NetName, record: &Path, cable: Option<&str>) -> Result<(), Failure> {
+pub fn start_pump(name: &NetName, record: &Path, cable: Option<&str>) -> Result<(), Error> {
     if pump(&record.with_file_name(CLAIM)).is_some() {
         return Ok(());
     }
-    let failed = |cause: &dyn std::fmt::Display| {
-        Failure::new("start", format!("the pump of {}", network(name)), cause)
-    };
+    let failed =
+        |cause: &dyn std::fmt::Display| Error::new("start", format!("the pump of {}", network(name)), cause);
     let mut words: Vec<&OsStr> =
         vec!["pump".as_ref(), name.as_str().as_ref(), "--record".as_ref(), record.as_os_str()];
     words.extend(cable.iter().flat_map(|cable| [OsStr::new("--cable"), OsStr::new(*cable)]));
-    let (mut child, said) = begin(&words, Hear::All).map_err(|error| failed(&io(&error)))?;
-    let said = hear(said, Instant::now() + PATIENCE).map_err(|error| failed(&io(&error)))?;
+    let (mut child, said) = begin(&words, Hear::All).map_err(|error| failed(&plain(&error)))?;
+    let said = hear(said, Instant::now() + PATIENCE).map_err(|error| failed(&plain(&error)))?;
     if said == READY {
         return Ok(());
     }
@@ -153,7 +156,7 @@ pub fn pump(claim: &Path) -> Option<Process> {
 }
 
 /// Stop the pump that has claimed this file, and tidy up after it.
-pub fn stop_pump(claim: &Path) -> Result<(), Failure> {
+pub fn stop_pump(claim: &Path) -> Result<(), Error> {
     let attempt = || -> std::io::Result<()> {
         if let Some(pump) = pump(claim) {
             process::stop(&pump)?;
@@ -167,17 +170,17 @@ pub fn stop_pump(claim: &Path) -> Result<(), Failure> {
             _ => Ok(()),
         }
     };
-    attempt().map_err(|error| Failure::new("stop", format!("pump {}", claim.display()), io(&error)))
+    attempt().map_err(|error| Error::new("stop", format!("pump {}", claim.display()), plain(&error)))
 }
 
 /// Plug everybody in again who holds a port.
-pub fn plug_again(record: &Path, plugs: &Path) -> Result<(), Failure> {
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("plug in", "ports again", cause);
+pub fn plug_again(record: &Path, plugs: &Path) -> Result<(), Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("plug in", "ports again", cause);
     let words =
         ["plug".as_ref(), "--record".as_ref(), record.as_os_str(), "--plugs".as_ref(), plugs.as_os_str()];
-    let (mut child, said) = begin(&words, Hear::All).map_err(|error| failed(&io(&error)))?;
+    let (mut child, said) = begin(&words, Hear::All).map_err(|error| failed(&plain(&error)))?;
     let limit = super::plug::LIMIT + PATIENCE;
-    let said = hear(said, Instant::now() + limit).map_err(|error| failed(&io(&error)))?;
+    let said = hear(said, Instant::now() + limit).map_err(|error| failed(&plain(&error)))?;
     let ended = reap(&mut child);
     match (said.is_empty(), ended) {
         (true, true) => Ok(()),
@@ -236,7 +239,7 @@ fn number_of(child: &Child) -> Pid {
 }
 
 /// The sentences of a process of ours.
-fn told(said: &[u8]) -> Failure {
+fn told(said: &[u8]) -> Error {
     let said = String::from_utf8_lossy(said);
     let hint = said.lines().find_map(|line| line.strip_prefix("hint: ")).map(str::to_owned);
     let sentences: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("vmnet: ")).collect();
@@ -244,7 +247,7 @@ fn told(said: &[u8]) -> Failure {
     if let rest @ 1.. = sentences.len().saturating_sub(SENTENCES_MAX) {
         text.push_str(&format!("; and {rest} more"));
     }
-    Failure::told(text, hint)
+    Error::told(text, hint)
 }
 
 #[cfg(test)]

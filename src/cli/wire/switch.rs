@@ -2,7 +2,7 @@
 //! it, so that it needs nobody and nobody can take anything from it.
 
 use super::{group_of_user, named, recorded};
-use crate::failure::{Exit, Failure, io};
+use crate::exit::Exit;
 use crate::places::write_file;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -16,9 +16,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use vmnet_access::rules::Caller;
 use vmnet_access::vde::CONTROL;
+use vmnet_model::error::Error;
 use vmnet_model::vde_switch::{Switch, USER_MAX};
 use vmnet_sys::fds::close_all_but;
 use vmnet_sys::privilege::become_user;
+use vmnet_sys::trust::plain;
 use vmnet_sys::user_namespace::hide_users_above;
 use vmnet_tools::find;
 
@@ -30,18 +32,18 @@ pub const NUMBER: &str = "switch.pid";
 const DESCRIPTORS: u64 = 16_384;
 
 /// Become it. There is no way back.
-pub fn run(path: &Path) -> Result<Exit, Failure> {
+pub fn run(path: &Path) -> Result<Exit, Error> {
     // Before anything is opened here.
     let closed = close_all_but([]);
     let switch = recorded(path)?;
-    let failed = |cause: &dyn std::fmt::Display| Failure::new("start", named(&switch.door.directory), cause);
-    closed.map_err(|error| failed(&io(&error)))?;
+    let failed = |cause: &dyn std::fmt::Display| Error::new("start", named(&switch.door.directory), cause);
+    closed.map_err(|error| failed(&plain(&error)))?;
     let words = switch.arguments().ok_or_else(|| failed(&"it is somebody else's"))?;
     let program = find::program(PROGRAM).map_err(|error| failed(&error))?;
     // Still ours to write, and known before there is a switch.
     write_file(&path.with_file_name(NUMBER), &format!("{}\n", std::process::id()), 0o644)?;
     let error = become_switch(&switch, &program, &words).map_or_else(|error| error, |never| match never {});
-    Err(failed(&io(&error)))
+    Err(failed(&plain(&error)))
 }
 
 fn become_switch(
