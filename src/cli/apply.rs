@@ -2,18 +2,19 @@
 
 use crate::cables::{self, Site};
 use crate::foreign;
-use crate::forwarding;
 use crate::host;
-use crate::ipv6::{self, Forwarding6};
 use crate::links::{Cause, LinkError, Links, Port};
 use crate::look;
-use crate::places::{Room, make_directory, write_file};
+use crate::places::Room;
 use crate::process;
 use crate::record::{Loaded, Record};
 use crate::say::Log;
 use crate::switch;
 use std::thread::{self, JoinHandle};
 use vmnet_access::port_record::PortRecord;
+use vmnet_host::files::{make_directory, write_file};
+use vmnet_host::forwarding;
+use vmnet_host::ipv6::{self, Forwarding6};
 use vmnet_model::error::{Error, network};
 use vmnet_model::firewall::{self, forwards};
 use vmnet_model::plan::{Goal, SeenPort, Step};

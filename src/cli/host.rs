@@ -2,10 +2,11 @@
 //! server may run as, its switches, and which subnets other managers lay claim to.
 
 use crate::links::{Seen, SeenRoute};
-use crate::places::{Room, read_file};
-use crate::sysctl::{read, write};
+use crate::places::Room;
 use std::path::{Path, PathBuf};
 use vmnet_access::name::IfName;
+use vmnet_host::files::read_file;
+use vmnet_host::sysctl::{read, write};
 use vmnet_model::dnsmasq::Place;
 use vmnet_model::error::Error;
 use vmnet_model::managers;

@@ -2,15 +2,16 @@
 
 use crate::cables;
 use crate::foreign;
-use crate::forwarding;
 use crate::host;
-use crate::ipv6;
 use crate::links::{self, Links, SeenLink};
-use crate::places::{Room, read_file};
+use crate::places::Room;
 use crate::process;
 use crate::record::{Loaded, Record};
 use crate::wire;
 use std::path::Path;
+use vmnet_host::files::read_file;
+use vmnet_host::forwarding;
+use vmnet_host::ipv6;
 use vmnet_model::error::Error;
 use vmnet_model::firewall;
 use vmnet_model::foreign::{Family, Opening};

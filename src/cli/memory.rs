@@ -1,11 +1,12 @@
 //! What is remembered of a network across reboots: the subnet that was chosen, and the reservations
 //! and forwards that were added while it ran. Kept in the words of the network's file.
 
-use crate::places::{Places, make_directory};
-use crate::record::{read_json, write_json};
+use crate::places::Places;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::name::NetName;
+use vmnet_host::files::make_directory;
+use vmnet_host::files::{read_json, write_json};
 use vmnet_model::cable::End;
 use vmnet_model::error::Error;
 use vmnet_model::forward::Forward;

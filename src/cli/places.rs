@@ -2,14 +2,12 @@
 
 use crate::args::Directories;
 use std::ffi::OsStr;
-use std::fs::DirBuilder;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::paths;
 use vmnet_access::vde_port_tag::PLUGS_DIR;
+use vmnet_host::files::make_directory;
 use vmnet_model::dnsmasq;
 use vmnet_model::error::Error;
 use vmnet_port::policy::RuleFiles;
@@ -196,50 +194,5 @@ impl Room {
     /// Make it.
     pub fn make(&self) -> Result<(), Error> {
         make_directory(&self.0)
-    }
-}
-
-/// Make a directory that everybody may read, with its parents.
-pub fn make_directory(path: &Path) -> Result<(), Error> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(path)
-        .map_err(|error| Error::new("make directory", path.display(), plain(&error)))
-}
-
-/// What is removed may be gone already.
-pub fn gone(removed: std::io::Result<()>) -> std::io::Result<()> {
-    match removed {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Write a file whole: it is either the old one or the new one, whatever happens.
-pub fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
-    let attempt = || -> std::io::Result<()> {
-        let directory = path.parent().unwrap_or(Path::new("/"));
-        let mut file = tempfile::Builder::new().prefix(".vmnet-").tempfile_in(directory)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    attempt().map_err(|error| Error::new("write", path.display(), plain(&error)))
-}
-
-/// Read a file that may be absent, up to 1 MiB.
-pub fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    use std::io::Read;
-    let attempt = || -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(1 << 20).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    match attempt() {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::new("read", path.display(), plain(&error))),
     }
 }

@@ -1,7 +1,7 @@
 //! The processes of a running network, known by what they hold: the server by its file, the switch by its
 //! directory, the keeper and pumps by their locks.
 
-use crate::places::{Room, read_file};
+use crate::places::Room;
 use crate::record;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+use vmnet_host::files::read_file;
 use vmnet_model::error::Error;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::{Process, command_line, is_dying, program};

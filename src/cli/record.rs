@@ -1,12 +1,13 @@
 //! The record of a running network, from which `down` works.
 
-use crate::forwarding::Forwarding;
-use crate::ipv6::Forwarding6;
-use crate::places::{Places, Room, read_file, write_file};
+use crate::places::{Places, Room};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use vmnet_access::name::{IfName, fnv1a};
+use vmnet_host::files::{read_file, read_json, write_json};
+use vmnet_host::forwarding::Forwarding;
+use vmnet_host::ipv6::Forwarding6;
 use vmnet_model::error::Error;
 use vmnet_model::firewall;
 use vmnet_model::firewall::forwards::Opened;
@@ -172,17 +173,4 @@ pub fn switch(path: &Path) -> Result<Option<Switch>, Error> {
     let failed = |bad: BadSwitch| Error::new("read", path.display(), bad);
     let text = String::from_utf8(bytes).map_err(|_| failed(BadSwitch(0)))?;
     Switch::parse(&text).map(Some).map_err(failed)
-}
-
-/// Read a JSON file that may be absent.
-pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Error> {
-    let Some(bytes) = read_file(path)? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::new("read", path.display(), error))
-}
-
-/// Write a JSON file whole.
-pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(|error| Error::new("write", path.display(), error))?;
-    write_file(path, &(text + "\n"), 0o644)
 }

@@ -2,7 +2,6 @@
 //! the first that is free.
 
 use crate::host;
-use crate::ipv6;
 use crate::links::Seen;
 use crate::memory::Memory;
 use crate::networks;
@@ -10,6 +9,7 @@ use crate::places::Places;
 use crate::record::{self, Record};
 use crate::say;
 use vmnet_access::name::NetName;
+use vmnet_host::ipv6;
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::{Mode, Network, SubnetChoice};
 use vmnet_model::search::{self, Taken};

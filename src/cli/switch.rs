@@ -1,6 +1,6 @@
 //! A network's VDE switch: what its file leaves open is settled, and the steps about it are done.
 
-use crate::places::{Room, gone, make_directory, write_file};
+use crate::places::Room;
 use crate::record;
 use crate::say::Log;
 use crate::wire;
@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use vmnet_access::port_record::SwitchDoor;
 use vmnet_access::vde::Directory;
+use vmnet_host::files::{gone, make_directory, write_file};
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::{Network, Vde};
 use vmnet_model::plan::{Goal, Step};

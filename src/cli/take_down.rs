@@ -4,13 +4,14 @@
 use crate::cables;
 use crate::foreign;
 use crate::links::{LinkError, Links, SeenLink};
-use crate::places::{Places, Room, gone};
+use crate::places::{Places, Room};
 use crate::process;
 use crate::record::{self, Phase, Record};
 use crate::switch;
 use crate::up::finish_what_is_begun;
 use std::thread;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_host::files::gone;
 use vmnet_model::error::{Error, network};
 use vmnet_model::firewall;
 use vmnet_model::plan::bridge_alias;

@@ -2,10 +2,8 @@
 
 use crate::apply::Work;
 use crate::cables;
-use crate::forwarding::Forwarding;
 use crate::forwards;
 use crate::host;
-use crate::ipv6::Forwarding6;
 use crate::links::{Links, Seen};
 use crate::look;
 use crate::networks;
@@ -18,6 +16,8 @@ use crate::take_down::{self, Traces};
 use crate::view;
 use tokio::signal::unix::{SignalKind, signal};
 use vmnet_access::name::NetName;
+use vmnet_host::forwarding::Forwarding;
+use vmnet_host::ipv6::Forwarding6;
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest;
 use vmnet_model::network::Network;

@@ -3,13 +3,14 @@
 
 use crate::links::{Links, SeenLink};
 use crate::look;
-use crate::places::{Room, read_file};
+use crate::places::Room;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use std::time::{SystemTime, UNIX_EPOCH};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
+use vmnet_host::files::read_file;
 use vmnet_model::error::Error;
 use vmnet_model::lease::{Lease, leases as parse};
 use vmnet_sys::caller::name_of;

@@ -1,9 +1,9 @@
 //! The resolver's file of a namespace that has a name: `ip netns exec` lays /etc/netns/NAME over /etc.
 
-use crate::places::{make_directory, read_file, write_file};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use vmnet_access::name::IfName;
+use vmnet_host::files::{make_directory, read_file, write_file};
 use vmnet_model::attach::{FILES, is_resolver_file, resolver_file};
 use vmnet_model::error::Error;
 use vmnet_sys::trust::plain;

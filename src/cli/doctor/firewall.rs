@@ -3,12 +3,12 @@
 use super::{Host, text};
 use crate::foreign;
 use crate::foreign::firewalld::{Bus, Zone as Seen};
-use crate::ipv6;
 use crate::networks;
 use crate::places::Places;
-use crate::sysctl;
 use std::path::Path;
 use vmnet_access::name::IfName;
+use vmnet_host::ipv6;
+use vmnet_host::sysctl;
 use vmnet_model::doctor::firewall::{self, Firewalls, Zone};
 use vmnet_model::doctor::{Finding, Subject};
 use vmnet_model::foreign::Guests;

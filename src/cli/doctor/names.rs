@@ -1,9 +1,9 @@
 //! The host's own resolver.
 
 use super::{Host, text};
-use crate::sockets::{Protocol, listeners, process};
 use std::net::Ipv4Addr;
 use std::path::Path;
+use vmnet_host::listeners::{Protocol, listeners, process};
 use vmnet_model::doctor::names::{self, Resolver};
 use vmnet_model::doctor::ports::DNS;
 use vmnet_model::doctor::{Finding, Subject};

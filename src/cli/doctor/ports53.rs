@@ -3,8 +3,8 @@
 use super::{Host, text};
 use crate::places::Places;
 use crate::process;
-use crate::sockets::{Holder, Listener, listeners, process as holder};
 use std::path::{Path, PathBuf};
+use vmnet_host::listeners::{Holder, Listener, listeners, process as holder};
 use vmnet_model::doctor::files::{Setting, dnsmasq_arguments, dnsmasq_file};
 use vmnet_model::doctor::ports::{self, DHCP, DNS, Foreign};
 use vmnet_model::doctor::{Finding, Subject};

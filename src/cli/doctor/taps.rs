@@ -2,9 +2,9 @@
 
 use super::{Host, text};
 use crate::links::{Links, Seen, SeenLink};
-use crate::sockets;
 use std::path::Path;
 use vmnet_access::name::IfName;
+use vmnet_host::listeners as sockets;
 use vmnet_model::doctor::taps::{self, Tap};
 use vmnet_model::doctor::{Finding, Subject, bridges};
 use vmnet_model::error::Error;

@@ -5,8 +5,8 @@ use super::place;
 use crate::networks;
 use crate::places::Places;
 use crate::record::{self, Record};
-use crate::sockets::{self, Listener, listeners};
 use vmnet_access::name::NetName;
+use vmnet_host::listeners::{self, Listener, listeners};
 use vmnet_model::error::{Error, network};
 use vmnet_model::firewall::forwards::Opened;
 use vmnet_model::forward::{Forward, Protocol};
@@ -48,7 +48,7 @@ impl Others {
         }
         let found = self.listeners.iter().find(|(socket, _)| socket.stands_against(forward));
         let Some((socket, listener)) = found else { return Ok(()) };
-        let who = sockets::holder(listener).unwrap_or_else(|| "a program of this host".to_owned());
+        let who = listeners::holder(listener).unwrap_or_else(|| "a program of this host".to_owned());
         Err(listens(forward, &who, socket))
     }
 }
@@ -62,8 +62,8 @@ fn listens(forward: &Forward, who: &str, socket: &Socket) -> Error {
 
 fn socket(listener: &Listener) -> Socket {
     let protocol = match listener.protocol {
-        sockets::Protocol::Tcp => Protocol::Tcp,
-        sockets::Protocol::Udp => Protocol::Udp,
+        listeners::Protocol::Tcp => Protocol::Tcp,
+        listeners::Protocol::Udp => Protocol::Udp,
     };
     Socket { protocol, address: listener.address, only_v6: listener.only_v6, port: listener.port }
 }

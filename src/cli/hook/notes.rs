@@ -2,10 +2,11 @@
 //! reboot does not reach it, because what it tells of outlives one too.
 
 use crate::memory::{ForwardNote, HostNote};
-use crate::places::{Places, make_directory};
-use crate::record::{read_json, write_json};
+use crate::places::Places;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use vmnet_host::files::make_directory;
+use vmnet_host::files::{read_json, write_json};
 use vmnet_model::domain::DomainId;
 use vmnet_model::error::Error;
 use vmnet_sys::trust::plain;

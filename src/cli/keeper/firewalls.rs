@@ -3,7 +3,7 @@
 
 use super::Keeper;
 use crate::foreign::Heard;
-use crate::ipv6;
+use vmnet_host::ipv6;
 use vmnet_model::foreign::Guests;
 
 impl Keeper<'_> {

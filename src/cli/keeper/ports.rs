@@ -4,8 +4,8 @@
 use super::Keeper;
 use crate::links::{LinkError, Port, SeenLink};
 use crate::look;
-use crate::places::read_file;
 use vmnet_access::port_record::PortRecord;
+use vmnet_host::files::read_file;
 use vmnet_model::error::network;
 use vmnet_model::tether::{Act, Breach, Tethered};
 use vmnet_port::audit;

@@ -2,13 +2,14 @@
 //! that others may write to is done with root's rights.
 
 use super::{group_of_user, named};
-use crate::places::{Room, read_file, write_file};
+use crate::places::Room;
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use vmnet_access::port_record::SwitchDoor;
 use vmnet_access::vde::{CONTROL, Directory};
+use vmnet_host::files::{read_file, write_file};
 use vmnet_model::error::Error;
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::trust::plain;

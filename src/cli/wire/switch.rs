@@ -3,7 +3,6 @@
 
 use super::{group_of_user, named, recorded};
 use crate::exit::Exit;
-use crate::places::write_file;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
@@ -16,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use vmnet_access::rules::Caller;
 use vmnet_access::vde::CONTROL;
+use vmnet_host::files::write_file;
 use vmnet_model::error::Error;
 use vmnet_model::vde_switch::{Switch, USER_MAX};
 use vmnet_sys::fds::close_all_but;

@@ -1,0 +1,20 @@
+//! The host's own network as it is, and the few things about it that a network changes: links, forwarding,
+//! IPv6, who listens, other firewalls.
+//!
+//! Every call is synchronous, may come from any thread, and changes nothing of the calling process.
+//!
+//! | file | knows |
+//! |---|---|
+//! | [`files`] | files of ours: read up to a limit, written whole |
+//! | [`sysctl`] | the switches under /proc/sys |
+//! | [`forwarding`] | the host's IPv4 forwarding |
+//! | [`ipv6`] | the host's IPv6: whether there is any, its part on a bridge, its forwarding |
+//! | [`listeners`] | who waits for others to speak |
+
+#![forbid(unsafe_code)]
+
+pub mod files;
+pub mod forwarding;
+pub mod ipv6;
+pub mod listeners;
+pub mod sysctl;
