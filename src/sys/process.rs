@@ -184,6 +184,32 @@ impl AsFd for Interrupts {
     }
 }
 
+/// From here on SIGINT, SIGTERM and SIGHUP do not end this process, so that it can finish what it began:
+/// they are lost. A call that waits goes on waiting (`SA_RESTART` in signal(7)), and a program that is
+/// started gets the default action (execve(2)). One that is handled or ignored already stays so.
+pub fn outlast_interrupts() {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
+    let restart = SigAction::new(SigHandler::Handler(go_on), SaFlags::SA_RESTART, SigSet::empty());
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        if is_default(signal) {
+            // SAFETY: the handler does nothing, which is safe at any moment.
+            let _ = unsafe { sigaction(signal, &restart) };
+        }
+    }
+}
+
+/// A handler, even one that does nothing, replaces the default action.
+extern "C" fn go_on(_: libc::c_int) {}
+
+/// Would the default action be taken?
+fn is_default(signal: Signal) -> bool {
+    // SAFETY: a struct of numbers, for which zeroes are a value.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: nothing is changed; `now` is ours to be written.
+    let asked = unsafe { libc::sigaction(signal as libc::c_int, std::ptr::null(), &raw mut now) };
+    asked == 0 && now.sa_sigaction == libc::SIG_DFL
+}
+
 /// Take orphaned grandchildren, so that a daemon we started is ours to reap.
 ///
 /// # Errors
@@ -230,5 +256,24 @@ mod tests {
         assert!(is_dying(pid), "at once, however busy the machine is");
         child.wait().unwrap();
         assert!(!is_dying(pid), "there is none");
+    }
+
+    #[test]
+    fn interrupts_are_outlasted_but_what_was_ignored_stays_ignored() {
+        use nix::sys::signal::{SigHandler, raise, signal};
+        assert!(is_default(Signal::SIGTERM) && is_default(Signal::SIGINT));
+        // SAFETY: sets a disposition, installs no handler.
+        unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }.unwrap();
+        outlast_interrupts();
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
+            assert!(!is_default(signal));
+            // It would end this test.
+            raise(signal).unwrap();
+        }
+        for kind in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+            // SAFETY: sets the default action, installs no handler.
+            let was = unsafe { signal(kind, SigHandler::SigDfl) }.unwrap();
+            assert_eq!(matches!(was, SigHandler::SigIgn), kind == Signal::SIGHUP);
+        }
     }
 }
