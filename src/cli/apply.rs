@@ -43,10 +43,10 @@ pub struct Work<'a> {
 
 impl Work<'_> {
     /// Do the steps in order, up to the first that fails.
-    pub async fn apply(&mut self, steps: &[Step]) -> Result<(), Error> {
+    pub fn apply(&mut self, steps: &[Step]) -> Result<(), Error> {
         let mut done = Ok(());
         for step in steps {
-            done = self.step(step).await;
+            done = self.step(step);
             if done.is_err() {
                 break;
             }
@@ -55,11 +55,11 @@ impl Work<'_> {
         done.and(finished)
     }
 
-    async fn step(&mut self, step: &Step) -> Result<(), Error> {
+    fn step(&mut self, step: &Step) -> Result<(), Error> {
         let bridge = &self.goal.wanted.bridge;
         match step {
             Step::CreateBridge(mac) => {
-                let made = self.links.create_bridge(bridge, *mac).await;
+                let made = self.links.create_bridge(bridge, *mac);
                 self.index = Some(made.map_err(|error| self.failed(error))?);
             }
             Step::DisableIpv6 => ipv6::turn_off(bridge)?,
@@ -97,41 +97,39 @@ impl Work<'_> {
             | Step::RemoveCable(..)
             | Step::StartCable(..)
             | Step::PlugCable(_)
-            | Step::StopCable(_) => self.plug(step).await,
-            link => self.change_link(link).await.map_err(|error| self.failed(error))?,
+            | Step::StopCable(_) => self.plug(step),
+            link => self.change_link(link).map_err(|error| self.failed(error))?,
         }
         Ok(())
     }
 
     /// A network is worth having even where it cannot be joined with another; `status` shows it.
-    async fn plug(&self, step: &Step) {
+    fn plug(&self, step: &Step) {
         let site = Site { name: self.goal.wanted.name(), links: self.links, room: self.room };
-        if let Err(failure) = cables::apply(&site, step).await {
+        if let Err(failure) = cables::apply(&site, step) {
             Log::Background.trouble(&failure.to_string());
         }
     }
 
     /// The steps by netlink, on links that are there.
-    async fn change_link(&self, step: &Step) -> Result<(), LinkError> {
+    fn change_link(&self, step: &Step) -> Result<(), LinkError> {
         let gone =
             || LinkError { act: "find", object: self.goal.wanted.bridge.to_string(), cause: Cause::Closed };
         let bridge = self.index.ok_or_else(gone)?;
         let PortRecord { group, isolated, hairpin, .. } = self.goal.port;
         let port = Port { mtu: self.goal.wanted.mtu, group, isolated, hairpin };
         match step {
-            Step::SetBridge { mtu, mac, alias } => self.links.set_bridge(bridge, *mtu, *mac, alias).await,
-            Step::RemoveAddress(address, length) => {
-                self.links.remove_address(bridge, *address, *length).await
-            }
-            Step::AddAddress(address, length) => self.links.add_address(bridge, *address, *length).await,
-            Step::Raise => self.links.raise(bridge).await,
+            Step::SetBridge { mtu, mac, alias } => self.links.set_bridge(bridge, *mtu, *mac, alias),
+            Step::RemoveAddress(address, length) => self.links.remove_address(bridge, *address, *length),
+            Step::AddAddress(address, length) => self.links.add_address(bridge, *address, *length),
+            Step::Raise => self.links.raise(bridge),
             Step::SetPort(SeenPort { index, mtu, hairpin, .. }) => {
                 let port = Port { mtu: *mtu, hairpin: *hairpin, ..port };
-                present(self.links.set_port(*index, bridge, &port).await)
+                present(self.links.set_port(*index, bridge, &port))
             }
-            Step::AttachPort(index, _) => present(self.links.set_port(*index, bridge, &port).await),
-            Step::SetMac(index, _, mac) => present(self.links.set_mac(*index, *mac).await),
-            Step::DeletePort(index, _) => self.links.delete(*index).await,
+            Step::AttachPort(index, _) => present(self.links.set_port(*index, bridge, &port)),
+            Step::SetMac(index, _, mac) => present(self.links.set_mac(*index, *mac)),
+            Step::DeletePort(index, _) => self.links.delete(*index),
             _ => Ok(()),
         }
     }

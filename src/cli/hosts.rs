@@ -8,7 +8,7 @@ use crate::networks;
 use crate::places::Places;
 use crate::record::{Phase, Record};
 use crate::settle::settle;
-use crate::up::{Outlook, finish_what_is_begun, look};
+use crate::up::{Outlook, look};
 use crate::view;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
@@ -19,6 +19,7 @@ use vmnet_model::lease::Lease;
 use vmnet_model::network::{Mode, Network};
 use vmnet_model::plan;
 use vmnet_model::reservation::{self, Refusal};
+use vmnet_sys::process::outlast_interrupts;
 
 /// What is asked for; all names in lower case.
 pub struct Asked {
@@ -60,15 +61,15 @@ pub fn all(places: &Places, name: &NetName) -> Result<Vec<Reserved>, Error> {
 }
 
 /// Reserve.
-pub async fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Added, Error> {
+pub fn add(places: &Places, name: &NetName, asked: &Asked) -> Result<Added, Error> {
     let file = networks::read(places, name).map_err(|why| why.failure("reserve a host of", name))?;
     let lock = places.lock()?;
-    let result = add_locked(places, &file, asked).await;
+    let result = add_locked(places, &file, asked);
     places.tidy(lock);
     result
 }
 
-async fn add_locked(places: &Places, file: &Network, asked: Asked) -> Result<Added, Error> {
+fn add_locked(places: &Places, file: &Network, asked: &Asked) -> Result<Added, Error> {
     let object = format!("'{}' on {}", asked.name, network(&file.name));
     let failed = |cause: &dyn std::fmt::Display| Error::new("reserve", &object, cause);
     if file.mode == Mode::Vde {
@@ -81,7 +82,7 @@ async fn add_locked(places: &Places, file: &Network, asked: Asked) -> Result<Add
         lease.filter(|lease| host.address.is_some_and(|address| address != lease.address)).cloned()
     };
     let links = Links::open().map_err(|error| failed(&error))?;
-    let seen = links.snapshot().await.map_err(|error| failed(&error))?;
+    let seen = links.snapshot().map_err(|error| failed(&error))?;
     // Where the subnet is open, one is chosen and remembered: the address must be of it.
     let wanted = settle(places, file, &seen, Record::read(&room)?.as_ref(), false)?;
     if let Some(host) = wanted.network.hosts.iter().find(|host| asked.is(host)) {
@@ -103,7 +104,7 @@ async fn add_locked(places: &Places, file: &Network, asked: Asked) -> Result<Add
     // What a file claimed meanwhile does not count any more, and would come back after it.
     memory.hosts.retain(|note| note.host().is_some_and(|old| wanted.network.hosts.contains(&old)));
     memory.hosts.push(HostNote::from(&host));
-    keep(places, file, &memory).await?;
+    keep(places, file, &memory)?;
     Ok(Added { already: false, holds: elsewhere(&host), host })
 }
 
@@ -134,15 +135,15 @@ fn explain(failure: Error, why: &Refusal, places: &Places, file: &Network) -> Er
 }
 
 /// Take a reservation back. Answers it.
-pub async fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Host, Error> {
+pub fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Host, Error> {
     let file = networks::read(places, name).map_err(|why| why.failure("remove a host of", name))?;
     let lock = places.lock()?;
-    let result = remove_locked(places, &file, who).await;
+    let result = remove_locked(places, &file, who);
     places.tidy(lock);
     result
 }
 
-async fn remove_locked(places: &Places, file: &Network, who: &Who) -> Result<Host, Error> {
+fn remove_locked(places: &Places, file: &Network, who: &Who) -> Result<Host, Error> {
     let failed =
         |cause: String| Error::new("remove", format!("host '{who}' of {}", network(&file.name)), cause);
     let mut memory = Memory::of(places, &file.name)?;
@@ -157,26 +158,26 @@ async fn remove_locked(places: &Places, file: &Network, who: &Who) -> Result<Hos
         return Err(failed("nothing is reserved for it".to_owned()).hint(hint));
     };
     memory.hosts.retain(|note| note.host().is_some_and(|host| host != gone));
-    keep(places, file, &memory).await?;
+    keep(places, file, &memory)?;
     Ok(gone)
 }
 
 /// Remember, and have a network that is up follow. Call it under the lock.
-async fn keep(places: &Places, file: &Network, memory: &Memory) -> Result<(), Error> {
-    finish_what_is_begun();
+fn keep(places: &Places, file: &Network, memory: &Memory) -> Result<(), Error> {
+    outlast_interrupts();
     memory.keep(places, &file.name)?;
     let room = places.room(&file.name.bridge());
     if !Record::read(&room)?.is_some_and(|record| record.phase == Phase::Up) {
         return Ok(());
     }
     let links = Links::open().map_err(|error| Error::new("change", network(&file.name), error))?;
-    let Outlook { goal, room, record, host, seen } = look(places, &links, file, false).await?;
+    let Outlook { goal, room, record, host, seen } = look(places, &links, file, false)?;
     let Some(mut record) = record else { return Ok(()) };
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
     let steps = plan::live(&goal, &seen);
     let mut work =
         Work { links: &links, goal: &goal, room: &room, record: &mut record, index, loading: None };
-    let done = work.apply(&steps).await;
+    let done = work.apply(&steps);
     record.write(&room)?;
     done
 }

@@ -195,9 +195,8 @@ fn file(path: &Path, wanted: &str) -> Result<State, Error> {
 }
 
 /// The ports of a bridge.
-pub async fn ports(links: &Links, bridge: &vmnet_access::name::IfName) -> Result<Vec<SeenLink>, Error> {
-    let all =
-        links.links().await.map_err(|error| Error::new("look up", format!("bridge '{bridge}'"), error))?;
+pub fn ports(links: &Links, bridge: &vmnet_access::name::IfName) -> Result<Vec<SeenLink>, Error> {
+    let all = links.links().map_err(|error| Error::new("look up", format!("bridge '{bridge}'"), error))?;
     let index = all.iter().find(|link| link.name == *bridge).map(|link| link.index);
     Ok(all.into_iter().filter(|link| index.is_some() && link.master == index).collect())
 }

@@ -30,6 +30,7 @@ mod plug;
 mod process;
 mod record;
 mod resolved;
+mod runtime;
 mod say;
 mod settle;
 mod switch;

@@ -8,7 +8,6 @@ use crate::places::{Places, Room};
 use crate::process;
 use crate::record::{self, Phase, Record};
 use crate::switch;
-use crate::up::finish_what_is_begun;
 use std::thread;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::files::gone;
@@ -16,6 +15,7 @@ use vmnet_model::error::{Error, network};
 use vmnet_model::firewall;
 use vmnet_model::plan::bridge_alias;
 use vmnet_sys::lock::Lock;
+use vmnet_sys::process::outlast_interrupts;
 use vmnet_sys::trust::plain;
 use vmnet_tools::nft;
 
@@ -30,7 +30,7 @@ pub enum Traces {
 
 /// Undo everything the record tells of. Call it under the lock. What could not be undone is
 /// answered, and the record is then kept, so that `down` can be tried again.
-pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Traces) -> Vec<String> {
+pub fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Traces) -> Vec<String> {
     let room = places.room(bridge);
     let mut left = Vec::new();
     let mut note = |result: Result<(), String>| left.extend(result.err());
@@ -48,14 +48,14 @@ pub async fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Tra
         let record = record.clone();
         thread::Builder::new().name("nft".to_owned()).spawn(move || remove_table(&record))
     });
-    note(remove_links(bridge, record).await);
+    note(remove_links(bridge, record));
     note(match table {
         None => Ok(()),
         Some(Ok(thread)) => thread.join().unwrap_or_else(|_| Err("nft could not be waited for".to_owned())),
         // No thread to be had: then one after the other.
         Some(Err(_)) => remove_table(record),
     });
-    for trouble in foreign::close(&record.network, bridge, &room).await {
+    for trouble in foreign::close(&record.network, bridge, &room) {
         note(Err(trouble));
     }
     note(restore_forwarding(places, bridge, record).map_err(|failure| failure.to_string()));
@@ -110,16 +110,16 @@ fn heir(
 
 /// The bridge, and what stays and is held by nobody. By a connection of its own: the one that a
 /// failed `up` had may be what failed.
-async fn remove_links(bridge: &IfName, record: &Record) -> Result<(), String> {
+fn remove_links(bridge: &IfName, record: &Record) -> Result<(), String> {
     let links = Links::open().map_err(|error| error.to_string())?;
-    let parted = cables::remove_pairs(&links, bridge).await;
-    let removed = remove_bridge(&links, bridge, record).await;
-    parted.and(removed).and(remove_vacant(&links, bridge).await).map_err(|error| error.to_string())
+    let parted = cables::remove_pairs(&links, bridge);
+    let removed = remove_bridge(&links, bridge, record);
+    parted.and(removed).and(remove_vacant(&links, bridge)).map_err(|error| error.to_string())
 }
 
 /// Only a bridge of ours goes: somebody may have made another one of that name meanwhile.
-async fn remove_bridge(links: &Links, bridge: &IfName, record: &Record) -> Result<(), LinkError> {
-    let Some(link) = links.find(bridge).await? else { return Ok(()) };
+fn remove_bridge(links: &Links, bridge: &IfName, record: &Record) -> Result<(), LinkError> {
+    let Some(link) = links.find(bridge)? else { return Ok(()) };
     let ours = match &link.alias {
         Some(alias) => *alias == bridge_alias(&record.network),
         None => link.mac.is_some_and(|mac| mac.to_string() == record.mac),
@@ -127,18 +127,18 @@ async fn remove_bridge(links: &Links, bridge: &IfName, record: &Record) -> Resul
     if !ours || link.kind.as_deref() != Some("bridge") {
         return Ok(());
     }
-    links.delete(link.index).await
+    links.delete(link.index)
 }
 
 /// TAPs of this bridge that stay and that nobody holds go with it. Those that are held are left to
 /// their holders, and the next `up` takes them back.
-async fn remove_vacant(links: &Links, bridge: &IfName) -> Result<(), LinkError> {
+fn remove_vacant(links: &Links, bridge: &IfName) -> Result<(), LinkError> {
     let is_left = |link: &SeenLink| {
         link.master.is_none() && link.is_vacant() && link.tag().is_some_and(|tag| tag.bridge == *bridge)
     };
-    let all = links.links().await?;
+    let all = links.links()?;
     for link in all.iter().filter(|link| is_left(link)) {
-        links.delete(link.index).await?;
+        links.delete(link.index)?;
     }
     Ok(())
 }
@@ -179,20 +179,20 @@ pub fn sweep(places: &Places, room: &Room) -> Result<(), Error> {
 }
 
 /// Take it down under the lock, whoever asks.
-pub async fn take_down(places: &Places, name: &NetName) -> Result<(), Error> {
+pub fn take_down(places: &Places, name: &NetName) -> Result<(), Error> {
     let lock = places.lock()?;
-    take_down_under(lock, places, name).await
+    take_down_under(lock, places, name)
 }
 
 /// Take it down under a lock that is held already.
-pub async fn take_down_under(lock: Lock, places: &Places, name: &NetName) -> Result<(), Error> {
+pub fn take_down_under(lock: Lock, places: &Places, name: &NetName) -> Result<(), Error> {
     let bridge = name.bridge();
     let Some(record) = Record::read(&places.room(&bridge))? else {
         places.tidy(lock);
         return Ok(());
     };
-    finish_what_is_begun();
-    let left = undo(places, &bridge, &record, Traces::OnDisk).await;
+    outlast_interrupts();
+    let left = undo(places, &bridge, &record, Traces::OnDisk);
     places.tidy(lock);
     match left.split_first() {
         None => Ok(()),

@@ -14,7 +14,6 @@ use crate::settle::settle;
 use crate::switch;
 use crate::take_down::{self, Traces};
 use crate::view;
-use tokio::signal::unix::{SignalKind, signal};
 use vmnet_access::name::NetName;
 use vmnet_host::forwarding::Forwarding;
 use vmnet_host::ipv6::Forwarding6;
@@ -23,6 +22,7 @@ use vmnet_model::guest;
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Goal, Step};
 use vmnet_model::settle::Wanted;
+use vmnet_sys::process::outlast_interrupts;
 use vmnet_sys::trust::plain;
 
 /// What came of it.
@@ -55,14 +55,9 @@ pub struct Outlook {
 }
 
 /// Look at a network and its host.
-pub async fn look(
-    places: &Places,
-    links: &Links,
-    wanted: &Network,
-    rehearsal: bool,
-) -> Result<Outlook, Error> {
+pub fn look(places: &Places, links: &Links, wanted: &Network, rehearsal: bool) -> Result<Outlook, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("look at", network(&wanted.name), cause);
-    let host = links.snapshot().await.map_err(|error| failed(&error))?;
+    let host = links.snapshot().map_err(|error| failed(&error))?;
     let room = places.room(&wanted.name.bridge());
     let record = Record::read(&room)?;
     if let Some(other) = record.as_ref().filter(|record| record.network != wanted.name.as_str()) {
@@ -78,10 +73,10 @@ pub async fn look(
 }
 
 /// Only say what would be done.
-pub async fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Error> {
+pub fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Error> {
     let wanted = networks::read(places, name).map_err(|why| why.failure("start", name))?;
     let links = Links::open().map_err(|error| Error::new("start", network(name), error))?;
-    let outlook = look(places, &links, &wanted, true).await?;
+    let outlook = look(places, &links, &wanted, true)?;
     let steps = plan(&outlook)?;
     Ok(Raised {
         wanted: outlook.goal.wanted,
@@ -93,22 +88,24 @@ pub async fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Error> 
 }
 
 /// Make it so. A network that was down is down again after a failure; one that was up stays up.
-pub async fn raise(places: &Places, name: &NetName) -> Result<Raised, Error> {
+pub fn raise(places: &Places, name: &NetName) -> Result<Raised, Error> {
     let wanted = networks::read(places, name).map_err(|why| why.failure("start", name))?;
     let lock = places.lock()?;
-    let result = raise_locked(places, &wanted).await;
+    let result = raise_locked(places, &wanted);
     if result.is_err() {
         places.tidy(lock);
     }
     result
 }
 
-async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Error> {
+fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Error> {
     let links = Links::open().map_err(|error| Error::new("start", network(&wanted.name), error))?;
-    let outlook = look(places, &links, wanted, false).await?;
+    let outlook = look(places, &links, wanted, false)?;
     let steps = plan(&outlook)?;
     forwards::refuse_new(places, &outlook.goal, outlook.record.as_ref())?;
-    finish_what_is_begun();
+    // From here to the end: milliseconds, or the time limit of a tool that hangs. The wait for the lock can
+    // still be interrupted.
+    outlast_interrupts();
     let outdated = plan::outdates_leases(&steps, &outlook.seen);
     let Outlook { goal, room, record: earlier, host, .. } = outlook;
     let settled = earlier.as_ref().is_some_and(|record| record.phase == Phase::Up);
@@ -139,7 +136,7 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Error
     let mut work =
         Work { links: &links, goal: &goal, room: &room, record: &mut record, index, loading: None };
     let done = match begun {
-        Ok(()) => work.apply(&steps).await,
+        Ok(()) => work.apply(&steps),
         failed => failed,
     };
     let finished = done.and_then(|()| {
@@ -151,18 +148,9 @@ async fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Error
         Ok(()) => Ok(Raised { wanted: goal.wanted, steps, was_down: !settled, outdated, advertised }),
         Err(failure) if settled => Err(failure),
         Err(failure) => {
-            let left = take_down::undo(places, &goal.wanted.bridge, &record, Traces::Exact).await;
+            let left = take_down::undo(places, &goal.wanted.bridge, &record, Traces::Exact);
             Err(failure.and(&left))
         }
-    }
-}
-
-/// From here on SIGINT, SIGTERM and SIGHUP wait until the host is in order again: milliseconds, or
-/// the time limit of a tool that hangs. Waiting for the lock can still be interrupted.
-pub fn finish_what_is_begun() {
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        // A handler, even one that nobody asks, replaces the default action.
-        let _ = signal(kind);
     }
 }
 

@@ -29,10 +29,10 @@ pub struct Port {
 }
 
 /// The ports of a bridge, with what is known of each.
-pub async fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Port>, Error> {
+pub fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Port>, Error> {
     let failed = |error| Error::new("look up", format!("bridge '{bridge}'"), error);
-    let Some(link) = links.find(bridge).await.map_err(failed)? else { return Ok(Vec::new()) };
-    let known = links.fdb(link.index).await.map_err(failed)?;
+    let Some(link) = links.find(bridge).map_err(failed)? else { return Ok(Vec::new()) };
+    let known = links.fdb(link.index).map_err(failed)?;
     let leases = leases(room)?;
     let port = |link: SeenLink| {
         let macs: Vec<MacAddr> =
@@ -44,7 +44,7 @@ pub async fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Po
             link,
         }
     };
-    Ok(look::ports(links, bridge).await?.into_iter().map(port).collect())
+    Ok(look::ports(links, bridge)?.into_iter().map(port).collect())
 }
 
 impl Port {

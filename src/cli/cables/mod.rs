@@ -18,13 +18,13 @@ use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
 use crate::record::{Phase, Record};
-use crate::up::finish_what_is_begun;
 use vmnet_access::name::NetName;
 use vmnet_access::vde::Directory;
 use vmnet_model::cable::{Edge, End, unfit};
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Aspect};
+use vmnet_sys::process::outlast_interrupts;
 
 /// What came of it.
 pub struct Added {
@@ -37,7 +37,7 @@ pub struct Added {
 }
 
 /// Join two wires.
-pub async fn add(places: &Places, name: &NetName, to: &End) -> Result<Added, Error> {
+pub fn add(places: &Places, name: &NetName, to: &End) -> Result<Added, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("join", words(name, to), cause);
     let own = fit(places, name)?;
     let to = resolve(to).map_err(|cause| failed(&cause))?;
@@ -49,14 +49,14 @@ pub async fn add(places: &Places, name: &NetName, to: &End) -> Result<Added, Err
         }
     };
     let lock = places.lock()?;
-    finish_what_is_begun();
-    let result = add_locked(places, name, &to).await;
+    outlast_interrupts();
+    let result = add_locked(places, name, &to);
     places.tidy(lock);
     let two_servers = far.is_some_and(|far| far.dhcp.enabled && own.dhcp.enabled);
     result.map(|now| Added { to, now, two_servers })
 }
 
-async fn add_locked(places: &Places, name: &NetName, to: &End) -> Result<Option<Aspect>, Error> {
+fn add_locked(places: &Places, name: &NetName, to: &End) -> Result<Option<Aspect>, Error> {
     let failed = |cause: String| Error::new("join", words(name, to), cause);
     if own_end(name) == *to {
         return Err(failed("both ends are one".to_owned()));
@@ -69,7 +69,7 @@ async fn add_locked(places: &Places, name: &NetName, to: &End) -> Result<Option<
         joined.clone()?;
     }
     let wrote = remember(places, name, to)?;
-    let followed = follow(places, name, to).await?;
+    let followed = follow(places, name, to)?;
     if half && !wrote && !followed.changed {
         joined?;
     }
@@ -77,15 +77,15 @@ async fn add_locked(places: &Places, name: &NetName, to: &End) -> Result<Option<
 }
 
 /// Part them again.
-pub async fn remove(places: &Places, name: &NetName, to: &End) -> Result<End, Error> {
+pub fn remove(places: &Places, name: &NetName, to: &End) -> Result<End, Error> {
     let lock = places.lock()?;
-    finish_what_is_begun();
-    let result = remove_locked(places, name, to).await;
+    outlast_interrupts();
+    let result = remove_locked(places, name, to);
     places.tidy(lock);
     result
 }
 
-async fn remove_locked(places: &Places, name: &NetName, to: &End) -> Result<End, Error> {
+fn remove_locked(places: &Places, name: &NetName, to: &End) -> Result<End, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("part", words(name, to), cause);
     let memory = Memory::of(places, name)?;
     // Its path may lead elsewhere by now.
@@ -96,9 +96,9 @@ async fn remove_locked(places: &Places, name: &NetName, to: &End) -> Result<End,
         gone |= forget(places, other, &own_end(name))?;
     }
     // Also one that is forgotten: whoever did that may have been killed half-way.
-    gone |= follow(places, name, &to).await?.changed;
+    gone |= follow(places, name, &to)?.changed;
     if let End::Network(other) = &to {
-        gone |= follow(places, other, &own_end(name)).await?.changed;
+        gone |= follow(places, other, &own_end(name))?.changed;
     }
     if gone { Ok(to) } else { Err(failed(&"there is no cable between them")) }
 }
@@ -184,7 +184,7 @@ struct Followed {
 }
 
 /// Have a network that is up follow. Call it under the lock.
-async fn follow(places: &Places, name: &NetName, to: &End) -> Result<Followed, Error> {
+fn follow(places: &Places, name: &NetName, to: &End) -> Result<Followed, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("change the cables of", network(name), cause);
     let room = places.room(&name.bridge());
     if !Record::read(&room)?
@@ -194,11 +194,11 @@ async fn follow(places: &Places, name: &NetName, to: &End) -> Result<Followed, E
     }
     let links = Links::open().map_err(|error| failed(&error))?;
     let site = Site { name, links: &links, room: &room };
-    let steps = site.steps(places).await?;
+    let steps = site.steps(places)?;
     for step in &steps {
-        apply(&site, step).await?;
+        apply(&site, step)?;
     }
-    let host = links.snapshot().await.map_err(|error| failed(&error))?;
+    let host = links.snapshot().map_err(|error| failed(&error))?;
     let goals = goals(places, name, None, &host)?;
     let rows = plan::cable_rows(&goals, &seen(&room, name, &goals, &host)?);
     let row = rows.into_iter().find(|row| row.what.ends_with(&format!(" {to}")));

@@ -33,8 +33,8 @@ pub struct Site<'a> {
 
 impl Site<'_> {
     /// What is to be done about its cables now; nothing where it has none.
-    pub async fn steps(&self, places: &Places) -> Result<Vec<Step>, Error> {
-        let host = self.links.snapshot().await.map_err(|error| self.failed(error))?;
+    pub fn steps(&self, places: &Places) -> Result<Vec<Step>, Error> {
+        let host = self.links.snapshot().map_err(|error| self.failed(error))?;
         let goals = goals(places, self.name, None, &host)?;
         Ok(plan::cables(&goals, &seen(self.room, self.name, &goals, &host)?))
     }
@@ -56,12 +56,12 @@ pub(super) fn places_in(room: &Room) -> Vec<Room> {
 }
 
 /// One step about cables.
-pub async fn apply(site: &Site<'_>, step: &Step) -> Result<(), Error> {
+pub fn apply(site: &Site<'_>, step: &Step) -> Result<(), Error> {
     match step {
         Step::MakeCable(End::Network(other), far) => {
-            make_pair(site, other, far).await.map_err(|cause| site.failed(cause))
+            make_pair(site, other, far).map_err(|cause| site.failed(cause))
         }
-        Step::RemoveCable(index, _) => site.links.delete(*index).await.map_err(|error| site.failed(error)),
+        Step::RemoveCable(index, _) => site.links.delete(*index).map_err(|error| site.failed(error)),
         Step::StartCable(to, switch) => start(site, to, switch),
         Step::PlugCable(to) => plug_again(site.room, to),
         Step::StopCable(to) => stop_one(&place_of(site.room, to)),
@@ -69,22 +69,22 @@ pub async fn apply(site: &Site<'_>, step: &Step) -> Result<(), Error> {
     }
 }
 
-async fn make_pair(site: &Site<'_>, other: &NetName, far: &FarBridge) -> Result<(), String> {
+fn make_pair(site: &Site<'_>, other: &NetName, far: &FarBridge) -> Result<(), String> {
     let words = |error: LinkError| error.to_string();
     let links = site.links;
-    let bridge = links.find(&site.name.bridge()).await.map_err(words)?.ok_or("its bridge is gone")?;
-    remove_untagged(links).await.map_err(words)?;
-    let names = name_pair(links).await?;
+    let bridge = links.find(&site.name.bridge()).map_err(words)?.ok_or("its bridge is gone")?;
+    remove_untagged(links).map_err(words)?;
+    let names = name_pair(links)?;
     let near_tag = WireTag { bridge: site.name.bridge(), cable: Some(other.to_string()) };
     let far_tag = WireTag { bridge: other.bridge(), cable: Some(site.name.to_string()) };
     let ends = [(near_tag, bridge.index, group_of(&bridge.name)), (far_tag, far.index, far.group)];
     for (name, (tag, bridge, group)) in names.iter().zip(ends) {
         let port = Port { mtu: far.mtu, group, isolated: false, hairpin: false };
         let done = plug_end(links, name, &tag, bridge, &port);
-        if let Err(cause) = done.await {
+        if let Err(cause) = done {
             let [one, _] = &names;
-            if let Some(link) = links.find(one).await.map_err(words)? {
-                links.delete(link.index).await.map_err(words)?;
+            if let Some(link) = links.find(one).map_err(words)? {
+                links.delete(link.index).map_err(words)?;
             }
             return Err(cause);
         }
@@ -93,16 +93,16 @@ async fn make_pair(site: &Site<'_>, other: &NetName, far: &FarBridge) -> Result<
 }
 
 /// Two links with names that nobody has.
-async fn name_pair(links: &Links) -> Result<[IfName; 2], String> {
+fn name_pair(links: &Links) -> Result<[IfName; 2], String> {
     for _ in 0..TRIES {
-        let taken = links.links().await.map_err(|error| error.to_string())?;
+        let taken = links.links().map_err(|error| error.to_string())?;
         let free = (0..u32::MAX).filter_map(|number| {
             let name = IfName::new(port_name(WIRE_TEMPLATE, number).as_bytes()).ok()?;
             (!taken.iter().any(|link| link.name == name)).then_some(name)
         });
         let mut free = free.take(2);
         let (Some(one), Some(other)) = (free.next(), free.next()) else { break };
-        match links.create_veth(&one, &other).await {
+        match links.create_veth(&one, &other) {
             Ok(()) => return Ok([one, other]),
             Err(error) if error.cause.is_exists() => {}
             Err(error) => return Err(error.to_string()),
@@ -112,26 +112,20 @@ async fn name_pair(links: &Links) -> Result<[IfName; 2], String> {
 }
 
 /// The tag first: from then on it is known as a cable's.
-async fn plug_end(
-    links: &Links,
-    name: &IfName,
-    tag: &WireTag,
-    bridge: u32,
-    port: &Port,
-) -> Result<(), String> {
+fn plug_end(links: &Links, name: &IfName, tag: &WireTag, bridge: u32, port: &Port) -> Result<(), String> {
     let words = |error: LinkError| error.to_string();
-    let link = links.find(name).await.map_err(words)?.ok_or("it is gone already")?;
-    links.set_alias(link.index, &String::from_utf8_lossy(&tag.render())).await.map_err(words)?;
+    let link = links.find(name).map_err(words)?.ok_or("it is gone already")?;
+    links.set_alias(link.index, &String::from_utf8_lossy(&tag.render())).map_err(words)?;
     // An end has nothing to say itself.
     ipv6::turn_off(name).map_err(|failure| failure.to_string())?;
-    links.set_port(link.index, bridge, port).await.map_err(words)
+    links.set_port(link.index, bridge, port).map_err(words)
 }
 
 /// Pairs of which a run that was killed did not say whose they are. Call it under the lock: nobody else
 /// is just making one.
-async fn remove_untagged(links: &Links) -> Result<(), LinkError> {
+fn remove_untagged(links: &Links) -> Result<(), LinkError> {
     let prefix = WIRE_TEMPLATE.trim_end_matches("%d").as_bytes();
-    let all = links.links().await?;
+    let all = links.links()?;
     let is_left = |link: &&SeenLink| {
         link.kind.as_deref() == Some("veth")
             && link.name.as_bytes().starts_with(prefix)
@@ -140,21 +134,21 @@ async fn remove_untagged(links: &Links) -> Result<(), LinkError> {
     };
     // One end may be known already; then it is removed as that.
     for link in all.iter().filter(is_left) {
-        links.delete(link.index).await?;
+        links.delete(link.index)?;
     }
     Ok(())
 }
 
 /// The pairs of a network that goes down.
-pub async fn remove_pairs(links: &Links, bridge: &IfName) -> Result<(), LinkError> {
-    let all = links.links().await?;
+pub fn remove_pairs(links: &Links, bridge: &IfName) -> Result<(), LinkError> {
+    let all = links.links()?;
     let own = |link: &&SeenLink| {
         link.kind.as_deref() == Some("veth") && link.wire().is_some_and(|tag| tag.bridge == *bridge)
     };
     for link in all.iter().filter(own) {
-        links.delete(link.index).await?;
+        links.delete(link.index)?;
     }
-    remove_untagged(links).await
+    remove_untagged(links)
 }
 
 fn start(site: &Site<'_>, to: &End, wanted: &Switch) -> Result<(), Error> {

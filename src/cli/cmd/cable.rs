@@ -1,6 +1,6 @@
 //! `vmnet cable NAME TO`
 
-use super::{in_runtime, need_root};
+use super::need_root;
 use crate::args::CableEnd;
 use crate::cables::{self, Added};
 use crate::exit::Exit;
@@ -17,15 +17,13 @@ pub fn run(places: &Places, name: &NetName, to: &CableEnd, remove: bool) -> Resu
         CableEnd::Network(other) => End::Network(other.clone()),
         CableEnd::Switch(directory) => End::Switch(directory.clone()),
     };
-    in_runtime(async {
-        if remove {
-            let to = cables::remove(places, name, &to).await?;
-            say::line(&format!("{name} and {to} are parted"));
-        } else {
-            say_added(name, &cables::add(places, name, &to).await?);
-        }
-        Ok(Exit::Done)
-    })
+    if remove {
+        let to = cables::remove(places, name, &to)?;
+        say::line(&format!("{name} and {to} are parted"));
+    } else {
+        say_added(name, &cables::add(places, name, &to)?);
+    }
+    Ok(Exit::Done)
 }
 
 fn say_added(name: &NetName, added: &Added) {

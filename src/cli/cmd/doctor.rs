@@ -1,6 +1,6 @@
 //! `vmnet doctor [NAME] [--fix] [--json]`: what on this host breaks guests' networking, and its cure.
 
-use super::{in_runtime, need_root};
+use super::need_root;
 use crate::doctor::{self, Report};
 use crate::exit::Exit;
 use crate::places::Places;
@@ -25,31 +25,29 @@ pub fn run(places: &Places, name: Option<&NetName>, fix: bool, json: bool) -> Re
     if fix {
         need_root("fix", "this host".to_owned())?;
     }
-    in_runtime(async {
-        let Report { findings, unseen } = doctor::examine(places, name).await?;
-        let mut told = Vec::new();
-        for finding in findings {
-            let outcome = match finding.fix.as_ref().filter(|_| fix) {
-                None => Outcome::Told,
-                Some(safe) => match doctor::cure(places, safe).await {
-                    Ok(()) => Outcome::Fixed,
-                    Err(failure) => Outcome::Failed(failure),
-                },
-            };
-            told.push((finding, outcome));
+    let Report { findings, unseen } = doctor::examine(places, name)?;
+    let mut told = Vec::new();
+    for finding in findings {
+        let outcome = match finding.fix.as_ref().filter(|_| fix) {
+            None => Outcome::Told,
+            Some(safe) => match doctor::cure(places, safe) {
+                Ok(()) => Outcome::Fixed,
+                Err(failure) => Outcome::Failed(failure),
+            },
+        };
+        told.push((finding, outcome));
+    }
+    if json {
+        let rows: Vec<Value> = told.iter().map(|(finding, outcome)| row(finding, outcome)).collect();
+        say::json(&json!({ "ok": exit(&told) == Exit::Done, "findings": rows, "unseen": unseen }));
+    } else {
+        told.iter().for_each(|(finding, outcome)| print(finding, outcome));
+        unseen.iter().for_each(|what| say::line(&format!("not seen: {what}")));
+        if told.is_empty() && unseen.is_empty() {
+            say::line("nothing to say");
         }
-        if json {
-            let rows: Vec<Value> = told.iter().map(|(finding, outcome)| row(finding, outcome)).collect();
-            say::json(&json!({ "ok": exit(&told) == Exit::Done, "findings": rows, "unseen": unseen }));
-        } else {
-            told.iter().for_each(|(finding, outcome)| print(finding, outcome));
-            unseen.iter().for_each(|what| say::line(&format!("not seen: {what}")));
-            if told.is_empty() && unseen.is_empty() {
-                say::line("nothing to say");
-            }
-        }
-        Ok(exit(&told))
-    })
+    }
+    Ok(exit(&told))
 }
 
 fn exit(told: &[(Finding, Outcome)]) -> Exit {

@@ -1,6 +1,6 @@
 //! `vmnet host add | rm | list NAME`
 
-use super::{in_runtime, need_root};
+use super::need_root;
 use crate::args::HostVerb;
 use crate::exit::Exit;
 use crate::hosts::{self, Added, Asked, Reserved};
@@ -23,34 +23,30 @@ pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Error> {
                 address6: *address6,
                 aliases: alias.clone(),
             };
-            add(places, name, asked)
+            add(places, name, &asked)
         }
         HostVerb::Rm { name, host } => remove(places, name, host),
         HostVerb::List { name, json } => list(places, name, *json),
     }
 }
 
-fn add(places: &Places, name: &NetName, asked: Asked) -> Result<Exit, Error> {
+fn add(places: &Places, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
     need_root("reserve", format!("'{}' on {}", asked.name, network(name)))?;
-    in_runtime(async {
-        let Added { host, already, holds } = hosts::add(places, name, asked).await?;
-        let state = if already { "is reserved already" } else { "is reserved" };
-        say::line(&format!("{} {state}: {}", host.name, phrase(&host)));
-        if let Some(lease) = holds {
-            let (address, left) = (lease.address, time_left(&lease));
-            say::line(&format!("note: it holds {address} until it renews its lease ({left} left)"));
-        }
-        Ok(Exit::Done)
-    })
+    let Added { host, already, holds } = hosts::add(places, name, asked)?;
+    let state = if already { "is reserved already" } else { "is reserved" };
+    say::line(&format!("{} {state}: {}", host.name, phrase(&host)));
+    if let Some(lease) = holds {
+        let (address, left) = (lease.address, time_left(&lease));
+        say::line(&format!("note: it holds {address} until it renews its lease ({left} left)"));
+    }
+    Ok(Exit::Done)
 }
 
 fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Exit, Error> {
     need_root("remove", format!("host '{who}' of {}", network(name)))?;
-    in_runtime(async {
-        let host = hosts::remove(places, name, who).await?;
-        say::line(&format!("{} is not reserved any more: {}", host.name, phrase(&host)));
-        Ok(Exit::Done)
-    })
+    let host = hosts::remove(places, name, who)?;
+    say::line(&format!("{} is not reserved any more: {}", host.name, phrase(&host)));
+    Ok(Exit::Done)
 }
 
 /// `10.0.1.9 for 52:54:00:12:34:56`

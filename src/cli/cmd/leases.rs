@@ -1,12 +1,12 @@
 //! `vmnet leases NAME [--watch]`
 
-use super::in_runtime;
 use crate::exit::Exit;
 use crate::lease_watch::{Event, LeaseWatch};
 use crate::links::Links;
 use crate::networks;
 use crate::places::{Places, Room};
 use crate::record::Record;
+use crate::runtime::events;
 use crate::say;
 use crate::view::{self, duration, lease_json, time_left};
 use serde_json::{Map, Value, json};
@@ -30,20 +30,18 @@ pub fn run(places: &Places, name: &NetName, watch: bool, json: bool) -> Result<E
     if Record::read(&room)?.is_none() {
         return Err(Error::not_up("show the leases of", name));
     }
-    in_runtime(async {
-        if watch {
-            return follow(places, name, &room, json).await;
-        }
-        let leases = view::leases(&room)?;
-        let knowledge = Knowledge::of(places, name).await;
-        if json {
-            let leases: Vec<Value> = leases.iter().map(|lease| knowledge.pairs(lease).into()).collect();
-            say::json(&json!({ "leases": leases }));
-        } else {
-            say::table(&Knowledge::HEAD, leases.iter().map(|lease| knowledge.row(lease)));
-        }
-        Ok(Exit::Done)
-    })
+    if watch {
+        return events(follow(places, name, &room, json));
+    }
+    let leases = view::leases(&room)?;
+    let knowledge = Knowledge::of(places, name);
+    if json {
+        let leases: Vec<Value> = leases.iter().map(|lease| knowledge.pairs(lease).into()).collect();
+        say::json(&json!({ "leases": leases }));
+    } else {
+        say::table(&Knowledge::HEAD, leases.iter().map(|lease| knowledge.row(lease)));
+    }
+    Ok(Exit::Done)
 }
 
 /// A line for each change, until a signal comes, the network goes down, or nobody reads any more.
@@ -64,7 +62,7 @@ async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Res
         }
         let after = view::leases(room)?;
         // Reservations come and go too.
-        let knowledge = Knowledge::of(places, name).await;
+        let knowledge = Knowledge::of(places, name);
         for (fate, lease) in changes(&before, &after) {
             if !say::followed(&knowledge.line(fate, lease, json)) {
                 return Ok(Exit::Done);
@@ -84,10 +82,10 @@ impl Knowledge {
     const HEAD: [&'static str; 7] = ["ADDRESS", "MAC", "NAME", "AGE", "LEFT", "RESERVED", "IPV6"];
 
     /// A file with mistakes, or a kernel that does not tell, makes leases no secret.
-    async fn of(places: &Places, name: &NetName) -> Self {
+    fn of(places: &Places, name: &NetName) -> Self {
         Self {
             network: networks::with_live(places, name).ok(),
-            heard: heard(&name.bridge()).await.unwrap_or_default(),
+            heard: heard(&name.bridge()).unwrap_or_default(),
         }
     }
 
@@ -175,8 +173,8 @@ impl Knowledge {
 }
 
 /// The IPv6 addresses heard on a bridge.
-async fn heard(bridge: &IfName) -> Option<Vec<(Ipv6Addr, MacAddr)>> {
+fn heard(bridge: &IfName) -> Option<Vec<(Ipv6Addr, MacAddr)>> {
     let links = Links::open().ok()?;
-    let index = links.find(bridge).await.ok()??.index;
-    links.neighbours6(index).await.ok()
+    let index = links.find(bridge).ok()??.index;
+    links.neighbours6(index).ok()
 }

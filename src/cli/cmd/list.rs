@@ -1,6 +1,5 @@
 //! `vmnet list`
 
-use super::in_runtime;
 use crate::clients::{self, Who};
 use crate::exit::Exit;
 use crate::links::{Links, SeenLink};
@@ -26,30 +25,28 @@ struct Row {
 
 /// Every network with a file, the built-in one, and those that run without either.
 pub fn run(places: &Places, json: bool) -> Result<Exit, Error> {
-    in_runtime(async {
-        let records = record::all(places)?;
-        let mut names = networks::names(places)?;
-        names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
-        names.sort();
-        names.dedup();
-        let links = Links::open().map_err(|error| Error::new("list", "networks", error))?;
-        let mut rows = Vec::new();
-        for name in names {
-            let bridge = name.bridge();
-            let record = records.iter().find(|(of, _)| *of == bridge).map(|(_, record)| record);
-            rows.push(row(places, &links, name, record).await?);
-        }
-        if json {
-            say::json(&json!({ "networks": rows.iter().map(Row::json).collect::<Vec<_>>() }));
-        } else {
-            let head = ["NAME", "BRIDGE", "MODE", "SUBNET", "STATE", "PORTS"];
-            say::table(&head, rows.iter().map(Row::cells));
-        }
-        Ok(Exit::Done)
-    })
+    let records = record::all(places)?;
+    let mut names = networks::names(places)?;
+    names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
+    names.sort();
+    names.dedup();
+    let links = Links::open().map_err(|error| Error::new("list", "networks", error))?;
+    let mut rows = Vec::new();
+    for name in names {
+        let bridge = name.bridge();
+        let record = records.iter().find(|(of, _)| *of == bridge).map(|(_, record)| record);
+        rows.push(row(places, &links, name, record)?);
+    }
+    if json {
+        say::json(&json!({ "networks": rows.iter().map(Row::json).collect::<Vec<_>>() }));
+    } else {
+        let head = ["NAME", "BRIDGE", "MODE", "SUBNET", "STATE", "PORTS"];
+        say::table(&head, rows.iter().map(Row::cells));
+    }
+    Ok(Exit::Done)
 }
 
-async fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -> Result<Row, Error> {
+fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -> Result<Row, Error> {
     let file = networks::read(places, &name).ok();
     let given = file.as_ref().and_then(|network| match network.subnet {
         _ if network.mode == Mode::Vde => Some(NO_SUBNET.to_owned()),
@@ -66,15 +63,15 @@ async fn row(places: &Places, links: &Links, name: NetName, record: Option<&Reco
             Some(Phase::Starting) => "half up",
             None => "down",
         },
-        ports: if record.is_some() { ports(places, links, &bridge).await? } else { 0 },
+        ports: if record.is_some() { ports(places, links, &bridge)? } else { 0 },
         bridge,
         name,
     })
 }
 
 /// Those on the bridge and on the switch, but for what joins them with each other or with other wires.
-async fn ports(places: &Places, links: &Links, bridge: &IfName) -> Result<usize, Error> {
-    let on_bridge = look::ports(links, bridge).await?;
+fn ports(places: &Places, links: &Links, bridge: &IfName) -> Result<usize, Error> {
+    let on_bridge = look::ports(links, bridge)?;
     let is_wire = |link: &SeenLink| link.wire().is_some();
     let clients = clients::look(places, &places.room(bridge))?;
     let on_switch = clients.list.iter().filter(|client| client.who != Who::Pump).count();

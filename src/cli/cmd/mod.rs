@@ -1,6 +1,5 @@
 //! One file per verb. Each reads what it needs, asks the rooms below, and says what came of it.
 
-use std::future::Future;
 use vmnet_model::error::Error;
 
 pub mod access;
@@ -28,13 +27,6 @@ pub mod status;
 pub mod tap;
 pub mod up;
 pub mod wire;
-
-/// Run the part of a verb that talks to the kernel.
-pub fn in_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::new("begin", "work", vmnet_sys::trust::plain(&error)))?;
-    runtime.block_on(work)
-}
 
 /// Only root may change the host's network.
 fn need_root(act: &'static str, object: String) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! `vmnet ports NAME`, and `--revoke` of one
 
-use super::{in_runtime, need_root};
+use super::need_root;
 use crate::clients::{self, COUNTERS, Client, Who};
 use crate::exit::Exit;
 use crate::links::Links;
@@ -17,33 +17,31 @@ use vmnet_sys::trust::plain;
 
 /// Who is plugged in.
 pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
-    in_runtime(async {
-        let bridge = name.bridge();
-        let room = places.room(&bridge);
-        if Record::read(&room)?.is_none() {
-            return Err(Error::not_up("show the ports of", name));
+    let bridge = name.bridge();
+    let room = places.room(&bridge);
+    if Record::read(&room)?.is_none() {
+        return Err(Error::not_up("show the ports of", name));
+    }
+    let links = Links::open().map_err(|error| Error::new("show the ports of", network(name), error))?;
+    let mut ports = view::ports(&links, &bridge, &room)?;
+    let clients = clients::look_closely(places, &room)?;
+    // Who is behind it is seen at the switch's ports.
+    for port in ports.iter_mut().filter(|port| port.is_switch() && clients.switch.is_some()) {
+        port.macs.clear();
+        port.leases.clear();
+    }
+    // The bridge's end of the pump stands for both.
+    let shown: Vec<&Client> = clients.list.iter().filter(|client| client.who != Who::Pump).collect();
+    if json {
+        let all = ports.iter().map(Port::json).chain(shown.iter().map(|client| client.json()));
+        say::json(&json!({ "ports": all.collect::<Vec<_>>(), "trouble": clients.trouble }));
+    } else {
+        table(&ports, &shown);
+        if let Some(trouble) = &clients.trouble {
+            say::error(trouble, None);
         }
-        let links = Links::open().map_err(|error| Error::new("show the ports of", network(name), error))?;
-        let mut ports = view::ports(&links, &bridge, &room).await?;
-        let clients = clients::look_closely(places, &room)?;
-        // Who is behind it is seen at the switch's ports.
-        for port in ports.iter_mut().filter(|port| port.is_switch() && clients.switch.is_some()) {
-            port.macs.clear();
-            port.leases.clear();
-        }
-        // The bridge's end of the pump stands for both.
-        let shown: Vec<&Client> = clients.list.iter().filter(|client| client.who != Who::Pump).collect();
-        if json {
-            let all = ports.iter().map(Port::json).chain(shown.iter().map(|client| client.json()));
-            say::json(&json!({ "ports": all.collect::<Vec<_>>(), "trouble": clients.trouble }));
-        } else {
-            table(&ports, &shown);
-            if let Some(trouble) = &clients.trouble {
-                say::error(trouble, None);
-            }
-        }
-        Ok(Exit::Done)
-    })
+    }
+    Ok(Exit::Done)
 }
 
 /// Counters are the switch's, and shown where it could be asked.
@@ -64,30 +62,28 @@ pub fn revoke(places: &Places, name: &NetName, port: &IfName) -> Result<Exit, Er
     let object = format!("port '{port}'");
     need_root("revoke", object.clone())?;
     let failed = |cause: &dyn std::fmt::Display| Error::new("revoke", &object, cause);
-    in_runtime(async {
-        let bridge = name.bridge();
-        let links = Links::open().map_err(|error| failed(&error))?;
-        if links.find(&bridge).await.map_err(|error| failed(&error))?.is_none() {
-            return Err(Error::not_up("revoke a port of", name));
-        }
-        let ports = view::ports(&links, &bridge, &places.room(&bridge)).await?;
-        let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
-            let room = places.room(&bridge);
-            let (user, phrase) = clients::revoke(places, &room, &port.to_string()).map_err(|cause| {
-                failed(&cause.unwrap_or_else(|| format!("it is no port of {}", network(name))))
-            })?;
-            tell(&user, &bridge, ("vde", port), &phrase);
-            return Ok(Exit::Done);
-        };
-        if let Some(to) = found.link.wire().and_then(|tag| tag.cable) {
-            let refusal = failed(&format!("it is the end of the cable to {to}"));
-            return Err(refusal.hint(format!("'vmnet cable {name} {to} --remove' parts them")));
-        }
-        links.delete(found.link.index).await.map_err(|error| failed(&error.cause))?;
-        let user = found.tag.as_ref().map_or_else(|| "-".to_owned(), |tag| name_of(tag.uid));
-        tell(&user, &bridge, ("port", port), &found.phrase());
-        Ok(Exit::Done)
-    })
+    let bridge = name.bridge();
+    let links = Links::open().map_err(|error| failed(&error))?;
+    if links.find(&bridge).map_err(|error| failed(&error))?.is_none() {
+        return Err(Error::not_up("revoke a port of", name));
+    }
+    let ports = view::ports(&links, &bridge, &places.room(&bridge))?;
+    let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
+        let room = places.room(&bridge);
+        let (user, phrase) = clients::revoke(places, &room, &port.to_string()).map_err(|cause| {
+            failed(&cause.unwrap_or_else(|| format!("it is no port of {}", network(name))))
+        })?;
+        tell(&user, &bridge, ("vde", port), &phrase);
+        return Ok(Exit::Done);
+    };
+    if let Some(to) = found.link.wire().and_then(|tag| tag.cable) {
+        let refusal = failed(&format!("it is the end of the cable to {to}"));
+        return Err(refusal.hint(format!("'vmnet cable {name} {to} --remove' parts them")));
+    }
+    links.delete(found.link.index).map_err(|error| failed(&error.cause))?;
+    let user = found.tag.as_ref().map_or_else(|| "-".to_owned(), |tag| name_of(tag.uid));
+    tell(&user, &bridge, ("port", port), &found.phrase());
+    Ok(Exit::Done)
 }
 
 fn tell(user: &str, bridge: &IfName, (kind, port): (&str, &IfName), phrase: &str) {

@@ -1,12 +1,13 @@
 //! `vmnet run NAME`: the keeper, for a service manager or, with `--background`, for `up`.
 
-use super::{in_runtime, need_root};
+use super::need_root;
 use crate::background::see_leaver_off;
 use crate::daemon;
 use crate::exit::Exit;
 use crate::keeper::{self, Keeper};
 use crate::places::Places;
 use crate::process;
+use crate::runtime::events;
 use crate::say::Log;
 use crate::take_down;
 use crate::up::raise;
@@ -19,11 +20,11 @@ use vmnet_sys::trust::plain;
 /// Bring it up and keep it so.
 pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Error> {
     need_root("keep", network(name))?;
-    in_runtime(async {
+    events(async {
         let room = places.room(&name.bridge());
         // The network first: a name that means nothing must leave no directory behind.
         if !background {
-            raise(places, name).await?;
+            raise(places, name)?;
         }
         see_leaver_off(places, name)?;
         let Some(claim) = keeper::claim(&room)? else {

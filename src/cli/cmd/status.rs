@@ -1,6 +1,5 @@
 //! `vmnet status [NAME]`
 
-use super::in_runtime;
 use crate::clients;
 use crate::exit::Exit;
 use crate::foreign::firewalld;
@@ -25,35 +24,33 @@ struct Status {
 
 /// Wanted beside actual.
 pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, Error> {
-    in_runtime(async {
-        let names = match name {
-            Some(name) => vec![name.clone()],
-            None => running(places)?,
-        };
-        let mut all = Vec::new();
-        for name in &names {
-            match status(places, name).await {
-                // Something of that name is there, and it is not the network.
-                Err(error) if error.kind == ErrorKind::Conflict => {
-                    say::failed(&error);
-                    return Ok(Exit::Drifted);
-                }
-                status => all.push(status?),
+    let names = match name {
+        Some(name) => vec![name.clone()],
+        None => running(places)?,
+    };
+    let mut all = Vec::new();
+    for name in &names {
+        match status(places, name) {
+            // Something of that name is there, and it is not the network.
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                say::failed(&error);
+                return Ok(Exit::Drifted);
             }
+            status => all.push(status?),
         }
-        let exit = match all.iter().map(|status| status.exit).max_by_key(|exit| *exit as u8) {
-            Some(exit) => exit,
-            None => Exit::NotUp,
-        };
-        if json {
-            say::json(&json!({ "networks": all.iter().map(Status::json).collect::<Vec<_>>() }));
-        } else if all.is_empty() {
-            say::line("no network is up");
-        } else {
-            all.iter().for_each(Status::print);
-        }
-        Ok(exit)
-    })
+    }
+    let exit = match all.iter().map(|status| status.exit).max_by_key(|exit| *exit as u8) {
+        Some(exit) => exit,
+        None => Exit::NotUp,
+    };
+    if json {
+        say::json(&json!({ "networks": all.iter().map(Status::json).collect::<Vec<_>>() }));
+    } else if all.is_empty() {
+        say::line("no network is up");
+    } else {
+        all.iter().for_each(Status::print);
+    }
+    Ok(exit)
 }
 
 fn running(places: &Places) -> Result<Vec<NetName>, Error> {
@@ -62,13 +59,13 @@ fn running(places: &Places) -> Result<Vec<NetName>, Error> {
 }
 
 /// The aspects in which a network differs from its file; none if it is not up.
-pub async fn drift(places: &Places, name: &NetName) -> Result<Vec<String>, Error> {
-    let status = status(places, name).await?;
+pub fn drift(places: &Places, name: &NetName) -> Result<Vec<String>, Error> {
+    let status = status(places, name)?;
     let drifted = status.aspects.into_iter().filter(|aspect| aspect.wanted != aspect.actual);
     Ok(drifted.map(|aspect| aspect.what).collect())
 }
 
-async fn status(places: &Places, name: &NetName) -> Result<Status, Error> {
+fn status(places: &Places, name: &NetName) -> Result<Status, Error> {
     let room = places.room(&name.bridge());
     let file = networks::read(places, name);
     let record = Record::read(&room)?;
@@ -83,13 +80,13 @@ async fn status(places: &Places, name: &NetName) -> Result<Status, Error> {
         }
     };
     let links = Links::open().map_err(|error| Error::new("look at", network(name), error))?;
-    let outlook = look(places, &links, &wanted, true).await?;
+    let outlook = look(places, &links, &wanted, true)?;
     let compared = compare(&outlook.goal, &outlook.seen);
     let mut aspects = compared
         .map_err(|conflict| Error::new("look at", network(name), conflict).kind(ErrorKind::Conflict))?;
     // Nobody else is told by firewalld.
     if nix::unistd::geteuid().is_root()
-        && let Some((wanted, actual)) = firewalld::zones(&name.bridge()).await
+        && let Some((wanted, actual)) = firewalld::zones(&name.bridge())
     {
         aspects.push(Aspect { what: "firewalld".to_owned(), wanted, actual, cure: Vec::new() });
     }

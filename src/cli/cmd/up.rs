@@ -1,6 +1,6 @@
 //! `vmnet up NAME`
 
-use super::{in_runtime, need_root};
+use super::need_root;
 use crate::background;
 use crate::exit::Exit;
 use crate::networks;
@@ -18,7 +18,7 @@ use vmnet_model::prefix6::PREFIX6_LENGTH;
 /// Bring it up, or only say how.
 pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Error> {
     if dry_run {
-        return in_runtime(async { Ok(show_plan(&rehearse(places, name).await?)) });
+        return Ok(show_plan(&rehearse(places, name)?));
     }
     need_root("start", network(name))?;
     if let Some(raised) = bring_up(places, name, on_demand)? {
@@ -41,24 +41,22 @@ pub fn bring_up(places: &Places, name: &NetName, on_demand: bool) -> Result<Opti
             return Ok(None);
         }
     }
-    in_runtime(async {
-        let mut done = Vec::new();
-        if background::is_unit(places) && process::keeper(&places.room(&name.bridge())).is_none() {
-            // What can be seen to be wrong is told here, and not in the unit's log.
-            done = rehearse(places, name).await?.steps;
-            background::start_unit(name)?;
+    let mut done = Vec::new();
+    if background::is_unit(places) && process::keeper(&places.room(&name.bridge())).is_none() {
+        // What can be seen to be wrong is told here, and not in the unit's log.
+        done = rehearse(places, name)?.steps;
+        background::start_unit(name)?;
+    }
+    let mut raised = raise(places, name)?;
+    // The unit's are ours.
+    raised.steps.extend(done);
+    if let Err(failure) = background::ensure_keeper(places, name) {
+        if raised.was_down {
+            take_down(places, name)?;
         }
-        let mut raised = raise(places, name).await?;
-        // The unit's are ours.
-        raised.steps.extend(done);
-        if let Err(failure) = background::ensure_keeper(places, name) {
-            if raised.was_down {
-                take_down(places, name).await?;
-            }
-            return Err(failure);
-        }
-        Ok(Some(raised))
-    })
+        return Err(failure);
+    }
+    Ok(Some(raised))
 }
 
 /// Of many helpers that ask at once, the first starts the network and the others find it up when

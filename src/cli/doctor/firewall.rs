@@ -2,7 +2,7 @@
 
 use super::{Host, text};
 use crate::foreign;
-use crate::foreign::firewalld::{Bus, Zone as Seen};
+use crate::foreign::firewalld::{self, Zone as Seen};
 use crate::networks;
 use crate::places::Places;
 use std::path::Path;
@@ -14,7 +14,7 @@ use vmnet_model::doctor::{Finding, Subject};
 use vmnet_model::foreign::Guests;
 
 /// What is closed to whom.
-pub async fn findings(
+pub fn findings(
     places: &Places,
     host: &Host,
     subjects: &[Subject],
@@ -34,7 +34,7 @@ pub async fn findings(
             }
         }
         if host.runs("firewalld") {
-            let zone = zone(&subject.bridge, unseen).await;
+            let zone = zone(&subject.bridge, unseen);
             findings.extend(firewall::firewalld(subject, zone));
         }
     }
@@ -55,13 +55,12 @@ fn frames_are_shown() -> bool {
     switches.iter().any(on)
 }
 
-async fn zone(bridge: &IfName, unseen: &mut Vec<String>) -> Zone {
-    let Some(bus) = Bus::connect().await else { return Zone::Unknown };
-    match bus.zone(bridge).await {
-        Ok(Seen::Some(_)) => Zone::Chosen,
-        Ok(Seen::None) => Zone::Default,
-        Ok(Seen::Absent) => Zone::Unknown,
-        Err(why) => {
+fn zone(bridge: &IfName, unseen: &mut Vec<String>) -> Zone {
+    match firewalld::zone(bridge) {
+        Some(Ok(Seen::Some(_))) => Zone::Chosen,
+        Some(Ok(Seen::None)) => Zone::Default,
+        None | Some(Ok(Seen::Absent)) => Zone::Unknown,
+        Some(Err(why)) => {
             unseen.push(format!("firewalld's zone of {bridge}: {why}"));
             Zone::Unknown
         }

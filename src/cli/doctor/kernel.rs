@@ -14,7 +14,7 @@ use vmnet_tools::find::{self, PLACES};
 use vmnet_tools::{ToolError, nft};
 
 /// What is missing. A kernel without nftables lacks all that stands on it, so only the first is told.
-pub async fn findings(host: &Host, links: &Links, unseen: &mut Vec<String>) -> Vec<Finding> {
+pub fn findings(host: &Host, links: &Links, unseen: &mut Vec<String>) -> Vec<Finding> {
     let os_release = text("/etc/os-release");
     let missing = PROGRAMS.iter().filter(|program| find::program(program).is_err());
     let mut findings: Vec<Finding> =
@@ -24,7 +24,7 @@ pub async fn findings(host: &Host, links: &Links, unseen: &mut Vec<String>) -> V
         unseen.push("what the kernel's nftables can do: only root can try".to_owned());
         return findings;
     }
-    if no_bridges(links).await {
+    if no_bridges(links) {
         findings.push(missing_feature(&BRIDGES));
     }
     match missing_in_nftables() {
@@ -49,10 +49,10 @@ fn tun() -> TunDevice {
 /// The kernel looks for the kind of a new link (and loads its module) before it looks at the
 /// address, and no bridge can have the address of a group (`br_validate` in
 /// net/bridge/br_netlink.c). So nothing is ever made.
-async fn no_bridges(links: &Links) -> bool {
+fn no_bridges(links: &Links) -> bool {
     let Ok(name) = IfName::new(b"vmnet-probe") else { return false };
     let group = MacAddr([1, 0, 0, 0, 0, 1]);
-    matches!(links.create_bridge(&name, group).await, Err(error) if error.cause == Cause::Kernel(Errno::EOPNOTSUPP as i32))
+    matches!(links.create_bridge(&name, group), Err(error) if error.cause == Cause::Kernel(Errno::EOPNOTSUPP as i32))
 }
 
 /// All in one text; one by one only where that is refused.

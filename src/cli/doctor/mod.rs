@@ -90,15 +90,15 @@ fn text(path: impl AsRef<Path>) -> String {
 ///
 /// # Errors
 /// The named network does not exist, or the kernel does not answer.
-pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Error> {
+pub fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Error> {
     let host = Host::look();
     let links = Links::open().map_err(|error| Error::new("examine", "this host", error))?;
-    let seen = links.snapshot().await.map_err(|error| Error::new("examine", "this host", error))?;
+    let seen = links.snapshot().map_err(|error| Error::new("examine", "this host", error))?;
     let (subjects, mut findings) = subjects::look(places, name, &seen)?;
     let mut unseen = Vec::new();
-    findings.extend(kernel::findings(&host, &links, &mut unseen).await);
+    findings.extend(kernel::findings(&host, &links, &mut unseen));
     findings.extend(helper::findings());
-    findings.extend(firewall::findings(places, &host, &subjects, &mut unseen).await);
+    findings.extend(firewall::findings(places, &host, &subjects, &mut unseen));
     findings.extend(ports53::findings(places, &host, &subjects, &mut unseen));
     findings.extend(managers::findings(&host, &subjects, &seen));
     findings.extend(subnets::findings(places, &subjects, &seen));
@@ -106,7 +106,7 @@ pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, 
     findings.extend(taps::findings(&host, &subjects, &seen, name.is_none(), &mut unseen));
     findings.extend(switches::findings(places, &host, &subjects, &mut unseen));
     findings.extend(names::findings(&host, &subjects));
-    findings.extend(subjects::drift(places, &subjects, &mut unseen).await);
+    findings.extend(subjects::drift(places, &subjects, &mut unseen));
     findings.sort_by_key(|finding| finding.severity);
     Ok(Report { findings, unseen })
 }
@@ -115,11 +115,11 @@ pub async fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, 
 ///
 /// # Errors
 /// It could not be done.
-pub async fn cure(places: &Places, fix: &Fix) -> Result<(), Error> {
+pub fn cure(places: &Places, fix: &Fix) -> Result<(), Error> {
     match fix {
-        Fix::DeleteLink(name, index) => taps::delete(name, *index).await,
+        Fix::DeleteLink(name, index) => taps::delete(name, *index),
         Fix::Raise(network) => {
-            up::raise(places, network).await?;
+            up::raise(places, network)?;
             background::ensure_keeper(places, network)
         }
     }

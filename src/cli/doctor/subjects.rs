@@ -94,13 +94,13 @@ fn bad_file(places: &Places, network: &NetName, why: &Unreadable) -> Finding {
 }
 
 /// The networks that are up and not as wanted.
-pub async fn drift(places: &Places, subjects: &[Subject], unseen: &mut Vec<String>) -> Vec<Finding> {
+pub fn drift(places: &Places, subjects: &[Subject], unseen: &mut Vec<String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for subject in subjects {
         if networks::read(places, &subject.network).is_err() {
             continue;
         }
-        match status::drift(places, &subject.network).await {
+        match status::drift(places, &subject.network) {
             Ok(aspects) => findings.extend(bridges::drifted(&subject.network, &aspects)),
             Err(failure) => unseen.push(failure.to_string()),
         }

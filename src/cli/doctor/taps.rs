@@ -75,10 +75,10 @@ fn holder(tap: &IfName) -> Option<String> {
 ///
 /// # Errors
 /// It is held now, or the kernel refused.
-pub async fn delete(name: &IfName, index: u32) -> Result<(), Error> {
+pub fn delete(name: &IfName, index: u32) -> Result<(), Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("delete", format!("link '{name}'"), cause);
     let links = Links::open().map_err(|error| failed(&error))?;
-    let seen = links.snapshot().await.map_err(|error| failed(&error))?;
+    let seen = links.snapshot().map_err(|error| failed(&error))?;
     let Some(link) = seen.links.iter().find(|link| link.name == *name && link.index == index) else {
         return Ok(());
     };
@@ -86,5 +86,5 @@ pub async fn delete(name: &IfName, index: u32) -> Result<(), Error> {
     if taps::findings(&tap, &[]).iter().all(|finding| finding.fix.is_none()) {
         return Err(failed(&"somebody holds it by now"));
     }
-    links.delete(index).await.map_err(|error| failed(&error))
+    links.delete(index).map_err(|error| failed(&error))
 }

@@ -3,6 +3,7 @@
 //! table decides. Where an administrator has put the bridge into a zone, that is left as it is.
 
 use crate::places::Room;
+use crate::runtime::apart;
 use futures_util::stream::{Stream, StreamExt, select};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -57,7 +58,7 @@ pub struct Bus {
 impl Bus {
     /// Connect; none where there is no bus, or none that answers in time.
     pub async fn connect() -> Option<Self> {
-        if !SOCKETS.iter().any(|socket| Path::new(socket).exists()) {
+        if !has_bus() {
             return None;
         }
         let connection = timeout(PATIENCE, Connection::system()).await.ok()?.ok()?;
@@ -155,26 +156,43 @@ impl Listener {
 
 /// Take the bridge out of our zone, if this network's keeper put it there. For `down`, which asks
 /// no bus where there is no mark.
-pub async fn close(bridge: &IfName, room: &Room) -> Result<(), String> {
+pub fn close(bridge: &IfName, room: &Room) -> Result<(), String> {
     let mark = mark(room);
     if !mark.exists() {
         return Ok(());
     }
-    if let Some(bus) = Bus::connect().await {
-        bus.remove(bridge).await.map_err(|error| format!("cannot tell firewalld: {error}"))?;
-    }
+    on_bus(async { Some(Bus::connect().await?.remove(bridge).await) })
+        .unwrap_or(Ok(()))
+        .map_err(|error| format!("cannot tell firewalld: {error}"))?;
     std::fs::remove_file(&mark).map_err(|error| format!("cannot remove {}: {error}", mark.display()))
 }
 
+/// The zone that a bridge is in, for `doctor`; none where there is no bus.
+pub fn zone(bridge: &IfName) -> Option<Result<Zone, String>> {
+    on_bus(async { Some(Bus::connect().await?.zone(bridge).await) })
+}
+
 /// For `status`: which zone the bridge should be in, and is; none where firewalld does not run.
-pub async fn zones(bridge: &IfName) -> Option<(String, String)> {
-    let zone = match Bus::connect().await?.zone(bridge).await {
+pub fn zones(bridge: &IfName) -> Option<(String, String)> {
+    let zone = match zone(bridge)? {
         Ok(Zone::Absent) => return None,
         Ok(Zone::None) => "zone by default".to_owned(),
         Ok(Zone::Some(zone)) => return Some((format!("zone {zone}"), format!("zone {zone}"))),
         Err(error) => error,
     };
     Some((format!("zone {ZONE}"), zone))
+}
+
+/// Ask, and wait for the answer, which is none where there is no bus.
+fn on_bus<T: Send>(ask: impl Future<Output = Option<Result<T, String>>> + Send) -> Option<Result<T, String>> {
+    if !has_bus() {
+        return None;
+    }
+    apart(ask).unwrap_or_else(|error| Some(Err(error.to_string())))
+}
+
+fn has_bus() -> bool {
+    SOCKETS.iter().any(|socket| Path::new(socket).exists())
 }
 
 /// The file that says so.

@@ -101,12 +101,12 @@ fn attempt_to_open(guests: &Guests, openings: &[Opening]) -> Vec<String> {
 
 /// Take away what we put into other firewalls for this network, wherever it is. Answers what could
 /// not be done.
-pub async fn close(network: &str, bridge: &IfName, room: &Room) -> Vec<String> {
+pub fn close(network: &str, bridge: &IfName, room: &Room) -> Vec<String> {
     let mut troubles = match NetName::new(network) {
         Ok(network) => close_tables(&network),
         Err(error) => vec![error.to_string()],
     };
-    troubles.extend(firewalld::close(bridge, room).await.err());
+    troubles.extend(firewalld::close(bridge, room).err());
     troubles
 }
 

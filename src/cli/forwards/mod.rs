@@ -267,16 +267,13 @@ impl<'a> Site<'a> {
             return Ok(());
         }
         write_file(&self.room.port(), &port.render(), 0o644)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let failed =
-            |error: &dyn std::fmt::Display| Error::new("set the ports of", network(self.name), error);
-        runtime.map_err(|error| failed(&error))?.block_on(self.set_ports(&port))
+        self.set_ports(&port)
     }
 
-    async fn set_ports(&self, record: &PortRecord) -> Result<(), Error> {
+    fn set_ports(&self, record: &PortRecord) -> Result<(), Error> {
         let failed = |error: LinkError| Error::new("set the ports of", network(self.name), error);
         let links = Links::open().map_err(failed)?;
-        for link in look::ports(&links, &self.name.bridge()).await? {
+        for link in look::ports(&links, &self.name.bridge())? {
             let Some(bridge) = link.master else { continue };
             let port = Port {
                 mtu: link.mtu,
@@ -285,7 +282,7 @@ impl<'a> Site<'a> {
                 // No frame may go back to the wire it came from.
                 hairpin: record.hairpin && link.wire().is_none(),
             };
-            match links.set_port(link.index, bridge, &port).await {
+            match links.set_port(link.index, bridge, &port) {
                 Err(error) if !error.cause.is_absent() => return Err(failed(error)),
                 _ => {}
             }

@@ -2,7 +2,6 @@
 //! is about to be done is noted first, so that a kill leaves nothing behind that nobody knows of.
 
 use super::notes::{Applied, Note};
-use crate::cmd::in_runtime;
 use crate::forwards;
 use crate::hosts::{self, Asked};
 use crate::memory::{ForwardNote, HostNote, Memory};
@@ -55,7 +54,7 @@ fn fulfil(
     let reserve = |host: Host| {
         let asked =
             Asked { name: host.name, mac: host.mac, address: host.address, address6: None, aliases: vec![] };
-        in_runtime(hosts::add(places, name, asked)).map(|added| HostNote::from(&added.host))
+        hosts::add(places, name, &asked).map(|added| HostNote::from(&added.host))
     };
     let host = host.map(reserve).transpose()?;
     let open = |forward: &&Forward| {
@@ -97,7 +96,7 @@ pub fn undo(places: &Places, applied: &Applied) -> Result<(), Error> {
     if let Some(host) = applied.host.as_ref().and_then(HostNote::host)
         && live.hosts.iter().any(|other| is_noted(other, &host))
     {
-        in_runtime(hosts::remove(places, &name, &Who::Mac(host.mac)))?;
+        hosts::remove(places, &name, &Who::Mac(host.mac))?;
     }
     Ok(())
 }

@@ -69,7 +69,7 @@ impl Keeper<'_> {
         let switches = cables::switches(self.places, self.name)?;
         let places = watched(&switches).map_err(failed)?;
         let site = Site { name: self.name, links: &self.links, room: &self.room };
-        if !site.steps(self.places).await?.is_empty() {
+        if !site.steps(self.places)?.is_empty() {
             return Ok(Err(Turn::Lost("a cable")));
         }
         let pumps = cables::pumps(&self.room).into_iter().map(listen_to).collect::<io::Result<_>>();

@@ -23,7 +23,7 @@ impl Keeper<'_> {
         let table = self.name.table();
         // The ports after it: one that comes meanwhile must not seem to be gone.
         let Some(listing) = nft::list_elements("bridge", &table).map_err(failed)? else { return Ok(()) };
-        let ports = look::ports(&self.links, &self.name.bridge()).await.map_err(|error| error.to_string())?;
+        let ports = look::ports(&self.links, &self.name.bridge()).map_err(|error| error.to_string())?;
         let ports: Vec<IfName> = ports.into_iter().map(|port| port.name).collect();
         switch::forget(&table, &listing, &ports).map_or(Ok(()), |text| nft::load(&text).map_err(failed))
     }

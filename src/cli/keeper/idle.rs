@@ -27,7 +27,7 @@ impl Keeper<'_> {
     /// After the last port went its time runs. A network that never had one was meant to be there.
     pub(super) async fn see_to_idleness(&mut self) {
         self.read_again();
-        let Ok(ports) = look::ports(&self.links, &self.name.bridge()).await else { return };
+        let Ok(ports) = look::ports(&self.links, &self.name.bridge()) else { return };
         self.used |= ports.iter().any(|port| port.wire().is_none());
         // A TAP that stays and that nobody holds goes with the network.
         let vacant = ports.iter().all(SeenLink::is_vacant) && self.feed.guests == 0;
@@ -61,12 +61,12 @@ impl Keeper<'_> {
         if !self.claim.close_door().map_err(failed)? {
             return Ok(Some(User::OnTheWayIn));
         }
-        let ports = look::ports(&self.links, &self.name.bridge()).await?;
+        let ports = look::ports(&self.links, &self.name.bridge())?;
         let clients = clients::look(self.places, &self.room)?;
         let held = ports.iter().filter(|port| !port.is_vacant()).map(|port| port.name.to_string());
         let held: Vec<String> = held.chain(clients.guests().map(Client::phrase)).collect();
         if held.is_empty() {
-            return take_down_under(lock, self.places, self.name).await.map(|()| None);
+            return take_down_under(lock, self.places, self.name).map(|()| None);
         }
         self.claim.open_door().map_err(failed)?;
         Ok(Some(User::Ports(held)))

@@ -234,7 +234,7 @@ impl<'a> Keeper<'a> {
     async fn wait(&mut self, record: Option<Record>, watched: Watched) -> Result<Turn, Error> {
         let failed = |cause: &dyn std::fmt::Display| Error::new("keep", network(self.name), cause);
         let bridge = self.name.bridge();
-        let found = self.links.find(&bridge).await.map_err(|error| failed(&error))?;
+        let found = self.links.find(&bridge).map_err(|error| failed(&error))?;
         let Some(link) = found else {
             // Without a record the network is down on purpose.
             return Ok(if record.is_some() { Turn::Lost("the bridge") } else { Turn::Leave });
@@ -284,7 +284,7 @@ impl<'a> Keeper<'a> {
         }
         // Those before it: a lease that is given meanwhile is another reason.
         let leases = view::leases(&self.room).unwrap_or_default();
-        match raise(self.places, self.name).await {
+        match raise(self.places, self.name) {
             Ok(raised) => {
                 self.network = raised.wanted.network;
                 self.guests = guest::known(&self.network.hosts, &leases);

@@ -26,7 +26,7 @@ impl Keeper<'_> {
     /// All of them: some came before we listened.
     pub(super) async fn see_to_ports(&mut self) {
         let Some(record) = self.port_record() else { return };
-        for link in look::ports(&self.links, &self.name.bridge()).await.unwrap_or_default() {
+        for link in look::ports(&self.links, &self.name.bridge()).unwrap_or_default() {
             if let Some(bridge) = link.master {
                 let done = self.see_to_link(bridge, &link, &record).await;
                 self.note(done);
@@ -37,7 +37,7 @@ impl Keeper<'_> {
     /// One that came, or that is not as it was.
     pub(super) async fn see_to_port(&mut self, bridge: u32, index: u32) {
         let Some(record) = self.port_record() else { return };
-        let done = match self.links.at(index).await {
+        let done = match self.links.at(index) {
             // Not one that went on to another bridge meanwhile.
             Ok(Some(link)) if link.master == Some(bridge) => self.see_to_link(bridge, &link, &record).await,
             Ok(_) => Ok(()),
@@ -83,7 +83,7 @@ impl Keeper<'_> {
         let PortRecord { group, isolated, hairpin, .. } = *record;
         let port = Port { mtu: link.mtu, group, isolated, hairpin: hairpin && link.wire().is_none() };
         let has = Port { group: link.group, isolated: link.isolated, hairpin: link.hairpin, ..port };
-        if has == port { Ok(()) } else { self.links.set_port(link.index, bridge, &port).await }
+        if has == port { Ok(()) } else { self.links.set_port(link.index, bridge, &port) }
     }
 
     /// A TAP that is not as it was granted is made so again, or goes.
@@ -105,10 +105,10 @@ impl Keeper<'_> {
         offence.told.extend(&news);
         match act {
             Act::PutBack(mac) => {
-                self.links.set_mac(index, mac).await?;
+                self.links.set_mac(index, mac)?;
             }
             Act::Delete => {
-                self.links.delete(index).await?;
+                self.links.delete(index)?;
                 self.tell_of(tap, &breaches, "it is deleted");
                 return Ok(act);
             }

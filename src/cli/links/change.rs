@@ -21,7 +21,7 @@ impl Links {
     ///
     /// # Errors
     /// [`Cause::is_exists`] when there is a link of that name; it is left alone.
-    pub async fn create_bridge(&self, name: &IfName, mac: MacAddr) -> Result<u32, LinkError> {
+    pub fn create_bridge(&self, name: &IfName, mac: MacAddr) -> Result<u32, LinkError> {
         let failed = |cause| LinkError { act: "create bridge", object: name.to_string(), cause };
         let message = LinkMessageBuilder::<LinkBridge>::new(&text(name).map_err(failed)?)
             .address(mac.0.to_vec())
@@ -29,8 +29,8 @@ impl Links {
             .forward_delay(0)
             .build();
         let order = RouteNetlinkMessage::NewLink(message);
-        self.order(order, NLM_F_CREATE | NLM_F_EXCL).await.map_err(failed)?;
-        match self.find(name).await? {
+        self.order(order, NLM_F_CREATE | NLM_F_EXCL).map_err(failed)?;
+        match self.find(name)? {
             Some(link) => Ok(link.index),
             None => Err(failed(Cause::Unexpected)),
         }
@@ -41,9 +41,9 @@ impl Links {
     ///
     /// # Errors
     /// The kernel's, such as for an MTU below 68.
-    pub async fn set_bridge(&self, index: u32, mtu: u32, mac: MacAddr, alias: &str) -> Result<(), LinkError> {
+    pub fn set_bridge(&self, index: u32, mtu: u32, mac: MacAddr, alias: &str) -> Result<(), LinkError> {
         let message = LinkUnspec::new_with_index(index).mtu(mtu).address(mac.0.to_vec()).alias(alias);
-        self.change("set up bridge", index, message.link_group(BRIDGES_GROUP).build()).await
+        self.change("set up bridge", index, message.link_group(BRIDGES_GROUP).build())
     }
 
     /// Makes a link a port of a bridge, or leaves it one, and gives it what a port has: MTU and
@@ -51,29 +51,29 @@ impl Links {
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn set_port(&self, index: u32, bridge: u32, port: &Port) -> Result<(), LinkError> {
+    pub fn set_port(&self, index: u32, bridge: u32, port: &Port) -> Result<(), LinkError> {
         let join = LinkUnspec::new_with_index(index).controller(bridge).link_group(port.group).mtu(port.mtu);
-        self.change("attach", index, join.build()).await?;
+        self.change("attach", index, join.build())?;
         let flags = LinkBridgePort::new(index).isolated(port.isolated).hairpin(port.hairpin);
-        self.change("set flags of", index, flags.build()).await?;
-        self.raise(index).await
+        self.change("set flags of", index, flags.build())?;
+        self.raise(index)
     }
 
     /// Gives a link an address.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn set_mac(&self, index: u32, mac: MacAddr) -> Result<(), LinkError> {
+    pub fn set_mac(&self, index: u32, mac: MacAddr) -> Result<(), LinkError> {
         let order = LinkUnspec::new_with_index(index).address(mac.0.to_vec()).build();
-        self.change("set the MAC of", index, order).await
+        self.change("set the MAC of", index, order)
     }
 
     /// Sets a link up.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn raise(&self, index: u32) -> Result<(), LinkError> {
-        self.change("raise", index, LinkUnspec::new_with_index(index).up().build()).await
+    pub fn raise(&self, index: u32) -> Result<(), LinkError> {
+        self.change("raise", index, LinkUnspec::new_with_index(index).up().build())
     }
 
     /// Gives a link an address: an IPv4 one with its broadcast address where there is one, an IPv6
@@ -82,10 +82,10 @@ impl Links {
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn add_address(&self, index: u32, address: IpAddr, length: u8) -> Result<(), LinkError> {
+    pub fn add_address(&self, index: u32, address: IpAddr, length: u8) -> Result<(), LinkError> {
         let order = RouteNetlinkMessage::NewAddress(address_message(index, address, length));
-        match self.order(order, NLM_F_CREATE | NLM_F_EXCL).await {
-            Err(cause) if !cause.is_exists() => Err(self.error("add an address to", index, cause).await),
+        match self.order(order, NLM_F_CREATE | NLM_F_EXCL) {
+            Err(cause) if !cause.is_exists() => Err(self.error("add an address to", index, cause)),
             _ => Ok(()),
         }
     }
@@ -94,10 +94,10 @@ impl Links {
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn remove_address(&self, index: u32, address: IpAddr, length: u8) -> Result<(), LinkError> {
+    pub fn remove_address(&self, index: u32, address: IpAddr, length: u8) -> Result<(), LinkError> {
         let order = RouteNetlinkMessage::DelAddress(address_message(index, address, length));
-        match self.order(order, 0).await {
-            Err(cause) if !cause.is_absent() => Err(self.error("remove an address from", index, cause).await),
+        match self.order(order, 0) {
+            Err(cause) if !cause.is_absent() => Err(self.error("remove an address from", index, cause)),
             _ => Ok(()),
         }
     }
@@ -106,38 +106,38 @@ impl Links {
     ///
     /// # Errors
     /// [`Cause::is_exists`] when there is a link of either name.
-    pub async fn create_veth(&self, one: &IfName, other: &IfName) -> Result<(), LinkError> {
+    pub fn create_veth(&self, one: &IfName, other: &IfName) -> Result<(), LinkError> {
         let failed = |cause| LinkError { act: "create", object: format!("{one} and {other}"), cause };
         let (one, other) = (text(one).map_err(failed)?, text(other).map_err(failed)?);
         let order = RouteNetlinkMessage::NewLink(LinkVeth::new(&one, &other).build());
-        self.order(order, NLM_F_CREATE | NLM_F_EXCL).await.map_err(failed)
+        self.order(order, NLM_F_CREATE | NLM_F_EXCL).map_err(failed)
     }
 
     /// Gives a link an alias.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn set_alias(&self, index: u32, alias: &str) -> Result<(), LinkError> {
+    pub fn set_alias(&self, index: u32, alias: &str) -> Result<(), LinkError> {
         let order = LinkUnspec::new_with_index(index).alias(alias).build();
-        self.change("set the alias of", index, order).await
+        self.change("set the alias of", index, order)
     }
 
     /// Deletes a link. That it is gone is no failure.
     ///
     /// # Errors
     /// The kernel's, such as for hardware, which cannot be deleted.
-    pub async fn delete(&self, index: u32) -> Result<(), LinkError> {
+    pub fn delete(&self, index: u32) -> Result<(), LinkError> {
         let mut message = LinkMessage::default();
         message.header.index = index;
-        match self.order(RouteNetlinkMessage::DelLink(message), 0).await {
-            Err(cause) if !cause.is_absent() => Err(self.error("delete", index, cause).await),
+        match self.order(RouteNetlinkMessage::DelLink(message), 0) {
+            Err(cause) if !cause.is_absent() => Err(self.error("delete", index, cause)),
             _ => Ok(()),
         }
     }
 
-    async fn change(&self, act: &'static str, index: u32, message: LinkMessage) -> Result<(), LinkError> {
-        match self.order(RouteNetlinkMessage::NewLink(message), 0).await {
-            Err(cause) => Err(self.error(act, index, cause).await),
+    fn change(&self, act: &'static str, index: u32, message: LinkMessage) -> Result<(), LinkError> {
+        match self.order(RouteNetlinkMessage::NewLink(message), 0) {
+            Err(cause) => Err(self.error(act, index, cause)),
             Ok(()) => Ok(()),
         }
     }

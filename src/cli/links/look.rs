@@ -1,6 +1,6 @@
 //! What is there: links, addresses, routes, and who was heard behind which port.
 
-use super::ask::{Cause, LinkError, Links};
+use super::ask::{Asked, Cause, LinkError, Links};
 use super::seen::{self, Seen, SeenAddress, SeenAddress6, SeenLink, SeenRoute};
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
@@ -17,12 +17,18 @@ impl Links {
     ///
     /// # Errors
     /// When the kernel does not answer.
-    pub async fn snapshot(&self) -> Result<Seen, LinkError> {
+    pub fn snapshot(&self) -> Result<Seen, LinkError> {
+        let listed = |what| move |cause| cannot_list(what, cause);
+        // All are asked for before the first is waited for.
+        let links = self.begin_list(all_links(), read_link);
+        let addresses = self.begin_list(all_addresses(AddressFamily::Inet), read_address);
+        let addresses6 = self.begin_list(all_addresses(AddressFamily::Inet6), read_address6);
+        let routes = self.begin_list(all_routes(), read_route);
         Ok(Seen {
-            links: self.links().await?,
-            addresses: self.addresses().await?,
-            addresses6: self.addresses6().await?,
-            routes: self.routes().await?,
+            links: links.and_then(Asked::finish).map_err(listed("links"))?,
+            addresses: addresses.and_then(Asked::finish).map_err(listed("addresses"))?,
+            addresses6: addresses6.and_then(Asked::finish).map_err(listed("IPv6 addresses"))?,
+            routes: routes.and_then(Asked::finish).map_err(listed("routes"))?,
         })
     }
 
@@ -30,60 +36,8 @@ impl Links {
     ///
     /// # Errors
     /// When the kernel does not answer.
-    pub async fn links(&self) -> Result<Vec<SeenLink>, LinkError> {
-        let question = RouteNetlinkMessage::GetLink(link_question());
-        let read = |answer: &RouteNetlinkMessage| match answer {
-            RouteNetlinkMessage::NewLink(message) => SeenLink::read(message),
-            _ => None,
-        };
-        self.list(question, read).await.map_err(|cause| cannot_list("links", cause))
-    }
-
-    /// Every IPv4 address.
-    ///
-    /// # Errors
-    /// When the kernel does not answer.
-    pub async fn addresses(&self) -> Result<Vec<SeenAddress>, LinkError> {
-        let mut question = AddressMessage::default();
-        question.header.family = AddressFamily::Inet;
-        let read = |answer: &RouteNetlinkMessage| match answer {
-            RouteNetlinkMessage::NewAddress(message) => SeenAddress::read(message),
-            _ => None,
-        };
-        let question = RouteNetlinkMessage::GetAddress(question);
-        self.list(question, read).await.map_err(|cause| cannot_list("addresses", cause))
-    }
-
-    /// Every IPv6 address but link-local ones; none where the kernel has no IPv6.
-    ///
-    /// # Errors
-    /// When the kernel does not answer.
-    pub async fn addresses6(&self) -> Result<Vec<SeenAddress6>, LinkError> {
-        let mut question = AddressMessage::default();
-        question.header.family = AddressFamily::Inet6;
-        let read = |answer: &RouteNetlinkMessage| match answer {
-            RouteNetlinkMessage::NewAddress(message) if message.header.family == AddressFamily::Inet6 => {
-                SeenAddress6::read(message)
-            }
-            _ => None,
-        };
-        let question = RouteNetlinkMessage::GetAddress(question);
-        self.list(question, read).await.map_err(|cause| cannot_list("IPv6 addresses", cause))
-    }
-
-    /// The IPv4 routes of all tables; see [`Seen::routes`] for what is left out.
-    ///
-    /// # Errors
-    /// When the kernel does not answer.
-    pub async fn routes(&self) -> Result<Vec<SeenRoute>, LinkError> {
-        let mut question = RouteMessage::default();
-        question.header.address_family = AddressFamily::Inet;
-        let read = |answer: &RouteNetlinkMessage| match answer {
-            RouteNetlinkMessage::NewRoute(message) => SeenRoute::read(message),
-            _ => None,
-        };
-        let question = RouteNetlinkMessage::GetRoute(question);
-        self.list(question, read).await.map_err(|cause| cannot_list("routes", cause))
+    pub fn links(&self) -> Result<Vec<SeenLink>, LinkError> {
+        self.list(all_links(), read_link).map_err(|cause| cannot_list("links", cause))
     }
 
     /// The link of this name, if there is one. The kernel looks among alternative names too: the
@@ -91,11 +45,11 @@ impl Links {
     ///
     /// # Errors
     /// When the kernel does not answer, or the name is not UTF-8.
-    pub async fn find(&self, name: &IfName) -> Result<Option<SeenLink>, LinkError> {
+    pub fn find(&self, name: &IfName) -> Result<Option<SeenLink>, LinkError> {
         let failed = |cause| LinkError { act: "look up link", object: name.to_string(), cause };
         let mut question = link_question();
         question.attributes.push(LinkAttribute::IfName(text(name).map_err(failed)?));
-        match self.ask(RouteNetlinkMessage::GetLink(question)).await {
+        match self.ask(RouteNetlinkMessage::GetLink(question)) {
             Ok(RouteNetlinkMessage::NewLink(message)) => Ok(SeenLink::read(&message)),
             Ok(_) => Err(failed(Cause::Unexpected)),
             Err(cause) if cause.is_absent() => Ok(None),
@@ -107,10 +61,10 @@ impl Links {
     ///
     /// # Errors
     /// When the kernel does not answer.
-    pub async fn at(&self, index: u32) -> Result<Option<SeenLink>, LinkError> {
+    pub fn at(&self, index: u32) -> Result<Option<SeenLink>, LinkError> {
         let mut question = link_question();
         question.header.index = index;
-        match self.ask(RouteNetlinkMessage::GetLink(question)).await {
+        match self.ask(RouteNetlinkMessage::GetLink(question)) {
             Ok(RouteNetlinkMessage::NewLink(message)) => Ok(SeenLink::read(&message)),
             Ok(_) => {
                 Err(LinkError { act: "look up", object: format!("link {index}"), cause: Cause::Unexpected })
@@ -125,7 +79,7 @@ impl Links {
     ///
     /// # Errors
     /// When the kernel does not answer; a bridge that is gone has an empty table.
-    pub async fn fdb(&self, bridge: u32) -> Result<Vec<(u32, MacAddr)>, LinkError> {
+    pub fn fdb(&self, bridge: u32) -> Result<Vec<(u32, MacAddr)>, LinkError> {
         let mut question = NeighbourMessage::default();
         question.header.family = AddressFamily::Bridge;
         question.attributes.push(NeighbourAttribute::Controller(bridge));
@@ -133,9 +87,9 @@ impl Links {
             RouteNetlinkMessage::NewNeighbour(message) => seen::learned(message),
             _ => None,
         };
-        match self.list(RouteNetlinkMessage::GetNeighbour(question), read).await {
+        match self.list(RouteNetlinkMessage::GetNeighbour(question), read) {
             Err(cause) if cause.is_absent() => Ok(Vec::new()),
-            Err(cause) => Err(self.error("list addresses behind", bridge, cause).await),
+            Err(cause) => Err(self.error("list addresses behind", bridge, cause)),
             Ok(table) => Ok(table),
         }
     }
@@ -145,32 +99,80 @@ impl Links {
     ///
     /// # Errors
     /// When the kernel does not answer.
-    pub async fn neighbours6(&self, index: u32) -> Result<Vec<(Ipv6Addr, MacAddr)>, LinkError> {
+    pub fn neighbours6(&self, index: u32) -> Result<Vec<(Ipv6Addr, MacAddr)>, LinkError> {
         let mut question = NeighbourMessage::default();
         question.header.family = AddressFamily::Inet6;
-        let read = |answer: &RouteNetlinkMessage| match answer {
+        let read = move |answer: &RouteNetlinkMessage| match answer {
             RouteNetlinkMessage::NewNeighbour(message) if message.header.ifindex == index => {
                 seen::neighbour6(message)
             }
             _ => None,
         };
-        match self.list(RouteNetlinkMessage::GetNeighbour(question), read).await {
-            Err(cause) => Err(self.error("list neighbours on", index, cause).await),
+        match self.list(RouteNetlinkMessage::GetNeighbour(question), read) {
+            Err(cause) => Err(self.error("list neighbours on", index, cause)),
             Ok(table) => Ok(table),
         }
     }
 
     /// The words for a failure about a link of which only the number is known: its name is asked
     /// for, once.
-    pub(super) async fn error(&self, act: &'static str, index: u32, cause: Cause) -> LinkError {
+    pub(super) fn error(&self, act: &'static str, index: u32, cause: Cause) -> LinkError {
         let mut question = link_question();
         question.header.index = index;
-        let link = match self.ask(RouteNetlinkMessage::GetLink(question)).await {
+        let link = match self.ask(RouteNetlinkMessage::GetLink(question)) {
             Ok(RouteNetlinkMessage::NewLink(message)) => SeenLink::read(&message),
             _ => None,
         };
         let object = link.map_or_else(|| format!("link {index}"), |link| link.name.to_string());
         LinkError { act, object, cause }
+    }
+}
+
+fn all_links() -> RouteNetlinkMessage {
+    RouteNetlinkMessage::GetLink(link_question())
+}
+
+fn read_link(answer: &RouteNetlinkMessage) -> Option<SeenLink> {
+    match answer {
+        RouteNetlinkMessage::NewLink(message) => SeenLink::read(message),
+        _ => None,
+    }
+}
+
+fn all_addresses(family: AddressFamily) -> RouteNetlinkMessage {
+    let mut question = AddressMessage::default();
+    question.header.family = family;
+    RouteNetlinkMessage::GetAddress(question)
+}
+
+fn read_address(answer: &RouteNetlinkMessage) -> Option<SeenAddress> {
+    match answer {
+        RouteNetlinkMessage::NewAddress(message) => SeenAddress::read(message),
+        _ => None,
+    }
+}
+
+/// Link-local ones are left out. A kernel without IPv6 answers with those of all families.
+fn read_address6(answer: &RouteNetlinkMessage) -> Option<SeenAddress6> {
+    match answer {
+        RouteNetlinkMessage::NewAddress(message) if message.header.family == AddressFamily::Inet6 => {
+            SeenAddress6::read(message)
+        }
+        _ => None,
+    }
+}
+
+/// See [`Seen::routes`] for what is left out.
+fn all_routes() -> RouteNetlinkMessage {
+    let mut question = RouteMessage::default();
+    question.header.address_family = AddressFamily::Inet;
+    RouteNetlinkMessage::GetRoute(question)
+}
+
+fn read_route(answer: &RouteNetlinkMessage) -> Option<SeenRoute> {
+    match answer {
+        RouteNetlinkMessage::NewRoute(message) => SeenRoute::read(message),
+        _ => None,
     }
 }
 

@@ -3,7 +3,8 @@
 //! Every request has a time limit, because a reply that the decoder does not understand is
 //! dropped below us and would be waited for without end; every failure names the object and
 //! carries the kernel's error number. One [`Links`] is one netlink socket, in the network
-//! namespace of the thread that opened it.
+//! namespace of the thread that opened it; its verbs are ordinary functions, only [`Watch`] is
+//! asynchronous.
 //!
 //! | file | knows |
 //! |---|---|

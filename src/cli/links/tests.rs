@@ -11,11 +11,14 @@ use std::time::{Duration, Instant};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 
+mod thread;
+mod watch;
+
 const MAC: MacAddr = MacAddr([0x02, 0xab, 0, 0, 0, 1]);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 1);
 
-/// Runs a test in a namespace and a runtime of its own.
-fn alone<F: Future<Output = ()>>(test: impl FnOnce(Links) -> F + Send) {
+/// Runs a test in a namespace of its own.
+fn alone(test: impl FnOnce(Links) + Send) {
     if !Uid::effective().is_root() {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI nothing is skipped: run as root");
         eprintln!("SKIPPED: needs root for a network namespace");
@@ -23,8 +26,7 @@ fn alone<F: Future<Output = ()>>(test: impl FnOnce(Links) -> F + Send) {
     }
     let body = || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { test(Links::open().unwrap()).await });
+        test(Links::open().unwrap());
     };
     let outcome = std::thread::scope(|scope| scope.spawn(body).join());
     if let Err(panic) = outcome {
@@ -43,164 +45,151 @@ fn name(text: &str) -> IfName {
     IfName::new(text.as_bytes()).unwrap()
 }
 
-async fn find(links: &Links, text: &str) -> SeenLink {
-    links.find(&name(text)).await.unwrap().unwrap_or_else(|| panic!("no link {text}"))
-}
-
-/// Events up to the first one that `wanted` takes.
-async fn until(watch: &mut Watch, wanted: impl Fn(&Event) -> bool) -> Event {
-    let search = async {
-        loop {
-            let event = watch.next().await.expect("the socket lives");
-            if wanted(&event) {
-                return event;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), search).await.expect("the event comes")
+fn find(links: &Links, text: &str) -> SeenLink {
+    links.find(&name(text)).unwrap().unwrap_or_else(|| panic!("no link {text}"))
 }
 
 #[test]
 fn a_new_bridge_is_as_it_was_ordered() {
-    alone(|links| async move {
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        let seen = find(&links, "br0").await;
+    alone(|links| {
+        let index = links.create_bridge(&name("br0"), MAC).unwrap();
+        let seen = find(&links, "br0");
         assert_eq!((seen.index, seen.kind.as_deref(), seen.mac), (index, Some("bridge"), Some(MAC)));
         assert!(!seen.up && seen.master.is_none() && seen.alias.is_none());
         let details = sh("ip -d link show br0");
         assert!(details.contains(" forward_delay 0 ") && details.contains(" stp_state 0 "), "{details}");
-        links.raise(index).await.unwrap();
-        assert!(find(&links, "br0").await.up);
+        links.raise(index).unwrap();
+        assert!(find(&links, "br0").up);
         sh("ip link set br0 down");
-        assert!(!find(&links, "br0").await.up);
+        assert!(!find(&links, "br0").up);
     });
 }
 
 #[test]
 fn an_existing_link_is_not_taken_for_a_new_bridge() {
-    alone(|links| async move {
+    alone(|links| {
         sh("ip link add br0 type veth peer name other");
-        let error = links.create_bridge(&name("br0"), MAC).await.unwrap_err();
+        let error = links.create_bridge(&name("br0"), MAC).unwrap_err();
         assert!(error.cause.is_exists());
         assert_eq!(error.to_string(), "cannot create bridge br0: File exists");
-        assert_eq!(find(&links, "br0").await.kind.as_deref(), Some("veth"));
+        assert_eq!(find(&links, "br0").kind.as_deref(), Some("veth"));
     });
 }
 
 #[test]
 fn a_bridges_mtu_and_address_outlast_its_ports() {
-    alone(|links| async move {
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        links.set_bridge(index, 1450, MAC, "vmnet br0").await.unwrap();
+    alone(|links| {
+        let index = links.create_bridge(&name("br0"), MAC).unwrap();
+        links.set_bridge(index, 1450, MAC, "vmnet br0").unwrap();
         sh("ip link add p0 address 02:00:00:00:00:01 type veth peer name p1");
-        find(&links, "p0").await;
+        find(&links, "p0");
         sh("ip link set p0 master br0");
-        assert_eq!(find(&links, "p0").await.master, Some(index));
-        let seen = find(&links, "br0").await;
+        assert_eq!(find(&links, "p0").master, Some(index));
+        let seen = find(&links, "br0");
         assert_eq!((seen.mtu, seen.mac, seen.alias.as_deref()), (1450, Some(MAC), Some("vmnet br0")));
         sh("ip link set p0 nomaster");
-        assert_eq!(find(&links, "p0").await.master, None);
-        let seen = find(&links, "br0").await;
+        assert_eq!(find(&links, "p0").master, None);
+        let seen = find(&links, "br0");
         assert_eq!((seen.mtu, seen.mac), (1450, Some(MAC)));
     });
 }
 
 #[test]
 fn an_address_is_added_once_and_removed_once() {
-    alone(|links| async move {
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+    alone(|links| {
+        let index = links.create_bridge(&name("br0"), MAC).unwrap();
         let wanted = SeenAddress { index, address: GATEWAY, length: 24 };
         for _ in 0..2 {
-            links.add_address(index, GATEWAY.into(), 24).await.unwrap();
-            assert_eq!(links.addresses().await.unwrap(), [wanted]);
+            links.add_address(index, GATEWAY.into(), 24).unwrap();
+            assert_eq!(links.snapshot().unwrap().addresses, [wanted]);
         }
         let details = sh("ip address show br0");
         assert!(details.contains("inet 10.0.1.1/24 brd 10.0.1.255 scope global br0"), "{details}");
         for _ in 0..2 {
-            links.remove_address(index, GATEWAY.into(), 24).await.unwrap();
-            assert_eq!(links.addresses().await.unwrap(), []);
+            links.remove_address(index, GATEWAY.into(), 24).unwrap();
+            assert_eq!(links.snapshot().unwrap().addresses, []);
         }
     });
 }
 
 #[test]
 fn an_ipv6_address_counts_at_once() {
-    alone(|links| async move {
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        links.raise(index).await.unwrap();
+    alone(|links| {
+        let index = links.create_bridge(&name("br0"), MAC).unwrap();
+        links.raise(index).unwrap();
         let address = "fd00::1".parse().unwrap();
         for _ in 0..2 {
-            links.add_address(index, IpAddr::V6(address), 64).await.unwrap();
-            assert_eq!(links.addresses6().await.unwrap(), [SeenAddress6 { index, address, length: 64 }]);
+            links.add_address(index, IpAddr::V6(address), 64).unwrap();
+            assert_eq!(links.snapshot().unwrap().addresses6, [SeenAddress6 { index, address, length: 64 }]);
         }
         // A server can listen on it, although the bridge has no carrier to ask others by.
         std::net::UdpSocket::bind((address, 0)).unwrap();
         for _ in 0..2 {
-            links.remove_address(index, IpAddr::V6(address), 64).await.unwrap();
-            assert_eq!(links.addresses6().await.unwrap(), []);
+            links.remove_address(index, IpAddr::V6(address), 64).unwrap();
+            assert_eq!(links.snapshot().unwrap().addresses6, []);
         }
     });
 }
 
 #[test]
 fn a_port_has_its_group_and_flags_before_it_is_up() {
-    alone(|links| async move {
-        let bridge = links.create_bridge(&name("br0"), MAC).await.unwrap();
+    alone(|links| {
+        let bridge = links.create_bridge(&name("br0"), MAC).unwrap();
         sh("ip link add p0 type veth peer name p1");
-        let index = find(&links, "p0").await.index;
+        let index = find(&links, "p0").index;
         for flag in [true, false] {
             let port = Port { mtu: 1400, group: 77, isolated: flag, hairpin: flag };
-            links.set_port(index, bridge, &port).await.unwrap();
-            let seen = links.at(index).await.unwrap().unwrap();
+            links.set_port(index, bridge, &port).unwrap();
+            let seen = links.at(index).unwrap().unwrap();
             assert_eq!((seen.master, seen.mtu, seen.group, seen.up), (Some(bridge), 1400, 77, true));
             assert_eq!((seen.isolated, seen.hairpin), (flag, flag));
         }
         sh("ip link del p0");
-        assert_eq!(links.at(index).await.unwrap(), None);
+        assert_eq!(links.at(index).unwrap(), None);
     });
 }
 
 #[test]
 fn what_is_gone_is_deleted_already_but_cannot_be_changed() {
-    alone(|links| async move {
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        links.delete(index).await.unwrap();
-        links.delete(index).await.unwrap();
-        links.remove_address(index, GATEWAY.into(), 24).await.unwrap();
-        assert_eq!(links.find(&name("br0")).await.unwrap(), None);
-        let error = links.raise(index).await.unwrap_err();
+    alone(|links| {
+        let index = links.create_bridge(&name("br0"), MAC).unwrap();
+        links.delete(index).unwrap();
+        links.delete(index).unwrap();
+        links.remove_address(index, GATEWAY.into(), 24).unwrap();
+        assert_eq!(links.find(&name("br0")).unwrap(), None);
+        let error = links.raise(index).unwrap_err();
         assert!(error.cause.is_absent());
         assert_eq!(error.to_string(), format!("cannot raise link {index}: No such device"));
-        assert!(links.add_address(index, GATEWAY.into(), 24).await.unwrap_err().cause.is_absent());
+        assert!(links.add_address(index, GATEWAY.into(), 24).unwrap_err().cause.is_absent());
     });
 }
 
 #[test]
 fn an_error_names_the_link_and_gives_the_kernels_reason() {
-    alone(|links| async move {
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        let error = links.set_bridge(index, 1, MAC, "").await.unwrap_err();
+    alone(|links| {
+        let index = links.create_bridge(&name("br0"), MAC).unwrap();
+        let error = links.set_bridge(index, 1, MAC, "").unwrap_err();
         assert_eq!(error.to_string(), "cannot set up bridge br0: Invalid argument");
-        let lo = find(&links, "lo").await.index;
-        let error = links.delete(lo).await.unwrap_err();
+        let lo = find(&links, "lo").index;
+        let error = links.delete(lo).unwrap_err();
         assert_eq!(error.to_string(), "cannot delete lo: Operation not supported");
     });
 }
 
 #[test]
 fn routes_of_every_table_are_seen_without_the_kernels_own_noise() {
-    alone(|links| async move {
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        links.raise(index).await.unwrap();
-        links.add_address(index, GATEWAY.into(), 24).await.unwrap();
-        let lo = find(&links, "lo").await.index;
+    alone(|links| {
+        let index = links.create_bridge(&name("br0"), MAC).unwrap();
+        links.raise(index).unwrap();
+        links.add_address(index, GATEWAY.into(), 24).unwrap();
+        let lo = find(&links, "lo").index;
         sh("ip link set lo up
             ip route add default via 10.0.1.9
             ip route add 10.7.0.0/16 via 10.0.1.9 table 1000
             ip route add 10.5.5.5/32 dev br0
             ip route add unreachable 192.168.0.0/16
             ip route add 10.8.0.0/16 nexthop via 10.0.1.8 nexthop via 10.0.1.9");
-        let mut seen = links.snapshot().await.unwrap().routes;
+        let mut seen = links.snapshot().unwrap().routes;
         seen.sort();
         let route = |to: &str, table, interface| super::seen::SeenRoute {
             destination: to.parse().unwrap(),
@@ -223,23 +212,23 @@ fn routes_of_every_table_are_seen_without_the_kernels_own_noise() {
 
 #[test]
 fn a_link_is_found_by_its_other_name_and_answers_with_its_own() {
-    alone(|links| async move {
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
+    alone(|links| {
+        let index = links.create_bridge(&name("br0"), MAC).unwrap();
         sh("ip link property add dev br0 altname second");
-        let seen = find(&links, "second").await;
+        let seen = find(&links, "second");
         assert_eq!((seen.index, seen.name, seen.altnames), (index, name("br0"), vec!["second".to_owned()]));
     });
 }
 
 #[test]
 fn every_kind_of_link_here_is_seen() {
-    alone(|links| async move {
+    alone(|links| {
         sh("ip link add v0 type veth peer name v1
             ip tuntap add t0 mode tap
             ip link add b0 type bridge
             ip link set t0 master b0
             ip link add x0 type vxlan id 3 dstport 4789");
-        let seen = links.links().await.unwrap();
+        let seen = links.links().unwrap();
         let count: usize = sh("ip -o link | wc -l").parse().unwrap();
         assert_eq!(seen.len(), count);
         let kind = |n: &str| seen.iter().find(|l| l.name == name(n)).and_then(|l| l.kind.as_deref());
@@ -250,95 +239,35 @@ fn every_kind_of_link_here_is_seen() {
 
 #[test]
 fn a_name_that_is_not_text_is_an_error_at_once_and_hides_nothing_else() {
-    alone(|links| async move {
+    alone(|links| {
         sh("ip link add \"$(printf 'br\\377')\" type bridge; ip link add br1 type bridge");
-        let error = links.find(&IfName::new(b"br\xff").unwrap()).await.unwrap_err();
+        let error = links.find(&IfName::new(b"br\xff").unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "cannot look up link br\\xff: the name is not UTF-8");
-        assert!(links.links().await.unwrap().iter().any(|link| link.name == name("br1")));
+        assert!(links.links().unwrap().iter().any(|link| link.name == name("br1")));
     });
 }
 
 #[test]
 fn only_addresses_learned_from_frames_are_told() {
-    alone(|links| async move {
-        let bridge = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        links.raise(bridge).await.unwrap();
+    alone(|links| {
+        let bridge = links.create_bridge(&name("br0"), MAC).unwrap();
+        links.raise(bridge).unwrap();
         sh("ip link add p0 type veth peer name g0
             ip link add p1 type veth peer name g1
             ip link set p0 master br0; ip link set p1 master br0
             bridge fdb add 02:00:00:00:00:77 dev p0 master static
             for port in p0 p1; do ip link set $port up; done
             ip link set g0 address 02:00:00:00:00:0a up; ip link set g1 address 02:00:00:00:00:0b up");
-        let port = find(&links, "p0").await.index;
+        let port = find(&links, "p0").index;
         // Two frames from the guest's end, asking who has 10.0.1.9.
         sh("ip address add 10.0.1.2/24 dev g0
             ip neighbour flush dev g0; ping -c 1 -w 1 -I g0 10.0.1.9 >/dev/null 2>&1 || true");
         let learned = MacAddr([0x02, 0, 0, 0, 0, 0x0a]);
-        let table = links.fdb(bridge).await.unwrap();
+        let table = links.fdb(bridge).unwrap();
         assert!(table.contains(&(port, learned)), "{table:?}\n{}", sh("bridge fdb show br br0"));
         let foreign = table.iter().filter(|(_, mac)| !matches!(mac.0, [2, 0, 0, 0, 0, 0x0a | 0x0b]));
         assert_eq!(foreign.count(), 0, "{table:?}");
-        assert_eq!(links.fdb(bridge + 1000).await.unwrap(), []);
-    });
-}
-
-#[test]
-fn a_keeper_is_told_what_happens_to_its_bridge() {
-    alone(|links| async move {
-        let mut watch = Watch::open().unwrap();
-        let bridge = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        links.add_address(bridge, GATEWAY.into(), 24).await.unwrap();
-        sh("ip link add p0 type veth peer name p1; ip link set p0 master br0");
-        let port = find(&links, "p0").await.index;
-        until(&mut watch, |e| *e == Event::PortChanged { bridge, port }).await;
-        sh("ip link set p0 nomaster");
-        until(&mut watch, |e| *e == Event::PortGone { bridge, port }).await;
-        let address = SeenAddress { index: bridge, address: GATEWAY, length: 24 };
-        sh("ip address flush dev br0");
-        until(&mut watch, |e| *e == Event::AddressGone(address)).await;
-        links.add_address(bridge, GATEWAY.into(), 24).await.unwrap();
-        until(&mut watch, |e| *e == Event::AddressChanged(address)).await;
-        sh("ip link set br0 mtu 1400");
-        until(&mut watch, |e| matches!(e, Event::LinkChanged(l) if l.index == bridge && l.mtu == 1400)).await;
-        sh("ip link delete p0");
-        until(&mut watch, |e| *e == Event::LinkGone { index: port }).await;
-        sh("ip link delete br0");
-        until(&mut watch, |e| *e == Event::LinkGone { index: bridge }).await;
-    });
-}
-
-#[test]
-fn leaving_the_bridge_is_not_taken_for_the_links_end() {
-    alone(|links| async move {
-        let bridge = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        sh("ip link add p0 type veth peer name p1; ip link set p0 master br0");
-        let port = find(&links, "p0").await.index;
-        let mut watch = Watch::open().unwrap();
-        sh("ip link set p0 nomaster");
-        links.raise(port).await.unwrap();
-        sh("ip link set p0 alias end");
-        let end = until(&mut watch, |e| match e {
-            Event::LinkGone { .. } => true,
-            Event::LinkChanged(link) => link.alias.as_deref() == Some("end"),
-            _ => false,
-        });
-        assert!(matches!(end.await, Event::LinkChanged(_)), "bridge {bridge}, port {port}");
-    });
-}
-
-#[test]
-fn a_listener_that_was_too_slow_is_told_to_look_again() {
-    alone(|links| async move {
-        let mut watch = Watch::open().unwrap();
-        let index = links.create_bridge(&name("br0"), MAC).await.unwrap();
-        links.raise(index).await.unwrap();
-        // Nothing is read while this thread is busy: the socket's buffer overflows.
-        let batch = sh("mktemp");
-        let change = |n| format!("link set br0 alias {}{n}\n", "a".repeat(200));
-        std::fs::write(&batch, (0..2000).map(change).collect::<String>()).unwrap();
-        sh(&format!("ip -batch {batch}; rm {batch}"));
-        until(&mut watch, |e| *e == Event::Missed).await;
-        links.delete(index).await.unwrap();
+        assert_eq!(links.fdb(bridge + 1000).unwrap(), []);
     });
 }
 
@@ -352,10 +281,10 @@ fn crowd(pairs: usize) {
 
 #[test]
 fn a_thousand_links_are_listed_quickly_and_completely() {
-    alone(|links| async move {
+    alone(|links| {
         crowd(500);
         let begin = Instant::now();
-        let seen = links.snapshot().await.unwrap();
+        let seen = links.snapshot().unwrap();
         let took = begin.elapsed();
         let veths = seen.links.iter().filter(|link| link.kind.as_deref() == Some("veth"));
         assert_eq!(veths.count(), 1000);
@@ -365,35 +294,17 @@ fn a_thousand_links_are_listed_quickly_and_completely() {
 
 #[test]
 fn links_that_come_and_go_meanwhile_hide_none_that_stay() {
-    alone(|links| async move {
+    alone(|links| {
         crowd(150);
         let churn = "for n in $(seq 100); do ip link add c$n type bridge; ip link delete c$n; done";
         let mut churn = Command::new("sh").args(["-c", churn]).spawn().unwrap();
         let mut listings = 0;
         while churn.try_wait().unwrap().is_none() {
-            let seen = links.links().await.unwrap();
+            let seen = links.links().unwrap();
             let veths = seen.iter().filter(|link| link.kind.as_deref() == Some("veth"));
             assert_eq!(veths.count(), 300, "listing {listings}");
             listings += 1;
         }
         assert!(listings > 0);
-    });
-}
-
-#[test]
-fn a_change_of_a_tap_is_told_and_a_mac_can_be_put_back() {
-    alone(|links| async move {
-        sh("ip link add br0 type bridge; ip tuntap add dev t0 mode tap user 1000; ip link set t0 master br0");
-        sh("ip link set t0 alias 'vmnet br0 uid=1000 pid=7 kept'; ip tuntap add dev t1 mode tun");
-        let (bridge, tap) = (find(&links, "br0").await.index, find(&links, "t0").await);
-        assert!(tap.is_vacant() && tap.tap.is_some_and(|tap| tap.owner == Some(1000)));
-        assert!(find(&links, "t1").await.tap.is_none(), "it has no frames");
-        let mut watch = Watch::open().unwrap();
-        sh("ip link set t0 address 02:00:00:00:00:07");
-        until(&mut watch, |event| *event == Event::PortChanged { bridge, port: tap.index }).await;
-        links.set_mac(tap.index, MAC).await.unwrap();
-        assert_eq!(find(&links, "t0").await.mac, Some(MAC));
-        let error = links.set_mac(tap.index, MacAddr([1; 6])).await.unwrap_err().to_string();
-        assert!(error.starts_with("cannot set the MAC of t0: "), "{error}");
     });
 }
