@@ -1,9 +1,6 @@
 //! Doing: one call per step of a plan. It decides nothing.
 
 use crate::cables::{self, Site};
-use crate::foreign;
-use crate::host;
-use crate::links::{Cause, LinkError, Links, Port};
 use crate::look;
 use crate::places::Room;
 use crate::process;
@@ -12,9 +9,12 @@ use crate::say::Log;
 use crate::switch;
 use std::thread::{self, JoinHandle};
 use vmnet_access::port_record::PortRecord;
+use vmnet_host::facts as host;
 use vmnet_host::files::{make_directory, write_file};
+use vmnet_host::firewalls as foreign;
 use vmnet_host::forwarding;
 use vmnet_host::ipv6::{self, Forwarding6};
+use vmnet_host::links::{Cause, LinkError, Links, Port};
 use vmnet_model::error::{Error, network};
 use vmnet_model::firewall::{self, forwards};
 use vmnet_model::plan::{Goal, SeenPort, Step};

@@ -2,7 +2,6 @@
 //! up. What the network's file reserves is its own; it counts more, and is changed there.
 
 use crate::apply::Work;
-use crate::links::Links;
 use crate::memory::{HostNote, Memory};
 use crate::networks;
 use crate::places::Places;
@@ -13,6 +12,7 @@ use crate::view;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::NetName;
+use vmnet_host::links::Links;
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{Host, Who};
 use vmnet_model::lease::Lease;

@@ -1,24 +1,24 @@
 //! The host as it is, as far as one network is concerned.
 
 use crate::cables;
-use crate::foreign;
-use crate::host;
-use crate::links::{self, Links, SeenLink};
 use crate::places::Room;
 use crate::process;
 use crate::record::{Loaded, Record};
 use crate::wire;
 use std::path::Path;
+use vmnet_host::facts as host;
 use vmnet_host::files::read_file;
+use vmnet_host::firewalls as foreign;
+use vmnet_host::firewalls::nftables::Nftables;
 use vmnet_host::forwarding;
 use vmnet_host::ipv6;
+use vmnet_host::links::{self, Links, SeenLink};
 use vmnet_model::error::Error;
 use vmnet_model::firewall;
 use vmnet_model::foreign::{Family, Opening};
 use vmnet_model::plan::{Goal, LoosePort, Seen, SeenBridge, SeenPort, SeenSwitch, State};
 use vmnet_model::tether::Act;
 use vmnet_model::vde_switch::Switch;
-use vmnet_sys::nftables::Nftables;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
 

@@ -151,6 +151,11 @@ impl Room {
         self.0.join(paths::KEEPER_FILE)
     }
 
+    /// Says that firewalld was told of the bridge.
+    pub fn firewalld(&self) -> PathBuf {
+        self.0.join("firewalld")
+    }
+
     /// The record of its VDE switch.
     pub fn switch(&self) -> PathBuf {
         self.0.join("switch")

@@ -1,15 +1,15 @@
 //! Which subnet a network gets: the one it has, the one its file gives, the one remembered, or
 //! the first that is free.
 
-use crate::host;
-use crate::links::Seen;
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
 use crate::record::{self, Record};
 use crate::say;
 use vmnet_access::name::NetName;
+use vmnet_host::facts as host;
 use vmnet_host::ipv6;
+use vmnet_host::links::Seen;
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::{Mode, Network, SubnetChoice};
 use vmnet_model::search::{self, Taken};

@@ -2,8 +2,6 @@
 //! It goes on after an error and tells them all.
 
 use crate::cables;
-use crate::foreign;
-use crate::links::{LinkError, Links, SeenLink};
 use crate::places::{Places, Room};
 use crate::process;
 use crate::record::{self, Phase, Record};
@@ -11,6 +9,8 @@ use crate::switch;
 use std::thread;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::files::gone;
+use vmnet_host::firewalls as foreign;
+use vmnet_host::links::{LinkError, Links, SeenLink};
 use vmnet_model::error::{Error, network};
 use vmnet_model::firewall;
 use vmnet_model::plan::bridge_alias;
@@ -55,7 +55,7 @@ pub fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Traces) -
         // No thread to be had: then one after the other.
         Some(Err(_)) => remove_table(record),
     });
-    for trouble in foreign::close(&record.network, bridge, &room) {
+    for trouble in foreign::close(&record.network, bridge, &room.firewalld()) {
         note(Err(trouble));
     }
     note(restore_forwarding(places, bridge, record).map_err(|failure| failure.to_string()));

@@ -3,8 +3,6 @@
 use crate::apply::Work;
 use crate::cables;
 use crate::forwards;
-use crate::host;
-use crate::links::{Links, Seen};
 use crate::look;
 use crate::networks;
 use crate::places::{Places, Room};
@@ -15,8 +13,10 @@ use crate::switch;
 use crate::take_down::{self, Traces};
 use crate::view;
 use vmnet_access::name::NetName;
+use vmnet_host::facts as host;
 use vmnet_host::forwarding::Forwarding;
 use vmnet_host::ipv6::Forwarding6;
+use vmnet_host::links::{Links, Seen};
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest;
 use vmnet_model::network::Network;
@@ -66,7 +66,7 @@ pub fn look(places: &Places, links: &Links, wanted: &Network, rehearsal: bool) -
     let wanted = settle(places, wanted, &host, record.as_ref(), rehearsal)?;
     let switch = switch::settle(&wanted.network, &room)?;
     let guests = guest::known(&wanted.network.hosts, &view::leases(&room)?);
-    let mut goal = Goal::new(wanted, &host::place(&room), &guests, host::translates_frames(), switch);
+    let mut goal = Goal::new(wanted, &host::place(room.path()), &guests, host::translates_frames(), switch);
     goal.cables = cables::goals(places, goal.wanted.name(), Some(goal.wanted.mtu), &host)?;
     let seen = look::network(&room, &goal, record.as_ref(), &host)?;
     Ok(Outlook { goal, room, record, host, seen })

@@ -1,7 +1,6 @@
 //! What a running network's parts look like to a reader: ports with their holders, leases with
 //! their age. `ports`, `leases`, `list` and `down` show them.
 
-use crate::links::{Links, SeenLink};
 use crate::look;
 use crate::places::Room;
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
 use vmnet_host::files::read_file;
+use vmnet_host::links::{Links, SeenLink};
 use vmnet_model::error::Error;
 use vmnet_model::lease::{Lease, leases as parse};
 use vmnet_sys::caller::name_of;

@@ -5,6 +5,10 @@
 //!
 //! | file | knows |
 //! |---|---|
+//! | [`links`] | links, addresses and routes |
+//! | [`firewalls`] | other people's firewalls: which are closed to guests, and opening them |
+//! | [`facts`] | its identity, its resolver, which subnets other managers claim |
+//! | [`runtime`] | where a future is waited for |
 //! | [`files`] | files of ours: read up to a limit, written whole |
 //! | [`sysctl`] | the switches under /proc/sys |
 //! | [`forwarding`] | the host's IPv4 forwarding |
@@ -13,8 +17,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod facts;
 pub mod files;
+pub mod firewalls;
 pub mod forwarding;
 pub mod ipv6;
+pub mod links;
 pub mod listeners;
+pub mod runtime;
 pub mod sysctl;

@@ -16,8 +16,6 @@
 //! | [`address`] | addresses and default routes |
 //! | [`open_sockets`] | what sockets another process has open, and who is at their other ends |
 //! | [`packet`] | frames on one link |
-//! | [`nftables`] | see and hear nf_tables |
-//! | [`xtables`] | see and hear the older iptables |
 //! | [`child`] | run one program as root in a clean child |
 //! | [`worker`] | a child for one piece of privileged work |
 //! | [`lock`] | wait for one's turn |
@@ -29,6 +27,7 @@
 //! | [`batch`] | many datagrams in one call |
 //! | [`datagram`] | a datagram socket hears others again |
 //! | [`seqpacket`] | whole messages, and who sent them |
+//! | [`sockopt`] | questions to a socket |
 //! | [`sockets`] | which sockets wait for others to speak |
 //! | [`stream`] | connect to a stream socket, but not for ever |
 //! | [`syslog`] | one line to the system log |
@@ -48,7 +47,6 @@ pub mod link;
 pub mod lock;
 pub mod namespace;
 pub mod netlink;
-pub mod nftables;
 pub mod open_sockets;
 pub mod packet;
 pub mod privilege;
@@ -58,10 +56,10 @@ pub mod ready;
 pub mod rights;
 pub mod seqpacket;
 pub mod sockets;
+pub mod sockopt;
 pub mod stream;
 pub mod syslog;
 pub mod trust;
 pub mod tun;
 pub mod user_namespace;
 pub mod worker;
-pub mod xtables;

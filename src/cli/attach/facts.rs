@@ -2,10 +2,11 @@
 
 use crate::places::Places;
 use crate::record::Record;
-use crate::{host, networks, view};
+use crate::{networks, view};
 use std::net::IpAddr;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_host::facts as host;
 use vmnet_host::ipv6;
 use vmnet_model::attach::{self, Cidr};
 use vmnet_model::error::Error;

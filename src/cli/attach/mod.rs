@@ -21,7 +21,6 @@ mod standing;
 mod target;
 
 use crate::args::{AttachWords, SpaceWords};
-use crate::host;
 use crate::places::Places;
 use crate::plug;
 use facts::Facts;
@@ -34,6 +33,7 @@ use target::Target;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_access::request::{Ask, Wish};
+use vmnet_host::facts as host;
 use vmnet_model::attach::{Cidr, mac_of};
 use vmnet_model::error::Error;
 use vmnet_sys::link;

@@ -2,7 +2,6 @@
 
 use super::wires;
 use super::work::{place_of, places_in};
-use crate::links::{Seen, SeenLink};
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::{Places, Room};
@@ -11,6 +10,7 @@ use crate::{switch, wire};
 use vmnet_access::name::NetName;
 use vmnet_access::port_record::group_of;
 use vmnet_access::vde::{Directory, MTU_MAX};
+use vmnet_host::links::{Seen, SeenLink};
 use vmnet_model::cable::{End, unfit};
 use vmnet_model::error::Error;
 use vmnet_model::network::{MtuChoice, Network};

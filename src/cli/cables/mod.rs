@@ -13,13 +13,13 @@ mod work;
 pub use look::{goals, seen};
 pub use work::{Site, apply, pumps, remove_pairs, stop, switches};
 
-use crate::links::Links;
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
 use crate::record::{Phase, Record};
 use vmnet_access::name::NetName;
 use vmnet_access::vde::Directory;
+use vmnet_host::links::Links;
 use vmnet_model::cable::{Edge, End, unfit};
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::Network;

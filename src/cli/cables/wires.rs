@@ -2,12 +2,12 @@
 //! is remembered, whether its ends are up or not.
 
 use super::resolve;
-use crate::links::Seen;
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
 use vmnet_access::name::NetName;
 use vmnet_access::vde::Directory;
+use vmnet_host::links::Seen;
 use vmnet_model::cable::{Circle, Edge, End, Laid, Wires, lay};
 use vmnet_model::error::Error;
 

@@ -1,7 +1,6 @@
 //! Plugging cables in and out: a pair of links between two bridges, a pump between a bridge and a switch.
 
 use super::{goals, seen};
-use crate::links::{LinkError, Links, Port, SeenLink};
 use crate::memory::Memory;
 use crate::places::{Places, Room};
 use crate::{switch, wire};
@@ -11,6 +10,7 @@ use vmnet_access::port_record::{WIRE_TEMPLATE, WireTag, group_of, port_name};
 use vmnet_access::vde::Directory;
 use vmnet_host::files::gone;
 use vmnet_host::ipv6;
+use vmnet_host::links::{LinkError, Links, Port, SeenLink};
 use vmnet_model::cable::End;
 use vmnet_model::error::{Error, network};
 use vmnet_model::plan::{self, FarBridge, Step};

@@ -4,13 +4,13 @@ use super::need_root;
 use crate::background;
 use crate::clients::{self, Client};
 use crate::exit::Exit;
-use crate::links::Links;
 use crate::places::Places;
 use crate::record::Record;
 use crate::say;
 use crate::take_down::{sweep, take_down};
 use crate::view;
 use vmnet_access::name::NetName;
+use vmnet_host::links::Links;
 use vmnet_model::error::{Error, network};
 
 /// Take it down.

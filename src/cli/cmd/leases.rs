@@ -2,11 +2,9 @@
 
 use crate::exit::Exit;
 use crate::lease_watch::{Event, LeaseWatch};
-use crate::links::Links;
 use crate::networks;
 use crate::places::{Places, Room};
 use crate::record::Record;
-use crate::runtime::events;
 use crate::say;
 use crate::view::{self, duration, lease_json, time_left};
 use serde_json::{Map, Value, json};
@@ -14,6 +12,8 @@ use std::net::Ipv6Addr;
 use tokio::signal::unix::{SignalKind, signal};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_host::links::Links;
+use vmnet_host::runtime::events;
 use vmnet_model::calendar::utc;
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{self, Host};

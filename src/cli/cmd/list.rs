@@ -2,7 +2,6 @@
 
 use crate::clients::{self, Who};
 use crate::exit::Exit;
-use crate::links::{Links, SeenLink};
 use crate::look;
 use crate::memory::Memory;
 use crate::networks;
@@ -11,6 +10,7 @@ use crate::record::{self, NO_SUBNET, Phase, Record};
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::{IfName, NetName};
+use vmnet_host::links::{Links, SeenLink};
 use vmnet_model::error::Error;
 use vmnet_model::network::{Mode, SubnetChoice};
 

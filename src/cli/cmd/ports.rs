@@ -3,13 +3,13 @@
 use super::need_root;
 use crate::clients::{self, COUNTERS, Client, Who};
 use crate::exit::Exit;
-use crate::links::Links;
 use crate::places::Places;
 use crate::record::Record;
 use crate::say;
 use crate::view::{self, Port};
 use serde_json::json;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_host::links::Links;
 use vmnet_model::error::{Error, network};
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;

@@ -7,13 +7,13 @@ use crate::exit::Exit;
 use crate::keeper::{self, Keeper};
 use crate::places::Places;
 use crate::process;
-use crate::runtime::events;
 use crate::say::Log;
 use crate::take_down;
 use crate::up::raise;
 use sd_notify::NotifyState;
 use std::io::{Write, stdout};
 use vmnet_access::name::NetName;
+use vmnet_host::runtime::events;
 use vmnet_model::error::{Error, network};
 use vmnet_sys::trust::plain;
 

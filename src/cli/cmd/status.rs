@@ -2,8 +2,6 @@
 
 use crate::clients;
 use crate::exit::Exit;
-use crate::foreign::firewalld;
-use crate::links::Links;
 use crate::networks;
 use crate::places::Places;
 use crate::process;
@@ -12,6 +10,8 @@ use crate::say;
 use crate::up::look;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
+use vmnet_host::firewalls::firewalld;
+use vmnet_host::links::Links;
 use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::plan::{Aspect, compare};
 

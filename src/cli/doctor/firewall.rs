@@ -1,12 +1,12 @@
 //! The host's other firewalls, as each network meets them.
 
 use super::{Host, text};
-use crate::foreign;
-use crate::foreign::firewalld::{self, Zone as Seen};
 use crate::networks;
 use crate::places::Places;
 use std::path::Path;
 use vmnet_access::name::IfName;
+use vmnet_host::firewalls as foreign;
+use vmnet_host::firewalls::firewalld::{self, Zone as Seen};
 use vmnet_host::ipv6;
 use vmnet_host::sysctl;
 use vmnet_model::doctor::firewall::{self, Firewalls, Zone};

@@ -1,11 +1,11 @@
 //! Features of the kernel, tried out, and programs.
 
 use super::{Host, text};
-use crate::links::Links;
-use crate::links::ask::Cause;
 use nix::errno::Errno;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
+use vmnet_host::links::Links;
+use vmnet_host::links::ask::Cause;
 use vmnet_model::doctor::Finding;
 use vmnet_model::doctor::kernel::{
     self, BRIDGES, FEATURES, Feature, PROGRAMS, TunDevice, missing_feature, missing_program,

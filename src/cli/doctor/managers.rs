@@ -2,10 +2,10 @@
 //! in its own directory below /run.
 
 use super::{Host, text};
-use crate::links::{Seen, SeenLink};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use vmnet_access::port_record::PortTag;
+use vmnet_host::links::{Seen, SeenLink};
 use vmnet_model::doctor::managers::{self, Link, NetworkManager, NetworkdFacts};
 use vmnet_model::doctor::{Finding, Subject};
 

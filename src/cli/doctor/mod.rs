@@ -28,13 +28,13 @@ mod switches;
 mod taps;
 
 use crate::background;
-use crate::links::Links;
 use crate::places::Places;
 use crate::up;
 use std::collections::BTreeSet;
 use std::path::Path;
 use vmnet_access::name::NetName;
 use vmnet_host::files::read_file;
+use vmnet_host::links::Links;
 use vmnet_host::listeners as sockets;
 use vmnet_model::doctor::remedy::Services;
 use vmnet_model::doctor::{Finding, Fix};

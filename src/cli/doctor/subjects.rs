@@ -2,12 +2,12 @@
 
 use super::text;
 use crate::cmd::status;
-use crate::links::Seen;
 use crate::networks::{self, Unreadable};
 use crate::places::Places;
 use crate::process;
 use crate::record::{self, Phase, Record};
 use vmnet_access::name::NetName;
+use vmnet_host::links::Seen;
 use vmnet_model::doctor::{Finding, Severity, Subject, bridges, quoted};
 use vmnet_model::error::Error;
 use vmnet_model::network::{HostAccess, Network, SubnetChoice};

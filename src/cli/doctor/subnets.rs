@@ -1,7 +1,7 @@
 //! Routes of all tables and addresses of all links, but for each network's own.
 
-use crate::links::Seen;
 use crate::places::Places;
+use vmnet_host::links::Seen;
 use vmnet_model::doctor::subnets::{self, Claim};
 use vmnet_model::doctor::{Finding, Subject};
 

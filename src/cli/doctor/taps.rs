@@ -1,9 +1,9 @@
 //! TAPs, who holds them, and how many ports the bridges have.
 
 use super::{Host, text};
-use crate::links::{Links, Seen, SeenLink};
 use std::path::Path;
 use vmnet_access::name::IfName;
+use vmnet_host::links::{Links, Seen, SeenLink};
 use vmnet_host::listeners as sockets;
 use vmnet_model::doctor::taps::{self, Tap};
 use vmnet_model::doctor::{Finding, Subject, bridges};

@@ -7,8 +7,6 @@ mod seen;
 pub use conflicts::refuse_new;
 pub use seen::{Row, addresses, describe, rows};
 
-use crate::host;
-use crate::links::{LinkError, Links, Port};
 use crate::look;
 use crate::memory::{ForwardNote, Memory};
 use crate::networks;
@@ -19,7 +17,9 @@ use conflicts::Others;
 use std::net::IpAddr;
 use vmnet_access::name::NetName;
 use vmnet_access::port_record::PortRecord;
+use vmnet_host::facts as host;
 use vmnet_host::files::{read_file, write_file};
+use vmnet_host::links::{LinkError, Links, Port};
 use vmnet_model::error::{Error, network};
 use vmnet_model::firewall::forwards::{self, Opened};
 use vmnet_model::forward::{Forward, Listen, Ports, Protocol, Target};

@@ -2,7 +2,7 @@
 //! other people's are opened when they close.
 
 use super::Keeper;
-use crate::foreign::Heard;
+use crate::firewall_watch::Heard;
 use vmnet_host::ipv6;
 use vmnet_model::foreign::Guests;
 

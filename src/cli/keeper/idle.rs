@@ -3,11 +3,11 @@
 
 use super::Keeper;
 use crate::clients::{self, Client};
-use crate::links::SeenLink;
 use crate::look;
 use crate::take_down::take_down_under;
 use std::time::Duration;
 use tokio::time::Instant;
+use vmnet_host::links::SeenLink;
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::Idle;
 use vmnet_sys::trust::plain;

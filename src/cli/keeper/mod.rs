@@ -11,9 +11,8 @@ mod ports;
 mod switch;
 mod wake;
 
-use crate::foreign;
+use crate::firewall_watch::Watch as FirewallWatch;
 use crate::lease_watch::LeaseWatch;
-use crate::links::{Links, Watch};
 use crate::networks;
 use crate::places::{Places, Room};
 use crate::process;
@@ -29,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use vmnet_access::name::NetName;
+use vmnet_host::links::{Links, Watch};
 use vmnet_model::delegation::Delegation;
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{self, Guest};
@@ -56,7 +56,7 @@ pub struct Keeper<'a> {
     watch: Watch,
     leases: LeaseWatch,
     signals: Signals,
-    firewalls: foreign::Watch,
+    firewalls: FirewallWatch,
     registrar: Registrar,
     /// The network with what was added live, as it was last brought up.
     network: Network,
@@ -119,7 +119,7 @@ impl<'a> Keeper<'a> {
             links: Links::open().map_err(|error| failed(&error))?,
             watch: Watch::open().map_err(|error| failed(&error))?,
             leases: LeaseWatch::open(&room).map_err(|error| failed(&plain(&error)))?,
-            firewalls: foreign::Watch::open(name, places.room(&name.bridge()), log)?,
+            firewalls: FirewallWatch::open(name, places.room(&name.bridge()), log)?,
             signals: Signals::heed().map_err(|error| failed(&plain(&error)))?,
             registrar: Registrar::start(log),
             network: Network::with_defaults(name.clone()),

@@ -2,10 +2,10 @@
 //! TAP goes further than the grant.
 
 use super::Keeper;
-use crate::links::{LinkError, Port, SeenLink};
 use crate::look;
 use vmnet_access::port_record::PortRecord;
 use vmnet_host::files::read_file;
+use vmnet_host::links::{LinkError, Port, SeenLink};
 use vmnet_model::error::network;
 use vmnet_model::tether::{Act, Breach, Tethered};
 use vmnet_port::audit;

@@ -2,12 +2,12 @@
 //! server's end.
 
 use super::clients;
-use crate::foreign::Heard;
-use crate::links::{Event, LinkError, Watch};
+use crate::firewall_watch::Heard;
 use std::io;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use vmnet_host::links::{Event, LinkError, Watch};
 use vmnet_sys::process::Process;
 
 /// What happened.

@@ -1,6 +1,6 @@
 //! What is there: links, addresses, routes, and who was heard behind which port.
 
-use super::ask::{Asked, Cause, LinkError, Links};
+use super::ask::{Cause, LinkError, Links};
 use super::seen::{self, Seen, SeenAddress, SeenAddress6, SeenLink, SeenRoute};
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
@@ -19,16 +19,15 @@ impl Links {
     /// When the kernel does not answer.
     pub fn snapshot(&self) -> Result<Seen, LinkError> {
         let listed = |what| move |cause| cannot_list(what, cause);
-        // All are asked for before the first is waited for.
-        let links = self.begin_list(all_links(), read_link);
-        let addresses = self.begin_list(all_addresses(AddressFamily::Inet), read_address);
-        let addresses6 = self.begin_list(all_addresses(AddressFamily::Inet6), read_address6);
-        let routes = self.begin_list(all_routes(), read_route);
         Ok(Seen {
-            links: links.and_then(Asked::finish).map_err(listed("links"))?,
-            addresses: addresses.and_then(Asked::finish).map_err(listed("addresses"))?,
-            addresses6: addresses6.and_then(Asked::finish).map_err(listed("IPv6 addresses"))?,
-            routes: routes.and_then(Asked::finish).map_err(listed("routes"))?,
+            links: self.list(all_links(), read_link).map_err(listed("links"))?,
+            addresses: self
+                .list(all_addresses(AddressFamily::Inet), read_address)
+                .map_err(listed("addresses"))?,
+            addresses6: self
+                .list(all_addresses(AddressFamily::Inet6), read_address6)
+                .map_err(listed("IPv6 addresses"))?,
+            routes: self.list(all_routes(), read_route).map_err(listed("routes"))?,
         })
     }
 

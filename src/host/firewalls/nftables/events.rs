@@ -2,7 +2,6 @@
 //! firewall is heard at once.
 
 use super::{NFT_MSG_DELRULE, SUBSYSTEM, read};
-use crate::netlink::{HEADER, u16_at, u32_at};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, setsockopt, socket, sockopt,
@@ -11,6 +10,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use vmnet_model::foreign::Family;
+use vmnet_sys::netlink::{HEADER, u16_at, u32_at};
 
 /// NFNLGRP_NFTABLES as a bit (include/uapi/linux/netfilter/nfnetlink.h).
 const GROUP: u32 = 1 << 6;

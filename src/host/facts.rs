@@ -1,12 +1,11 @@
 //! What must be known of the host besides its links: its identity, its resolver, the account a
 //! server may run as, its switches, and which subnets other managers lay claim to.
 
+use crate::files::read_file;
 use crate::links::{Seen, SeenRoute};
-use crate::places::Room;
+use crate::sysctl::{read, write};
 use std::path::{Path, PathBuf};
 use vmnet_access::name::IfName;
-use vmnet_host::files::read_file;
-use vmnet_host::sysctl::{read, write};
 use vmnet_model::dnsmasq::Place;
 use vmnet_model::error::Error;
 use vmnet_model::managers;
@@ -19,14 +18,14 @@ pub fn machine() -> Vec<u8> {
     text("/etc/machine-id").unwrap_or_default().trim().as_bytes().to_vec()
 }
 
-/// Where and as whom a network's server runs: Debian's `dnsmasq` user, or nobody.
-pub fn place(room: &Room) -> Place {
+/// Where and as whom the server of the network with this run directory runs: Debian's `dnsmasq` user, or nobody.
+pub fn place(run_dir: &Path) -> Place {
     let account =
         ["dnsmasq", "nobody"].into_iter().find_map(|user| Some((user, caller::primary_group(user)?)));
     let (user, group) = account.unwrap_or(("root", "root".to_owned()));
     let resolver = "/etc/resolv.conf";
     Place {
-        run_dir: room.path().display().to_string(),
+        run_dir: run_dir.display().to_string(),
         user: user.to_owned(),
         group,
         resolver: Path::new(resolver).exists().then(|| resolver.to_owned()),

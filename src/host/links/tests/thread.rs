@@ -3,18 +3,6 @@
 use super::*;
 use tokio::runtime::Builder;
 
-/// How many threads of this process are one of ours, in the network namespace of the thread that asks.
-fn threads() -> usize {
-    let space = |task: &std::path::Path| std::fs::read_link(task.join("ns/net")).ok();
-    let here = space("/proc/thread-self".as_ref());
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let is_ours = |task: &std::path::Path| {
-        let name = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
-        name.trim_end() == "rtnetlink" && space(task) == here
-    };
-    tasks.filter(|task| is_ours(&task.path())).count()
-}
-
 #[test]
 fn verbs_work_from_within_a_runtime() {
     alone(|links| {
@@ -50,17 +38,26 @@ fn verbs_work_from_several_threads_at_once() {
     });
 }
 
+/// The threads of this process in the network namespace of the thread that asks.
+fn threads_here() -> usize {
+    let space = |task: &str| std::fs::read_link(format!("/proc/{task}/ns/net")).ok();
+    let here = space("thread-self");
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let spaces = tasks.map(|task| space(&format!("self/task/{}", task.file_name().display())));
+    spaces.filter(|there| *there == here).count()
+}
+
 #[test]
-fn each_has_one_thread_and_leaves_none_behind() {
+fn nothing_is_left_running_between_requests_or_afterwards() {
     alone(|links| {
-        let other = Links::open().unwrap();
-        assert_eq!((other.links().unwrap().len(), threads()), (1, 2));
-        let began = Instant::now();
-        drop(links);
-        drop(other);
-        while threads() > 0 {
-            assert!(began.elapsed() < Duration::from_secs(5), "{} threads are left", threads());
-            std::thread::yield_now();
-        }
+        let alone = threads_here();
+        links.links().unwrap();
+        assert_eq!(threads_here(), alone, "a caller that has no runtime waits itself");
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let inner = Links::open().unwrap();
+            inner.links().unwrap();
+        });
+        assert_eq!(threads_here(), alone, "the one that waited within a runtime has ended");
     });
 }

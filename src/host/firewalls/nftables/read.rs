@@ -2,9 +2,9 @@
 //! big-endian, unlike elsewhere in netlink (include/uapi/linux/netfilter/nf_tables.h).
 
 use super::NFGENMSG;
-use crate::netlink::attributes;
 use vmnet_access::name::fnv1a;
 use vmnet_model::foreign::{Always, Backend, Base, Chain, Family, Hook, Place, Rule};
+use vmnet_sys::netlink::attributes;
 
 const NFTA_TABLE_OWNER: u16 = 7;
 const NFTA_CHAIN_TABLE: u16 = 1;

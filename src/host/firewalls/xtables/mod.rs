@@ -10,6 +10,7 @@ use std::io;
 use std::mem::align_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use vmnet_model::foreign::{Family, SeenChain};
+use vmnet_sys::sockopt;
 
 /// The names of the tables that exist; reading them makes none (net/netfilter/x_tables.c).
 const NAMES: [(Family, &str); 2] =
@@ -51,7 +52,7 @@ fn table(family: Family) -> io::Result<Vec<SeenChain>> {
     for _ in 0..TRIES {
         let mut info = vec![0; INFO];
         name_in(&mut info);
-        ask(socket.as_raw_fd(), level, SO_GET_INFO, &mut info)?;
+        sockopt::ask(&socket, level, SO_GET_INFO, &mut info)?;
         let info = read::Info::new(&info).ok_or_else(|| io::Error::other("broken answer of iptables"))?;
         if info.size > ENTRIES_MAX {
             return Err(io::Error::other("iptables' table is too large"));
@@ -64,7 +65,7 @@ fn table(family: Family) -> io::Result<Vec<SeenChain>> {
         if let Some(field) = entries.get_mut(32..36) {
             field.copy_from_slice(&size.to_ne_bytes());
         }
-        match ask(socket.as_raw_fd(), level, SO_GET_ENTRIES, &mut entries) {
+        match sockopt::ask(&socket, level, SO_GET_ENTRIES, &mut entries) {
             // The table has another size by now.
             Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
             Err(error) => return Err(error),
@@ -78,15 +79,6 @@ fn name_in(buffer: &mut [u8]) {
     if let Some(field) = buffer.get_mut(..TABLE.len()) {
         field.copy_from_slice(TABLE);
     }
-}
-
-/// getsockopt(2), whose buffer is question and answer.
-fn ask(socket: RawFd, level: libc::c_int, option: libc::c_int, buffer: &mut [u8]) -> io::Result<()> {
-    let mut length = libc::socklen_t::try_from(buffer.len()).map_err(io::Error::other)?;
-    // SAFETY: the kernel writes at most `length` bytes, all of which are the buffer's.
-    let result =
-        unsafe { libc::getsockopt(socket, level, option, buffer.as_mut_ptr().cast(), &raw mut length) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Where iptables-legacy's lock is (`XT_LOCK_NAME` in iptables/xshared.h).

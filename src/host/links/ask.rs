@@ -1,7 +1,7 @@
 //! One netlink request and its answers, with a time limit, and what can go wrong with it. The library is
-//! asynchronous: its socket lives on a thread of its own, to which each request is handed.
+//! asynchronous: each socket has a runtime of its own, which runs while somebody waits for an answer.
 
-use crate::runtime;
+use crate::runtime::Runtime;
 use futures_util::StreamExt;
 use rtnetlink::Handle;
 use rtnetlink::packet_core::{
@@ -11,18 +11,13 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use std::fmt;
 use std::io;
 use std::num::NonZeroI32;
-use std::pin::Pin;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 /// How long the kernel has for one answer. It holds one lock for all changes of links, so a host
 /// that removes a thousand interfaces may keep us waiting for seconds.
 pub const TIME_LIMIT: Duration = Duration::from_secs(15);
-/// How much longer its thread is waited for, which may itself be kept in the kernel.
-const GRACE: Duration = Duration::from_secs(1);
 /// How often a listing is begun anew when links came or went meanwhile.
 const TRIES: usize = 4;
 
@@ -31,18 +26,22 @@ const ENODEV: i32 = 19;
 const EEXIST: i32 = 17;
 const EADDRNOTAVAIL: i32 = 99;
 
-/// A netlink socket for questions and changes, on a thread of its own, which ends when this value does.
-/// Each verb waits for its answers; it may be called from any thread, and from within an asynchronous
-/// runtime, which stands still meanwhile. The requests of several threads are done one after the other.
-#[derive(Debug)]
-pub struct Links {
-    requests: UnboundedSender<Request>,
-    /// Dropping it ends the thread, at once unless it is kept in the kernel.
-    _end: oneshot::Sender<()>,
+/// A netlink socket for questions and changes, in the network namespace of the thread that opened it. Each
+/// verb waits for its answers; it may be called from any thread, and from within an asynchronous runtime,
+/// which stands still meanwhile. The requests of several threads are done one after the other.
+pub struct Links(Mutex<Socket>);
+
+/// What the library needs to be driven.
+struct Socket {
+    handle: Handle,
+    runtime: Runtime,
 }
 
-/// Something to be done on the thread. What it makes of the socket stays there.
-type Request = Box<dyn FnOnce(Handle) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Links").finish_non_exhaustive()
+    }
+}
 
 /// What could not be done with which object, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,10 +110,8 @@ impl Links {
     /// Opens a netlink socket in this thread's network namespace.
     ///
     /// # Errors
-    /// When the kernel gives no such socket, or no thread for it.
+    /// When the kernel gives no such socket.
     pub fn open() -> Result<Self, LinkError> {
-        let (requests, waiting) = unbounded_channel();
-        let (end, ended) = oneshot::channel::<()>();
         let begin = || {
             // Strict checking makes the kernel honour a listing's filters instead of ignoring them.
             let (mut connection, handle, _) = rtnetlink::new_connection_with_strict_check()?;
@@ -122,15 +119,13 @@ impl Links {
             connection.set_forward_ack(true);
             connection.set_forward_done(true);
             tokio::spawn(connection);
-            Ok(async {
-                tokio::select! {
-                    _ = ended => {}
-                    () = attend(handle, waiting) => {}
-                }
-            })
+            Ok(handle)
         };
-        runtime::beside("rtnetlink", begin).map_err(|error| cannot_open(&error))?;
-        Ok(Self { requests, _end: end })
+        let opened = Runtime::new().and_then(|runtime| {
+            let handle = runtime.within(begin)?;
+            Ok(Socket { handle, runtime })
+        });
+        opened.map(|socket| Self(Mutex::new(socket))).map_err(|error| cannot_open(&error))
     }
 
     /// Asks for a change; the kernel acknowledges or refuses it.
@@ -144,114 +139,51 @@ impl Links {
         answer.objects.pop().ok_or(Cause::Unexpected)
     }
 
-    /// Asks for all objects.
-    pub(super) fn list<T: Send + 'static>(
-        &self,
-        message: RouteNetlinkMessage,
-        read: impl Fn(&RouteNetlinkMessage) -> Option<T> + Copy + Send + 'static,
-    ) -> Result<Vec<T>, Cause> {
-        self.begin_list(message, read)?.finish()
-    }
-
-    /// Asks for all objects without waiting for them yet.
-    pub(super) fn begin_list<T: Send + 'static, R>(
-        &self,
-        message: RouteNetlinkMessage,
-        read: R,
-    ) -> Result<Asked<'_, T, R>, Cause>
-    where
-        R: Fn(&RouteNetlinkMessage) -> Option<T> + Copy + Send + 'static,
-    {
-        let told = self.hand_over(message.clone(), NLM_F_REQUEST | NLM_F_DUMP, read)?;
-        Ok(Asked { links: self, message, read, told })
-    }
-
-    /// Sends a request and waits for what is read from its answers.
-    fn exchange<T: Send + 'static>(
-        &self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-        read: impl Fn(&RouteNetlinkMessage) -> Option<T> + Send + 'static,
-    ) -> Result<Listing<T>, Cause> {
-        wait(&self.hand_over(message, flags, read)?)
-    }
-
-    /// Has the thread send a request and read its answers.
-    fn hand_over<T: Send + 'static>(
-        &self,
-        message: RouteNetlinkMessage,
-        flags: u16,
-        read: impl Fn(&RouteNetlinkMessage) -> Option<T> + Send + 'static,
-    ) -> Result<Told<T>, Cause> {
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = flags;
-        let due = Instant::now() + TIME_LIMIT;
-        let (tell, told) = sync_channel(1);
-        let work: Request = Box::new(move |handle| {
-            Box::pin(async move {
-                // One whose turn comes too late is not begun: it was given up.
-                let answered = match Instant::now() < due {
-                    true => timeout_at(due, answers(handle, request, read)).await,
-                    false => Ok(Err(Cause::TimedOut)),
-                };
-                let _ = tell.send(answered.unwrap_or(Err(Cause::TimedOut)));
-            })
-        });
-        self.requests.send(work).map_err(|_| Cause::Closed)?;
-        Ok(told)
-    }
-}
-
-type Told<T> = Receiver<Result<Listing<T>, Cause>>;
-
-fn wait<T>(told: &Told<T>) -> Result<Listing<T>, Cause> {
-    told.recv_timeout(TIME_LIMIT + GRACE).unwrap_or_else(|error| match error {
-        RecvTimeoutError::Disconnected => Err(Cause::Closed),
-        RecvTimeoutError::Timeout => Err(Cause::TimedOut),
-    })
-}
-
-/// A listing on its way.
-pub(super) struct Asked<'a, T, R> {
-    links: &'a Links,
-    message: RouteNetlinkMessage,
-    read: R,
-    told: Told<T>,
-}
-
-impl<T: Send + 'static, R> Asked<'_, T, R>
-where
-    R: Fn(&RouteNetlinkMessage) -> Option<T> + Copy + Send + 'static,
-{
-    /// Waits for it, and asks again from the start when the kernel says that something changed
+    /// Asks for all objects, and again from the start when the kernel says that something changed
     /// meanwhile. On a host that never rests the last listing is taken, which may lack an object
     /// that came or went during it: that is better than no answer while a hundred guests start.
-    pub(super) fn finish(self) -> Result<Vec<T>, Cause> {
-        let mut listing = wait(&self.told)?;
+    pub(super) fn list<T: Send>(
+        &self,
+        message: RouteNetlinkMessage,
+        read: impl Fn(&RouteNetlinkMessage) -> Option<T> + Send + Sync,
+    ) -> Result<Vec<T>, Cause> {
+        let again = || self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP, &read);
+        let mut listing = again()?;
         for _ in 1..TRIES {
             if listing.is_consistent {
                 break;
             }
-            listing = self.links.exchange(self.message.clone(), NLM_F_REQUEST | NLM_F_DUMP, self.read)?;
+            listing = again()?;
         }
         Ok(listing.objects)
     }
-}
 
-/// One after the other: the kernel makes only one listing at a time for a socket.
-async fn attend(handle: Handle, mut waiting: UnboundedReceiver<Request>) {
-    while let Some(request) = waiting.recv().await {
-        request(handle.clone()).await;
+    /// Sends a request and waits for what is read from its answers.
+    fn exchange<T: Send>(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        read: impl Fn(&RouteNetlinkMessage) -> Option<T> + Send,
+    ) -> Result<Listing<T>, Cause> {
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = flags;
+        // A request that panicked has left nothing half-done here.
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = socket.handle.clone();
+        let answered = async { timeout(TIME_LIMIT, answers(handle, request, read)).await };
+        match socket.runtime.wait_for(answered) {
+            Ok(answered) => answered.unwrap_or(Err(Cause::TimedOut)),
+            Err(error) => Err(error.raw_os_error().map_or(Cause::Closed, Cause::Kernel)),
+        }
     }
 }
 
-/// Sends a request and reads the answers up to their end.
 async fn answers<T>(
-    mut handle: Handle,
+    handle: Handle,
     request: NetlinkMessage<RouteNetlinkMessage>,
     read: impl Fn(&RouteNetlinkMessage) -> Option<T>,
 ) -> Result<Listing<T>, Cause> {
-    let mut answers = handle.request(request).map_err(|_| Cause::Closed)?;
+    let mut answers = handle.clone().request(request).map_err(|_| Cause::Closed)?;
     let mut listing = Listing { objects: Vec::new(), is_consistent: true };
     while let Some(answer) = answers.next().await {
         listing.is_consistent &= answer.header.flags & NLM_F_DUMP_INTR == 0;

@@ -2,8 +2,6 @@
 //! firewalld by the bus. Several changes that follow each other closely are told as one. firewalld,
 //! which may take seconds to answer, is told of the bridge from here, so that nothing else waits.
 
-use super::firewalld::{Listener, Told};
-use super::look;
 use crate::places::Room;
 use crate::say::Log;
 use std::collections::BTreeSet;
@@ -13,10 +11,12 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 use vmnet_access::name::{IfName, NetName};
+use vmnet_host::firewalls::firewalld::{Listener, Told};
+use vmnet_host::firewalls::look;
+use vmnet_host::firewalls::{nftables, xtables};
 use vmnet_model::error::{Error, network};
 use vmnet_model::foreign::{FIREWALLD, Family, Guests};
 use vmnet_sys::trust::plain;
-use vmnet_sys::{nftables, xtables};
 
 /// How long a change is waited upon for the next: a script of iptables commands is many of them.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -200,7 +200,7 @@ async fn tell_firewalld(
         None => Listener::open().await,
     };
     let told = match &listener {
-        Some(listener) => listener.bus.open(&bridge, &room).await,
+        Some(listener) => listener.bus.open(&bridge, &room.firewalld()).await,
         None => Ok(Told::Absent),
     };
     (listener, told)

@@ -2,10 +2,9 @@
 //! `trusted` for as long as it is up, at run time only, so that firewalld refuses nothing and our own
 //! table decides. Where an administrator has put the bridge into a zone, that is left as it is.
 
-use crate::places::Room;
 use crate::runtime::apart;
 use futures_util::stream::{Stream, StreamExt, select};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -74,15 +73,15 @@ impl Bus {
         })
     }
 
-    /// Put a bridge into our zone, unless it is in one.
-    pub async fn open(&self, bridge: &IfName, room: &Room) -> Result<Told, String> {
+    /// Put a bridge into our zone, unless it is in one. The file `mark` then says that we did.
+    pub async fn open(&self, bridge: &IfName, mark: &Path) -> Result<Told, String> {
         match self.zone(bridge).await? {
             Zone::Absent => return Ok(Told::Absent),
             Zone::Some(_) => return Ok(Told::Before),
             Zone::None => {}
         }
         // First the mark: killed in between, `down` takes out what is not in.
-        std::fs::write(mark(room), "").map_err(|error| error.to_string())?;
+        std::fs::write(mark, "").map_err(|error| error.to_string())?;
         let answer = self.ask("addInterface", &(ZONE, text(bridge))).await?;
         Ok(if answer.is_some() { Told::Now } else { Told::Absent })
     }
@@ -156,15 +155,14 @@ impl Listener {
 
 /// Take the bridge out of our zone, if this network's keeper put it there. For `down`, which asks
 /// no bus where there is no mark.
-pub fn close(bridge: &IfName, room: &Room) -> Result<(), String> {
-    let mark = mark(room);
+pub fn close(bridge: &IfName, mark: &Path) -> Result<(), String> {
     if !mark.exists() {
         return Ok(());
     }
     on_bus(async { Some(Bus::connect().await?.remove(bridge).await) })
         .unwrap_or(Ok(()))
         .map_err(|error| format!("cannot tell firewalld: {error}"))?;
-    std::fs::remove_file(&mark).map_err(|error| format!("cannot remove {}: {error}", mark.display()))
+    std::fs::remove_file(mark).map_err(|error| format!("cannot remove {}: {error}", mark.display()))
 }
 
 /// The zone that a bridge is in, for `doctor`; none where there is no bus.
@@ -193,11 +191,6 @@ fn on_bus<T: Send>(ask: impl Future<Output = Option<Result<T, String>>> + Send) 
 
 fn has_bus() -> bool {
     SOCKETS.iter().any(|socket| Path::new(socket).exists())
-}
-
-/// The file that says so.
-fn mark(room: &Room) -> PathBuf {
-    room.path().join("firewalld")
 }
 
 fn text(bridge: &IfName) -> String {

@@ -13,22 +13,20 @@
 //! | `status` | `vmnet_model::foreign::{wanted, actual}`: one row "host's firewall" |
 
 pub mod firewalld;
-mod watch;
+pub mod nftables;
+pub mod xtables;
 
-use crate::places::Room;
+use nftables::Nftables;
+use std::path::Path;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_model::error::Error;
 use vmnet_model::foreign::{
     Family, Guests, Opening, SeenChain, followed, legacy_removal, matters, nft_removal, nft_text,
     restore_text, survey,
 };
-use vmnet_sys::nftables::Nftables;
 use vmnet_sys::trust::plain;
-use vmnet_sys::xtables;
 use vmnet_tools::iptables::{self, Version};
 use vmnet_tools::nft;
-
-pub use watch::{Heard, Watch};
 
 /// Somebody may change a firewall between our look and our change; so often we begin again.
 const TRIES: usize = 3;
@@ -100,13 +98,13 @@ fn attempt_to_open(guests: &Guests, openings: &[Opening]) -> Vec<String> {
 }
 
 /// Take away what we put into other firewalls for this network, wherever it is. Answers what could
-/// not be done.
-pub fn close(network: &str, bridge: &IfName, room: &Room) -> Vec<String> {
+/// not be done. `mark` is the file that says that firewalld was told.
+pub fn close(network: &str, bridge: &IfName, mark: &Path) -> Vec<String> {
     let mut troubles = match NetName::new(network) {
         Ok(network) => close_tables(&network),
         Err(error) => vec![error.to_string()],
     };
-    troubles.extend(firewalld::close(bridge, room).err());
+    troubles.extend(firewalld::close(bridge, mark).err());
     troubles
 }
 

@@ -1,9 +1,9 @@
 //! The older iptables' table as the kernel hands it out: entries one after the other, each with
 //! matches and a target (include/uapi/linux/netfilter/x_tables.h, …/ip_tables.h, …/ip6_tables.h).
 
-use crate::netlink::{u16_at, u32_at};
 use std::collections::BTreeMap;
 use vmnet_model::foreign::{Always, Backend, Base, Family, Hook, Place, Rule, SeenChain};
+use vmnet_sys::netlink::{u16_at, u32_at};
 
 /// NF_INET_LOCAL_IN, …_FORWARD, …_LOCAL_OUT
 const HOOKS: [(usize, Hook, &str); 3] =

@@ -5,9 +5,9 @@
 mod events;
 mod read;
 
-use crate::netlink::{Netlink, Request};
 use std::io;
 use vmnet_model::foreign::{Chain, Family, Place, Rule};
+use vmnet_sys::netlink::{Netlink, Request};
 
 pub use events::{Changes, Events};
 
