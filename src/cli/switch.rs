@@ -13,7 +13,7 @@ use vmnet_access::vde::Directory;
 use vmnet_host::files::{gone, make_directory, write_file};
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::{Network, Vde};
-use vmnet_model::plan::{Goal, Step};
+use vmnet_model::plan::{Goal, SwitchStep};
 use vmnet_model::vde_switch::{Run, Switch, user_of};
 use vmnet_sys::trust::plain;
 
@@ -73,16 +73,18 @@ pub fn recorded(room: &Room) -> Result<Option<Switch>, Error> {
 }
 
 /// One step about the switch.
-pub fn apply(step: &Step, goal: &Goal, room: &Room) -> Result<(), Error> {
-    match (step, &goal.switch) {
-        (Step::WriteSwitch, Some(switch)) => write(room, switch),
-        (Step::StartSwitch, Some(switch)) => wire::start_switch(room, switch),
-        (Step::PlugAgain, Some(switch)) => plug_again(room, switch),
-        (Step::StartPump, Some(_)) => wire::start_pump(goal.wanted.name(), &room.switch(), None),
-        (Step::StopPump(_), _) => wire::stop_pump(&room.pump()),
-        (Step::StopSwitch(_), _) => stop_switch(room),
-        (Step::RemoveSwitch, _) => remove(room),
-        _ => Ok(()),
+pub fn apply(step: SwitchStep, goal: &Goal, room: &Room) -> Result<(), Error> {
+    let name = goal.wanted.name();
+    let wanted =
+        || goal.switch.as_ref().ok_or_else(|| Error::new("start", network(name), "it has no switch"));
+    match step {
+        SwitchStep::WriteRecord => write(room, wanted()?),
+        SwitchStep::RemoveRecord => remove(room),
+        SwitchStep::Start => wire::start_switch(room, wanted()?),
+        SwitchStep::Stop(_) => stop_switch(room),
+        SwitchStep::PlugAgain => plug_again(room, wanted()?),
+        SwitchStep::StartPump => wire::start_pump(name, &room.switch(), None),
+        SwitchStep::StopPump(_) => wire::stop_pump(&room.pump()),
     }
 }
 

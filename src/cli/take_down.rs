@@ -1,5 +1,5 @@
-//! Taking a network down, from its record: the server first, then rules and bridge, sysctl and files.
-//! It goes on after an error and tells them all.
+//! Taking a network down, from its record, one part after the other. It goes on after an error and tells
+//! them all.
 
 use crate::cables;
 use crate::places::{Places, Room};
@@ -13,7 +13,7 @@ use vmnet_host::firewalls as foreign;
 use vmnet_host::links::{LinkError, Links, SeenLink};
 use vmnet_model::error::{Error, network};
 use vmnet_model::firewall;
-use vmnet_model::plan::bridge_alias;
+use vmnet_model::plan::{Part, TAKING_DOWN, bridge_alias};
 use vmnet_sys::lock::Lock;
 use vmnet_sys::process::outlast_interrupts;
 use vmnet_sys::trust::plain;
@@ -28,48 +28,89 @@ pub enum Traces {
     OnDisk,
 }
 
-/// Undo everything the record tells of. Call it under the lock. What could not be undone is
-/// answered, and the record is then kept, so that `down` can be tried again.
+/// Undo everything the record tells of, in its turns ([`TAKING_DOWN`]). Call it under the lock. What
+/// could not be undone is answered, and the record is then kept, so that `down` can be tried again.
 pub fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Traces) -> Vec<String> {
-    let room = places.room(bridge);
+    let going = Going { places, bridge, room: places.room(bridge), record, traces };
     let mut left = Vec::new();
-    let mut note = |result: Result<(), String>| left.extend(result.err());
-    // First: its TAP is a port, and the server would see it go.
-    note(cables::stop(&room).map_err(|failure| failure.to_string()));
-    note(switch::stop(&room).map_err(|failure| failure.to_string()));
-    let stopped = |error: std::io::Error| format!("cannot stop dnsmasq: {}", plain(&error));
-    if record.phase == Phase::Starting {
-        note(process::stop_strays(&room, None).map_err(stopped));
-    }
-    // To its end: one that is still ending when we are killed would keep the address from the next.
-    note(process::stop_server(&room).map_err(stopped));
-    // The table and the bridge at one time: for both, most of it is waiting for the kernel.
-    let table = (traces == Traces::OnDisk || record.ruleset.is_some()).then(|| {
-        let record = record.clone();
-        thread::Builder::new().name("nft".to_owned()).spawn(move || remove_table(&record))
-    });
-    note(remove_links(bridge, record));
-    note(match table {
-        None => Ok(()),
-        Some(Ok(thread)) => thread.join().unwrap_or_else(|_| Err("nft could not be waited for".to_owned())),
-        // No thread to be had: then one after the other.
-        Some(Err(_)) => remove_table(record),
-    });
-    for trouble in foreign::close(&record.network, bridge, &room.firewalld()) {
-        note(Err(trouble));
-    }
-    note(restore_forwarding(places, bridge, record).map_err(|failure| failure.to_string()));
-    note(restore_forwarding6(places, bridge, record).map_err(|failure| failure.to_string()));
-    if left.is_empty() {
-        left.extend(remove_room(&room).err());
+    for turn in TAKING_DOWN {
+        let is_last = turn.contains(&Part::RunDirectory);
+        if left.is_empty() || !is_last {
+            left.extend(going.turn(turn));
+        }
     }
     left
 }
 
-fn remove_table(record: &Record) -> Result<(), String> {
-    let name = NetName::new(&record.network).map_err(|error| error.to_string())?;
-    nft::load(&firewall::removal(&name.table(), record.filtered))
-        .map_err(|error| format!("cannot remove the firewall table: {error}"))
+/// A network that goes down.
+struct Going<'a> {
+    places: &'a Places,
+    bridge: &'a IfName,
+    room: Room,
+    record: &'a Record,
+    traces: Traces,
+}
+
+impl Going<'_> {
+    /// Undo these parts at the same time, the first of them on this thread. What is left of each is
+    /// answered in their order.
+    fn turn(&self, parts: &[Part]) -> Vec<String> {
+        let Some((first, others)) = parts.split_first() else { return Vec::new() };
+        thread::scope(|scope| {
+            let begin = |part: Part| {
+                let thread = thread::Builder::new().name("undo".to_owned());
+                (part, thread.spawn_scoped(scope, move || self.undo(part)))
+            };
+            let begun: Vec<_> = others.iter().copied().map(begin).collect();
+            let mut left = self.undo(*first);
+            for (part, thread) in begun {
+                left.extend(match thread {
+                    Ok(thread) => thread
+                        .join()
+                        .unwrap_or_else(|_| vec!["a part of it could not be waited for".to_owned()]),
+                    // No thread to be had: then one after the other.
+                    Err(_) => self.undo(part),
+                });
+            }
+            left
+        })
+    }
+
+    /// Undo one part, and answer what is left of it.
+    fn undo(&self, part: Part) -> Vec<String> {
+        let words = |failure: Error| failure.to_string();
+        let done = match part {
+            Part::CablePumps => cables::stop(&self.room).map_err(words),
+            Part::Switch => switch::stop(&self.room).map_err(words),
+            Part::Server => return self.stop_server(),
+            Part::Links => remove_links(self.bridge, self.record),
+            Part::Tables => self.remove_tables(),
+            Part::OtherFirewalls => {
+                return foreign::close(&self.record.network, self.bridge, &self.room.firewalld());
+            }
+            Part::Forwarding => restore_forwarding(self.places, self.bridge, self.record).map_err(words),
+            Part::Forwarding6 => restore_forwarding6(self.places, self.bridge, self.record).map_err(words),
+            Part::RunDirectory => remove_room(&self.room),
+        };
+        done.err().into_iter().collect()
+    }
+
+    fn stop_server(&self) -> Vec<String> {
+        let stopped = |error: std::io::Error| format!("cannot stop dnsmasq: {}", plain(&error));
+        let starting = self.record.phase == Phase::Starting;
+        let strays = starting.then(|| process::stop_strays(&self.room, None).map_err(stopped));
+        let own = process::stop_server(&self.room).map_err(stopped);
+        strays.into_iter().chain([own]).filter_map(Result::err).collect()
+    }
+
+    fn remove_tables(&self) -> Result<(), String> {
+        if self.traces == Traces::Exact && self.record.ruleset.is_none() {
+            return Ok(());
+        }
+        let name = NetName::new(&self.record.network).map_err(|error| error.to_string())?;
+        nft::load(&firewall::removal(&name.table(), self.record.filtered))
+            .map_err(|error| format!("cannot remove the firewall table: {error}"))
+    }
 }
 
 /// The host forwards as long as any network needs it; the last one puts the old value back. Until

@@ -20,7 +20,7 @@ use vmnet_host::links::{Links, Seen};
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest;
 use vmnet_model::network::Network;
-use vmnet_model::plan::{self, Goal, Step};
+use vmnet_model::plan::{self, Goal, Part, ServerStep, Step, Undo, undoing};
 use vmnet_model::settle::Wanted;
 use vmnet_sys::process::outlast_interrupts;
 use vmnet_sys::trust::plain;
@@ -114,11 +114,13 @@ fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Error> {
     if steps.is_empty() && settled && counted && earlier.as_ref() == Some(&record) {
         return Ok(Raised { wanted: goal.wanted, steps, was_down: false, outdated, advertised: Vec::new() });
     }
-    if steps.contains(&Step::EnableForwarding) && record.forwarding_was.is_none() {
+    // What is put back must be known before.
+    let is_undone_by = |part| steps.iter().any(|step| undoing(step) == Undo::By(part));
+    if is_undone_by(Part::Forwarding) && record.forwarding_was.is_none() {
         record.forwarding_was = Some(Forwarding::now()?);
     }
     let mut advertised = Vec::new();
-    if steps.contains(&Step::EnableForwarding6) && record.forwarding6_was.is_none() {
+    if is_undone_by(Part::Forwarding6) && record.forwarding6_was.is_none() {
         let was = Forwarding6::now()?;
         advertised.extend(was.advertised().map(str::to_owned));
         record.forwarding6_was = Some(was);
@@ -126,7 +128,7 @@ fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Error> {
     // A run that was killed may have left a server, or somebody took its number away: it would keep the
     // address from ours.
     let known = process::server(&room).map(|server| server.pid());
-    let is_lost = known.is_none() && steps.contains(&Step::StartDnsmasq);
+    let is_lost = known.is_none() && steps.contains(&Step::Server(ServerStep::Start));
     if earlier.as_ref().is_some_and(|record| record.phase == Phase::Starting || is_lost) {
         process::stop_strays(&room, known)
             .map_err(|error| Error::new("stop the server of", network(&wanted.name), plain(&error)))?;

@@ -13,7 +13,7 @@ use vmnet_host::ipv6;
 use vmnet_host::links::{LinkError, Links, Port, SeenLink};
 use vmnet_model::cable::End;
 use vmnet_model::error::{Error, network};
-use vmnet_model::plan::{self, FarBridge, Step};
+use vmnet_model::plan::{self, CableStep, FarBridge};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
@@ -33,7 +33,7 @@ pub struct Site<'a> {
 
 impl Site<'_> {
     /// What is to be done about its cables now; nothing where it has none.
-    pub fn steps(&self, places: &Places) -> Result<Vec<Step>, Error> {
+    pub fn steps(&self, places: &Places) -> Result<Vec<CableStep>, Error> {
         let host = self.links.snapshot().map_err(|error| self.failed(error))?;
         let goals = goals(places, self.name, None, &host)?;
         Ok(plan::cables(&goals, &seen(self.room, self.name, &goals, &host)?))
@@ -56,16 +56,16 @@ pub(super) fn places_in(room: &Room) -> Vec<Room> {
 }
 
 /// One step about cables.
-pub fn apply(site: &Site<'_>, step: &Step) -> Result<(), Error> {
+pub fn apply(site: &Site<'_>, step: &CableStep) -> Result<(), Error> {
     match step {
-        Step::MakeCable(End::Network(other), far) => {
+        CableStep::Make(End::Network(other), far) => {
             make_pair(site, other, far).map_err(|cause| site.failed(cause))
         }
-        Step::RemoveCable(index, _) => site.links.delete(*index).map_err(|error| site.failed(error)),
-        Step::StartCable(to, switch) => start(site, to, switch),
-        Step::PlugCable(to) => plug_again(site.room, to),
-        Step::StopCable(to) => stop_one(&place_of(site.room, to)),
-        _ => Ok(()),
+        CableStep::Remove(index, _) => site.links.delete(*index).map_err(|error| site.failed(error)),
+        CableStep::Start(to, switch) => start(site, to, switch),
+        CableStep::Plug(to) => plug_again(site.room, to),
+        CableStep::Stop(to) => stop_one(&place_of(site.room, to)),
+        CableStep::Make(End::Switch(_), _) => Err(site.failed("a pair of links leads to no switch")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bridge and its addresses.
 
-use super::{Aspect, Conflict, Goal, Ipv6Role, Seen, SeenBridge, Step};
+use super::{Aspect, BridgeStep, Conflict, Goal, Ipv6Role, Seen, SeenBridge};
 use std::net::IpAddr;
 use vmnet_access::port_record::BRIDGES_GROUP;
 
@@ -19,19 +19,19 @@ pub(super) fn own<'a>(goal: &Goal, seen: &'a Seen) -> Result<Option<&'a SeenBrid
     if ours { Ok(Some(bridge)) } else { Err(Conflict::Foreign(name)) }
 }
 
-pub(super) fn set_bridge(goal: &Goal) -> Step {
-    Step::SetBridge { mtu: goal.wanted.mtu, mac: goal.wanted.mac, alias: goal.bridge_alias() }
+pub(super) fn set_bridge(goal: &Goal) -> BridgeStep {
+    BridgeStep::Set { mtu: goal.wanted.mtu, mac: goal.wanted.mac, alias: goal.bridge_alias() }
 }
 
 /// What the host's IPv6 should be on it, and the step there.
-pub(super) fn ipv6(goal: &Goal) -> (Ipv6Role, Step) {
+pub(super) fn ipv6(goal: &Goal) -> (Ipv6Role, BridgeStep) {
     match goal.wanted.subnet6 {
-        Some(_) => (Ipv6Role::Router, Step::PrepareIpv6),
-        None => (Ipv6Role::Off, Step::DisableIpv6),
+        Some(_) => (Ipv6Role::Router, BridgeStep::PrepareIpv6),
+        None => (Ipv6Role::Off, BridgeStep::DisableIpv6),
     }
 }
 
-pub(super) fn aspects(goal: &Goal, bridge: Option<&SeenBridge>) -> Vec<Aspect> {
+pub(super) fn aspects(goal: &Goal, bridge: Option<&SeenBridge>) -> Vec<Aspect<BridgeStep>> {
     let name = goal.wanted.bridge.to_string();
     match bridge {
         Some(bridge) => {
@@ -40,13 +40,13 @@ pub(super) fn aspects(goal: &Goal, bridge: Option<&SeenBridge>) -> Vec<Aspect> {
             aspects
         }
         None => {
-            let cure = vec![Step::CreateBridge(goal.wanted.mac), set_bridge(goal), ipv6(goal).1];
+            let cure = vec![BridgeStep::Create(goal.wanted.mac), set_bridge(goal), ipv6(goal).1];
             vec![Aspect::new("bridge", name, "absent", cure)]
         }
     }
 }
 
-fn properties(goal: &Goal, bridge: &SeenBridge) -> Vec<Aspect> {
+fn properties(goal: &Goal, bridge: &SeenBridge) -> Vec<Aspect<BridgeStep>> {
     let mac = bridge.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
     let alias = bridge.alias.clone().unwrap_or_default();
     let pairs = [
@@ -55,7 +55,7 @@ fn properties(goal: &Goal, bridge: &SeenBridge) -> Vec<Aspect> {
         ("alias", goal.bridge_alias(), alias),
         ("group", BRIDGES_GROUP.to_string(), bridge.group.to_string()),
     ];
-    let mut aspects: Vec<Aspect> = pairs
+    let mut aspects: Vec<Aspect<BridgeStep>> = pairs
         .into_iter()
         .map(|(what, wanted, actual)| Aspect::new(what, wanted, actual, Vec::new()))
         .collect();
@@ -76,15 +76,19 @@ fn properties(goal: &Goal, bridge: &SeenBridge) -> Vec<Aspect> {
 
 /// A row for each address, and whether the server must be started anew because the guests' gateway
 /// changed.
-pub(super) fn addresses(goal: &Goal, seen: &Seen, bridge: Option<&SeenBridge>) -> (Vec<Aspect>, bool) {
+pub(super) fn addresses(
+    goal: &Goal,
+    seen: &Seen,
+    bridge: Option<&SeenBridge>,
+) -> (Vec<Aspect<BridgeStep>>, bool) {
     let wanted = goal.addresses();
     let present: Vec<(IpAddr, u8)> = bridge.map(all_addresses).unwrap_or_default();
     let show = |(address, length): &(IpAddr, u8)| format!("{address}/{length}");
-    let mut old: Vec<Step> = Vec::new();
+    let mut old: Vec<BridgeStep> = Vec::new();
     for (address, length) in &seen.earlier {
         let pair = (*address, *length);
         if !wanted.contains(&pair) && present.contains(&pair) {
-            old.push(Step::RemoveAddress(*address, *length));
+            old.push(BridgeStep::RemoveAddress(*address, *length));
         }
     }
     let changed = !old.is_empty() || wanted.first().is_some_and(|gateway| !present.contains(gateway));
@@ -100,13 +104,13 @@ pub(super) fn addresses(goal: &Goal, seen: &Seen, bridge: Option<&SeenBridge>) -
         if present.contains(address) {
             // What goes is told, although what should be is there.
             let actual = match cure.first() {
-                Some(Step::RemoveAddress(a, l)) => format!("{} {}", show(address), show(&(*a, *l))),
+                Some(BridgeStep::RemoveAddress(a, l)) => format!("{} {}", show(address), show(&(*a, *l))),
                 _ => show(address),
             };
             aspects.push(Aspect::new(what, show(address), actual, cure));
             continue;
         }
-        cure.push(Step::AddAddress(address.0, address.1));
+        cure.push(BridgeStep::AddAddress(address.0, address.1));
         let family =
             |other: &&(IpAddr, u8)| other.0.is_ipv6() == address.0.is_ipv6() && !wanted.contains(other);
         let others = present.iter().filter(family).map(show).collect::<Vec<_>>().join(" ");

@@ -1,7 +1,7 @@
 //! A network's cables: to another network by a pair of ends, one in each bridge, and to somebody's VDE
 //! switch by a pump. What must go goes before anything that comes could close a circle with it.
 
-use super::{Aspect, State, Step};
+use super::{Aspect, CableStep, State, Step};
 use crate::cable::End;
 use crate::vde_switch::Switch;
 
@@ -74,18 +74,20 @@ pub enum By {
 
 impl SeenCable {
     /// What takes it away.
-    fn removal(&self) -> Step {
+    fn removal(&self) -> CableStep {
         match self.by {
-            By::Pair { index, .. } => Step::RemoveCable(index, self.to.clone()),
-            By::Pump { .. } => Step::StopCable(self.to.clone()),
+            By::Pair { index, .. } => CableStep::Remove(index, self.to.clone()),
+            By::Pump { .. } => CableStep::Stop(self.to.clone()),
         }
     }
 }
 
+type Rows = Vec<Aspect<CableStep>>;
+
 /// The rows of those that go, and of the others.
-pub(super) fn aspects(goals: &[CableGoal], seen: &[SeenCable]) -> (Vec<Aspect>, Vec<Aspect>) {
+pub(super) fn aspects(goals: &[CableGoal], seen: &[SeenCable]) -> (Rows, Rows) {
     let strange = seen.iter().filter(|cable| !goals.iter().any(|goal| goal.to == cable.to));
-    let mut going: Vec<Aspect> =
+    let mut going: Rows =
         strange.map(|cable| Aspect::new(what(&cable.to), "none", "plugged", vec![cable.removal()])).collect();
     let mut coming = Vec::new();
     for goal in goals {
@@ -105,16 +107,16 @@ pub(super) fn aspects(goals: &[CableGoal], seen: &[SeenCable]) -> (Vec<Aspect>, 
 
 /// The steps about cables alone.
 #[must_use]
-pub fn steps(goals: &[CableGoal], seen: &[SeenCable]) -> Vec<Step> {
-    rows(goals, seen).into_iter().flat_map(|aspect| aspect.cure).collect()
+pub fn steps(goals: &[CableGoal], seen: &[SeenCable]) -> Vec<CableStep> {
+    let (going, coming) = aspects(goals, seen);
+    going.into_iter().chain(coming).flat_map(|aspect| aspect.cure).collect()
 }
 
 /// The rows about cables alone.
 #[must_use]
 pub fn rows(goals: &[CableGoal], seen: &[SeenCable]) -> Vec<Aspect> {
-    let (mut going, coming) = aspects(goals, seen);
-    going.extend(coming);
-    going
+    let (going, coming) = aspects(goals, seen);
+    going.into_iter().chain(coming).map(|aspect| aspect.of(Step::Cable)).collect()
 }
 
 fn what(to: &End) -> String {
@@ -122,9 +124,9 @@ fn what(to: &End) -> String {
 }
 
 /// A pump waits better than we: it is there when its switch is back.
-fn waiting(goal: &CableGoal, own: &[&SeenCable]) -> Aspect {
+fn waiting(goal: &CableGoal, own: &[&SeenCable]) -> Aspect<CableStep> {
     let halves = own.iter().filter(|cable| matches!(cable.by, By::Pair { .. }));
-    let cure: Vec<Step> = halves.map(|cable| cable.removal()).collect();
+    let cure: Vec<CableStep> = halves.map(|cable| cable.removal()).collect();
     let waits = match goal.can {
         Can::Hidden => State::Hidden.word().to_owned(),
         _ => format!("waits for {}", goal.to),
@@ -133,7 +135,7 @@ fn waiting(goal: &CableGoal, own: &[&SeenCable]) -> Aspect {
     Aspect::new(what(&goal.to), waits, actual, cure)
 }
 
-fn pair(to: &End, far: &FarBridge, own: &[&SeenCable], removal: Vec<Step>) -> Aspect {
+fn pair(to: &End, far: &FarBridge, own: &[&SeenCable], removal: Vec<CableStep>) -> Aspect<CableStep> {
     let actual = match own.iter().map(|cable| cable.by).collect::<Vec<_>>()[..] {
         [] => "not plugged",
         [By::Pair { mtu, whole: true, .. }] if mtu == Some(far.mtu) => "plugged",
@@ -142,16 +144,16 @@ fn pair(to: &End, far: &FarBridge, own: &[&SeenCable], removal: Vec<Step>) -> As
         [..] => "plugged more than once",
     };
     let mut cure = removal;
-    cure.push(Step::MakeCable(to.clone(), far.clone()));
+    cure.push(CableStep::Make(to.clone(), far.clone()));
     Aspect::yes(&what(to), "plugged", actual == "plugged", actual, cure)
 }
 
-fn pump(to: &End, switch: &Switch, own: &[&SeenCable], removal: Vec<Step>) -> Aspect {
-    let start = Step::StartCable(to.clone(), switch.clone());
+fn pump(to: &End, switch: &Switch, own: &[&SeenCable], removal: Vec<CableStep>) -> Aspect<CableStep> {
+    let start = CableStep::Start(to.clone(), switch.clone());
     let (actual, cure) = match own.first().map(|cable| cable.by) {
         Some(By::Pump { record: State::Right, process: Some(_), plugged: true }) => ("plugged", Vec::new()),
         Some(By::Pump { record: State::Right, process: Some(_), plugged: false }) => {
-            ("not plugged", vec![Step::PlugCable(to.clone())])
+            ("not plugged", vec![CableStep::Plug(to.clone())])
         }
         Some(By::Pump { record: State::Right, process: None, .. }) => ("not plugged", vec![start]),
         Some(_) => ("plugged otherwise", removal.into_iter().chain([start]).collect()),
@@ -188,8 +190,8 @@ mod tests {
     #[test]
     fn a_cable_is_made_once() {
         let goals = [goal("b", Can::Pair(FAR))];
-        let make = Step::MakeCable(end("b"), FAR);
-        let remove = Step::RemoveCable(9, end("b"));
+        let make = CableStep::Make(end("b"), FAR);
+        let remove = CableStep::Remove(9, end("b"));
         assert_eq!(steps(&goals, &[]), std::slice::from_ref(&make));
         assert_eq!(steps(&goals, &[ends("b", Some(1400), true)]), []);
         for wrong in [ends("b", Some(1500), true), ends("b", None, true), ends("b", Some(1400), false)] {
@@ -204,17 +206,17 @@ mod tests {
         let goals = [goal("b", Can::Wait)];
         let (_, rows) = aspects(&goals, &[]);
         assert_eq!((rows[0].actual.as_str(), rows[0].has_drifted()), ("waits for b", false));
-        assert_eq!(steps(&goals, &[ends("b", Some(1400), false)]), [Step::RemoveCable(9, end("b"))]);
+        assert_eq!(steps(&goals, &[ends("b", Some(1400), false)]), [CableStep::Remove(9, end("b"))]);
     }
 
     #[test]
     fn what_must_go_goes_before_anything_comes() {
         let goals = [goal("a", Can::Pair(FAR)), goal("b", Can::Never("a - b".to_owned()))];
         let seen = [ends("b", Some(1400), true), ends("c", Some(1400), true)];
-        let removals = [Step::RemoveCable(9, end("c")), Step::RemoveCable(9, end("b"))];
+        let removals = [CableStep::Remove(9, end("c")), CableStep::Remove(9, end("b"))];
         let [first, second, make] = &steps(&goals, &seen)[..] else { panic!("three steps") };
         assert_eq!([first.clone(), second.clone()], removals);
-        assert_eq!(*make, Step::MakeCable(end("a"), FAR));
+        assert_eq!(*make, CableStep::Make(end("a"), FAR));
         // It must not be there, so that it is not there is no cure.
         let (rows, _) = aspects(&goals[1..], &[]);
         assert!(rows[0].has_drifted() && rows[0].cure.is_empty());
@@ -226,13 +228,13 @@ mod tests {
         let by = |record, process, plugged| By::Pump { record, process, plugged };
         let is = |by| [SeenCable { to: to.clone(), by }];
         let there = [goal("vde:///x", Can::Pump(switch()))];
-        let start = Step::StartCable(to.clone(), switch());
+        let start = CableStep::Start(to.clone(), switch());
         assert_eq!(steps(&there, &[]), std::slice::from_ref(&start));
         assert_eq!(steps(&there, &is(by(State::Right, Some(7), true))), []);
         let again = steps(&there, &is(by(State::Right, Some(7), false)));
-        assert_eq!(again, [Step::PlugCable(to.clone())]);
+        assert_eq!(again, [CableStep::Plug(to.clone())]);
         assert_eq!(steps(&there, &is(by(State::Right, None, true))), std::slice::from_ref(&start));
-        let stop = Step::StopCable(to.clone());
+        let stop = CableStep::Stop(to.clone());
         assert_eq!(steps(&there, &is(by(State::Other, Some(7), true))), [stop.clone(), start]);
         let away = [goal("vde:///x", Can::Wait)];
         assert_eq!(steps(&away, &is(by(State::Right, Some(7), false))), []);

@@ -1,7 +1,7 @@
 //! What follows from a reservation that came or went, and nothing else: a file that somebody is just
 //! editing waits for `up`.
 
-use super::{Goal, Seen, State, Step};
+use super::{FirewallStep, Goal, Seen, ServerStep, State, Step};
 use crate::firewall::forwards;
 
 /// The steps of a network that is up. The server hears of its files by a signal and goes on; where the
@@ -11,18 +11,18 @@ pub fn live(goal: &Goal, seen: &Seen) -> Vec<Step> {
     let mut steps = Vec::new();
     let is_right = seen.ruleset == State::Right;
     if is_right && goal.known.is_some() && seen.known != State::Right {
-        steps.push(Step::LoadGuests);
+        steps.push(Step::Firewall(FirewallStep::LoadGuests));
     }
     if is_right && seen.forwards.as_ref().is_some_and(|shown| *shown != forwards::shown(&goal.forwards)) {
-        steps.push(Step::LoadForwards);
+        steps.push(Step::Firewall(FirewallStep::LoadForwards));
     }
     if goal.dnsmasq.is_none() {
         return steps;
     }
-    let files = [(seen.names, Step::WriteNames), (seen.reservations, Step::WriteReservations)];
-    let written: Vec<Step> =
+    let files = [(seen.names, ServerStep::WriteNames), (seen.reservations, ServerStep::WriteReservations)];
+    let written: Vec<ServerStep> =
         files.into_iter().filter(|(state, _)| *state != State::Right).map(|(_, step)| step).collect();
-    let told = seen.dnsmasq.filter(|_| !written.is_empty()).map(Step::RereadDnsmasq);
-    steps.extend(written.into_iter().chain(told));
+    let told = seen.dnsmasq.filter(|_| !written.is_empty()).map(ServerStep::Reread);
+    steps.extend(written.into_iter().chain(told).map(Step::Server));
     steps
 }

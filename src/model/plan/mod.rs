@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `seen` | the host as it is |
 //! | `step` | the changes there are |
+//! | `undo` | what takes each of them back, and the order of taking down |
 //! | `bridge` | the bridge and its addresses |
 //! | `server` | dnsmasq and its files |
 //! | `ports` | the bridge's ports |
@@ -21,12 +22,14 @@ mod seen;
 mod server;
 mod step;
 mod switch;
+mod undo;
 
 pub use cables::{By, CableGoal, Can, FarBridge, SeenCable, rows as cable_rows, steps as cables};
 pub use live::live;
 pub use seen::{Ipv6Role, LoosePort, Seen, SeenBridge, SeenPort, State};
-pub use step::Step;
+pub use step::{BridgeStep, CableStep, FirewallStep, HostStep, PortStep, ServerStep, Step, SwitchStep};
 pub use switch::SeenSwitch;
+pub use undo::{Part, TAKING_DOWN, Undo, undoing};
 
 use crate::dnsmasq::{self, Place};
 use crate::firewall;
@@ -153,9 +156,10 @@ impl fmt::Display for Conflict {
 
 impl std::error::Error for Conflict {}
 
-/// One thing that should be so: what it is, how it is, and the steps that make it right.
+/// One thing that should be so: what it is, how it is, and the steps that make it right: of all kinds,
+/// or of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aspect {
+pub struct Aspect<S = Step> {
     /// Its name.
     pub what: String,
     /// As it should be.
@@ -163,30 +167,36 @@ pub struct Aspect {
     /// As it is.
     pub actual: String,
     /// The steps from one to the other; none where they agree.
-    pub cure: Vec<Step>,
+    pub cure: Vec<S>,
 }
 
-impl Aspect {
+impl<S> Aspect<S> {
     pub(crate) fn new(
         what: impl Into<String>,
         wanted: impl Into<String>,
         actual: impl Into<String>,
-        cure: Vec<Step>,
+        cure: Vec<S>,
     ) -> Self {
         Self { what: what.into(), wanted: wanted.into(), actual: actual.into(), cure }
     }
 
     /// One that is so or otherwise.
-    pub(crate) fn yes(what: &str, wanted: &str, is: bool, otherwise: &str, cure: Vec<Step>) -> Self {
+    pub(crate) fn yes(what: &str, wanted: &str, is: bool, otherwise: &str, cure: Vec<S>) -> Self {
         let (actual, cure) = if is { (wanted, Vec::new()) } else { (otherwise, cure) };
         Self::new(what, wanted, actual, cure)
     }
 
-    fn state(what: &str, state: State, cure: Vec<Step>) -> Self {
+    fn state(what: &str, state: State, cure: Vec<S>) -> Self {
         if state == State::Hidden {
             return Self::yes(what, state.word(), true, "", Vec::new());
         }
         Self::yes(what, State::Right.word(), state == State::Right, state.word(), cure)
+    }
+
+    /// The same with its steps as those of this kind.
+    pub(crate) fn of(self, kind: fn(S) -> Step) -> Aspect {
+        let Self { what, wanted, actual, cure } = self;
+        Aspect { what, wanted, actual, cure: cure.into_iter().map(kind).collect() }
     }
 
     /// Is it otherwise than wanted?
@@ -202,27 +212,24 @@ impl Aspect {
 /// Somebody else's link stands in the way.
 pub fn compare(goal: &Goal, seen: &Seen) -> Result<Vec<Aspect>, Conflict> {
     let own = bridge::own(goal, seen)?;
-    let mut aspects = bridge::aspects(goal, own);
+    let mut links = bridge::aspects(goal, own);
     // First up, because a link that goes down loses its IPv6 addresses.
-    aspects.push(Aspect::yes("link", "up", own.is_some_and(|b| b.up), "down", vec![Step::Raise]));
+    links.push(Aspect::yes("link", "up", own.is_some_and(|b| b.up), "down", vec![BridgeStep::Raise]));
     let (addresses, readdressed) = bridge::addresses(goal, seen, own);
-    aspects.extend(addresses);
+    links.extend(addresses);
+    let mut aspects: Vec<Aspect> = links.into_iter().map(|aspect| aspect.of(Step::Bridge)).collect();
     aspects.extend(forwarding(goal, seen, own));
-    aspects.push(Aspect::state("firewall", seen.ruleset, vec![Step::LoadRuleset]));
-    // Loaded whole, the firewall knows them.
-    if goal.known.is_some() && seen.ruleset == State::Right {
-        aspects.push(Aspect::state("guests in the firewall", seen.known, vec![Step::LoadGuests]));
-    }
-    aspects.extend(open_ports(goal, seen));
-    aspects.extend(server::aspects(goal, seen, own.is_none() || readdressed));
+    aspects.extend(firewall(goal, seen).into_iter().map(|aspect| aspect.of(Step::Firewall)));
+    let server = server::aspects(goal, seen, own.is_none() || readdressed);
+    aspects.extend(server.into_iter().map(|aspect| aspect.of(Step::Server)));
     let (going, coming) = cables::aspects(&goal.cables, &seen.cables);
-    aspects.extend(going);
+    aspects.extend(going.into_iter().map(|aspect| aspect.of(Step::Cable)));
     // Before the record that lets the helper in.
-    aspects.extend(switch::aspects(goal, seen));
-    aspects.push(Aspect::state("port record", seen.port, vec![Step::WritePort]));
-    aspects.extend(other_firewalls(seen));
-    aspects.extend(ports::aspects(goal, seen));
-    aspects.extend(coming);
+    aspects.extend(switch::aspects(goal, seen).into_iter().map(|aspect| aspect.of(Step::Switch)));
+    aspects.push(Aspect::state("port record", seen.port, vec![PortStep::WriteRecord]).of(Step::Port));
+    aspects.extend(other_firewalls(seen).map(|aspect| aspect.of(Step::Firewall)));
+    aspects.extend(ports::aspects(goal, seen).into_iter().map(|aspect| aspect.of(Step::Port)));
+    aspects.extend(coming.into_iter().map(|aspect| aspect.of(Step::Cable)));
     Ok(aspects)
 }
 
@@ -238,30 +245,58 @@ pub fn up(goal: &Goal, seen: &Seen) -> Result<Vec<Step>, Conflict> {
 /// their leases?
 #[must_use]
 pub fn outdates_leases(steps: &[Step], seen: &Seen) -> bool {
-    let tells =
-        |step: &Step| matches!(step, Step::WriteDnsmasq | Step::RemoveAddress(..) | Step::WriteReservations);
+    let tells = |step: &Step| {
+        matches!(
+            step,
+            Step::Server(ServerStep::WriteFile)
+                | Step::Bridge(BridgeStep::RemoveAddress(..))
+                | Step::Server(ServerStep::WriteReservations)
+        )
+    };
     seen.dnsmasq.is_some() && !seen.ports.is_empty() && steps.iter().any(tells)
+}
+
+/// The network's own tables.
+fn firewall(goal: &Goal, seen: &Seen) -> Vec<Aspect<FirewallStep>> {
+    let mut aspects = vec![Aspect::state("firewall", seen.ruleset, vec![FirewallStep::LoadTables])];
+    // Loaded whole, they know the guests.
+    if goal.known.is_some() && seen.ruleset == State::Right {
+        aspects.push(Aspect::state("guests in the firewall", seen.known, vec![FirewallStep::LoadGuests]));
+    }
+    aspects.extend(open_ports(goal, seen));
+    aspects
 }
 
 fn forwarding(goal: &Goal, seen: &Seen, own: Option<&SeenBridge>) -> Vec<Aspect> {
     if !goal.forwards() {
         return Vec::new();
     }
-    let mut aspects =
-        vec![Aspect::yes("forwarding", "on", seen.forwarding, "off", vec![Step::EnableForwarding])];
+    let mut aspects = vec![Aspect::yes(
+        "forwarding",
+        "on",
+        seen.forwarding,
+        "off",
+        vec![Step::Host(HostStep::EnableForwarding)],
+    )];
     if goal.wanted.subnet6.is_some() {
-        let cure = vec![Step::EnableForwarding6];
+        let cure = vec![Step::Host(HostStep::EnableForwarding6)];
         aspects.push(Aspect::yes("ipv6 forwarding", "on", seen.forwarding6, "off", cure));
     }
     if !goal.forwards.is_empty() {
         let is = own.is_some_and(|bridge| bridge.loopback);
-        aspects.push(Aspect::yes("forwards from loopback", "on", is, "off", vec![Step::AllowLoopback]));
+        aspects.push(Aspect::yes(
+            "forwards from loopback",
+            "on",
+            is,
+            "off",
+            vec![Step::Bridge(BridgeStep::AllowLoopback)],
+        ));
     }
     aspects
 }
 
 /// One row, where there is any that matters.
-fn other_firewalls(seen: &Seen) -> Option<Aspect> {
+fn other_firewalls(seen: &Seen) -> Option<Aspect<FirewallStep>> {
     let openings = seen.foreign.as_deref().filter(|openings| !openings.is_empty())?;
     let (wanted, actual) = (foreign::wanted(openings), foreign::actual(openings));
     let open = openings.iter().all(|opening| opening.open);
@@ -269,20 +304,21 @@ fn other_firewalls(seen: &Seen) -> Option<Aspect> {
         "other firewalls",
         wanted,
         actual,
-        if open { vec![] } else { vec![Step::OpenFirewalls] },
+        if open { vec![] } else { vec![FirewallStep::OpenOthers] },
     ))
 }
 
 /// A row for each forward. They are loaded with the table, or alone where the table is right.
-fn open_ports(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
+fn open_ports(goal: &Goal, seen: &Seen) -> Vec<Aspect<FirewallStep>> {
     let Some(shown) = &seen.forwards else { return Vec::new() };
     let wanted = forwards::shown(&goal.forwards);
     let loads = wanted != *shown && seen.ruleset == State::Right;
-    let mut aspects: Vec<Aspect> = goal.forwards.iter().map(|opened| forward(opened, shown)).collect();
+    let mut aspects: Vec<Aspect<FirewallStep>> =
+        goal.forwards.iter().map(|opened| forward(opened, shown)).collect();
     let strange = shown.iter().filter(|comment| !wanted.contains(comment));
     let strange = strange.map(|comment| Aspect::new(comment.clone(), "closed", "open", Vec::new()));
     aspects.extend(strange.filter(|_| seen.ruleset == State::Right));
-    let cure = if loads { vec![Step::LoadForwards] } else { Vec::new() };
+    let cure = if loads { vec![FirewallStep::LoadForwards] } else { Vec::new() };
     match aspects.iter_mut().find(|aspect| aspect.has_drifted()) {
         Some(first) => first.cure = cure,
         // Twice the same rule, for example.
@@ -292,7 +328,7 @@ fn open_ports(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
     aspects
 }
 
-fn forward(opened: &Opened, shown: &[String]) -> Aspect {
+fn forward(opened: &Opened, shown: &[String]) -> Aspect<FirewallStep> {
     let what = format!("forward {}", opened.forward);
     if !opened.leads() {
         let waits = format!("waits for {}", opened.forward.to.who);

@@ -1,10 +1,10 @@
 //! The bridge's ports: those that are there have what the helper gives each; those that lost their
 //! bridge get it back; TAPs whose holders went too far are put back or go.
 
-use super::{Aspect, Goal, LoosePort, Seen, SeenPort, Step};
+use super::{Aspect, Goal, LoosePort, PortStep, Seen, SeenPort};
 use crate::tether::Act;
 
-pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
+pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect<PortStep>> {
     let wanted = |port: &SeenPort| SeenPort {
         mtu: if port.ours { goal.wanted.mtu } else { port.mtu },
         group: goal.port.group,
@@ -14,21 +14,21 @@ pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect> {
     };
     let wrong = seen.ports.iter().filter(|port| wanted(port) != **port);
     let wrong = wrong.map(|port| {
-        let cure = vec![Step::SetPort(wanted(port))];
+        let cure = vec![PortStep::Set(wanted(port))];
         Aspect::new(format!("port {}", port.name), words(&wanted(port)), words(port), cure)
     });
     let strays = seen.strays.iter().map(|(index, name)| {
-        let cure = vec![Step::AttachPort(*index, name.clone())];
+        let cure = vec![PortStep::Attach(*index, name.clone())];
         Aspect::new(format!("port {name}"), "attached", "not attached", cure)
     });
     let loose = seen.loose.iter().map(loose);
     loose.chain(wrong).chain(strays).collect()
 }
 
-fn loose(port: &LoosePort) -> Aspect {
+fn loose(port: &LoosePort) -> Aspect<PortStep> {
     let cure = match port.act {
-        Act::PutBack(mac) => vec![Step::SetMac(port.index, port.name.clone(), mac)],
-        Act::Delete => vec![Step::DeletePort(port.index, port.name.clone())],
+        Act::PutBack(mac) => vec![PortStep::SetMac(port.index, port.name.clone(), mac)],
+        Act::Delete => vec![PortStep::Delete(port.index, port.name.clone())],
         Act::Nothing | Act::Wait => Vec::new(),
     };
     let actual: Vec<String> = port.breaches.iter().map(ToString::to_string).collect();

@@ -1,34 +1,35 @@
 //! dnsmasq and its files.
 
-use super::{Aspect, Goal, Seen, State, Step};
+use super::{Aspect, Goal, Seen, ServerStep, State};
 
-pub(super) fn aspects(goal: &Goal, seen: &Seen, restart: bool) -> Vec<Aspect> {
+pub(super) fn aspects(goal: &Goal, seen: &Seen, restart: bool) -> Vec<Aspect<ServerStep>> {
     if goal.dnsmasq.is_none() {
         return vec![none(seen)];
     }
     let server = server(seen, restart);
     let starts = server.has_drifted();
-    let mut names = Aspect::state("names", seen.names, vec![Step::WriteNames]);
-    let mut reservations = Aspect::state("reservations", seen.reservations, vec![Step::WriteReservations]);
+    let mut names = Aspect::state("names", seen.names, vec![ServerStep::WriteNames]);
+    let mut reservations =
+        Aspect::state("reservations", seen.reservations, vec![ServerStep::WriteReservations]);
     // It reads both at its start, and again when told; once is enough.
     if let (Some(pid), false) = (seen.dnsmasq, starts) {
         let last = if reservations.cure.is_empty() { &mut names } else { &mut reservations };
         if !last.cure.is_empty() {
-            last.cure.push(Step::RereadDnsmasq(pid));
+            last.cure.push(ServerStep::Reread(pid));
         }
     }
     vec![names, reservations, server]
 }
 
-fn none(seen: &Seen) -> Aspect {
-    let mut cure: Vec<Step> = seen.dnsmasq.map(Step::StopDnsmasq).into_iter().collect();
+fn none(seen: &Seen) -> Aspect<ServerStep> {
+    let mut cure: Vec<ServerStep> = seen.dnsmasq.map(ServerStep::Stop).into_iter().collect();
     if seen.dnsmasq_file != State::Absent {
-        cure.push(Step::RemoveDnsmasq);
+        cure.push(ServerStep::RemoveFile);
     }
     Aspect::new("dnsmasq", "none", if cure.is_empty() { "none" } else { "running" }, cure)
 }
 
-fn server(seen: &Seen, restart: bool) -> Aspect {
+fn server(seen: &Seen, restart: bool) -> Aspect<ServerStep> {
     let right_file = seen.dnsmasq_file == State::Right;
     if right_file && seen.dnsmasq.is_some() && !restart {
         return Aspect::new("dnsmasq", "running", "running", Vec::new());
@@ -38,10 +39,10 @@ fn server(seen: &Seen, restart: bool) -> Aspect {
         (Some(_), false) => "running with another file",
         (Some(_), true) => "running on another address",
     };
-    let mut cure: Vec<Step> = seen.dnsmasq.map(Step::StopDnsmasq).into_iter().collect();
+    let mut cure: Vec<ServerStep> = seen.dnsmasq.map(ServerStep::Stop).into_iter().collect();
     if !right_file {
-        cure.push(Step::WriteDnsmasq);
+        cure.push(ServerStep::WriteFile);
     }
-    cure.push(Step::StartDnsmasq);
+    cure.push(ServerStep::Start);
     Aspect::new("dnsmasq", "running", actual, cure)
 }

@@ -1,4 +1,3 @@
-use super::bridge::set_bridge;
 use super::*;
 use crate::forward::Forward;
 use crate::guest::known;
@@ -106,6 +105,10 @@ fn port(goal: &Goal) -> SeenPort {
     }
 }
 
+fn set_bridge(goal: &Goal) -> Step {
+    Step::Bridge(bridge::set_bridge(goal))
+}
+
 fn v4(text: &str) -> IpAddr {
     IpAddr::V4(text.parse().unwrap())
 }
@@ -117,20 +120,20 @@ fn from_nothing_every_step_comes_in_its_order() {
     assert_eq!(
         up(&goal, &nothing()).unwrap(),
         [
-            Step::CreateBridge(goal.wanted.mac),
+            Step::Bridge(BridgeStep::Create(goal.wanted.mac)),
             set_bridge(&goal),
-            Step::PrepareIpv6,
-            Step::Raise,
-            Step::AddAddress(v4("10.0.1.1"), 24),
-            Step::AddAddress(prefix.gateway().into(), 64),
-            Step::EnableForwarding,
-            Step::EnableForwarding6,
-            Step::LoadRuleset,
-            Step::WriteNames,
-            Step::WriteReservations,
-            Step::WriteDnsmasq,
-            Step::StartDnsmasq,
-            Step::WritePort,
+            Step::Bridge(BridgeStep::PrepareIpv6),
+            Step::Bridge(BridgeStep::Raise),
+            Step::Bridge(BridgeStep::AddAddress(v4("10.0.1.1"), 24)),
+            Step::Bridge(BridgeStep::AddAddress(prefix.gateway().into(), 64)),
+            Step::Host(HostStep::EnableForwarding),
+            Step::Host(HostStep::EnableForwarding6),
+            Step::Firewall(FirewallStep::LoadTables),
+            Step::Server(ServerStep::WriteNames),
+            Step::Server(ServerStep::WriteReservations),
+            Step::Server(ServerStep::WriteFile),
+            Step::Server(ServerStep::Start),
+            Step::Port(PortStep::WriteRecord),
         ]
     );
 }
@@ -146,7 +149,10 @@ fn what_is_right_needs_no_step() {
 fn a_network_without_ipv6_keeps_the_host_off_it() {
     let goal = goal(|n| n.subnet6 = Prefix6Choice::None);
     let steps = up(&goal, &nothing()).unwrap();
-    assert!(steps.contains(&Step::DisableIpv6) && !steps.contains(&Step::EnableForwarding6));
+    assert!(
+        steps.contains(&Step::Bridge(BridgeStep::DisableIpv6))
+            && !steps.contains(&Step::Host(HostStep::EnableForwarding6))
+    );
     assert_eq!(up(&goal, &all_right(&goal)).unwrap(), []);
 }
 
@@ -159,13 +165,17 @@ fn only_what_drifted_is_touched() {
         up(&goal, &seen).unwrap()
     };
     assert_eq!(with(&|s| s.bridge.as_mut().unwrap().mtu = 9000), [set_bridge(&goal)]);
-    assert_eq!(with(&|s| s.ruleset = State::Other), [Step::LoadRuleset]);
-    assert_eq!(with(&|s| s.dnsmasq = None), [Step::StartDnsmasq]);
+    assert_eq!(with(&|s| s.ruleset = State::Other), [Step::Firewall(FirewallStep::LoadTables)]);
+    assert_eq!(with(&|s| s.dnsmasq = None), [Step::Server(ServerStep::Start)]);
     assert_eq!(
         with(&|s| s.dnsmasq_file = State::Other),
-        [Step::StopDnsmasq(42), Step::WriteDnsmasq, Step::StartDnsmasq]
+        [
+            Step::Server(ServerStep::Stop(42)),
+            Step::Server(ServerStep::WriteFile),
+            Step::Server(ServerStep::Start)
+        ]
     );
-    assert_eq!(with(&|s| s.forwarding = false), [Step::EnableForwarding]);
+    assert_eq!(with(&|s| s.forwarding = false), [Step::Host(HostStep::EnableForwarding)]);
     let moved = with(&|s| {
         s.bridge.as_mut().unwrap().addresses = vec![(Ipv4Addr::new(10, 0, 9, 1), 24)];
         s.earlier = vec![(v4("10.0.9.1"), 24)];
@@ -173,10 +183,10 @@ fn only_what_drifted_is_touched() {
     assert_eq!(
         moved,
         [
-            Step::RemoveAddress(v4("10.0.9.1"), 24),
-            Step::AddAddress(v4("10.0.1.1"), 24),
-            Step::StopDnsmasq(42),
-            Step::StartDnsmasq
+            Step::Bridge(BridgeStep::RemoveAddress(v4("10.0.9.1"), 24)),
+            Step::Bridge(BridgeStep::AddAddress(v4("10.0.1.1"), 24)),
+            Step::Server(ServerStep::Stop(42)),
+            Step::Server(ServerStep::Start)
         ]
     );
 }
@@ -188,7 +198,11 @@ fn a_reservation_is_read_by_the_server_that_runs() {
     (seen.names, seen.reservations) = (State::Other, State::Other);
     assert_eq!(
         up(&goal, &seen).unwrap(),
-        [Step::WriteNames, Step::WriteReservations, Step::RereadDnsmasq(42)]
+        [
+            Step::Server(ServerStep::WriteNames),
+            Step::Server(ServerStep::WriteReservations),
+            Step::Server(ServerStep::Reread(42))
+        ]
     );
 }
 
@@ -197,12 +211,12 @@ fn a_second_subnet_leaves_the_first_alone() {
     let goal = goal(|n| n.more_subnets = vec!["10.9.0.0/16".parse().unwrap()]);
     let mut seen = all_right(&goal);
     seen.bridge.as_mut().unwrap().addresses.pop();
-    assert_eq!(up(&goal, &seen).unwrap(), [Step::AddAddress(v4("10.9.0.1"), 16)]);
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::Bridge(BridgeStep::AddAddress(v4("10.9.0.1"), 16))]);
     let goal = self::goal(|_| {});
     let mut seen = all_right(&goal);
     seen.bridge.as_mut().unwrap().addresses.push((Ipv4Addr::new(10, 9, 0, 1), 16));
     seen.earlier.push((v4("10.9.0.1"), 16));
-    assert_eq!(up(&goal, &seen).unwrap()[0], Step::RemoveAddress(v4("10.9.0.1"), 16));
+    assert_eq!(up(&goal, &seen).unwrap()[0], Step::Bridge(BridgeStep::RemoveAddress(v4("10.9.0.1"), 16)));
 }
 
 #[test]
@@ -219,13 +233,13 @@ fn forwards_come_and_go_alone() {
     assert_eq!(up(&goal, &all_right(&goal)).unwrap(), []);
     let mut seen = all_right(&goal);
     seen.forwards = Some(Vec::new());
-    assert_eq!(up(&goal, &seen).unwrap(), [Step::LoadForwards]);
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::Firewall(FirewallStep::LoadForwards)]);
     seen.ruleset = State::Absent;
-    assert_eq!(up(&goal, &seen).unwrap(), [Step::LoadRuleset]);
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::Firewall(FirewallStep::LoadTables)]);
     let goal = self::goal(|_| {});
     let mut seen = all_right(&goal);
     seen.forwards = Some(vec!["forward tcp 1 to x at 10.0.1.9".into()]);
-    assert_eq!(up(&goal, &seen).unwrap(), [Step::LoadForwards]);
+    assert_eq!(up(&goal, &seen).unwrap(), [Step::Firewall(FirewallStep::LoadForwards)]);
 }
 
 #[test]
@@ -235,7 +249,10 @@ fn ports_get_what_the_helper_gives_them_and_lost_ones_come_back() {
     seen.ports[0].isolated = false;
     let other = IfName::new(b"vmtap7").unwrap();
     seen.strays = vec![(7, other.clone())];
-    assert_eq!(up(&goal, &seen).unwrap(), [Step::SetPort(port(&goal)), Step::AttachPort(7, other)]);
+    assert_eq!(
+        up(&goal, &seen).unwrap(),
+        [Step::Port(PortStep::Set(port(&goal))), Step::Port(PortStep::Attach(7, other))]
+    );
     seen = all_right(&goal);
     (seen.ports[0].mtu, seen.ports[0].ours) = (9000, false);
     assert_eq!(up(&goal, &seen).unwrap(), [], "the MTU of another's port is his");
@@ -244,7 +261,7 @@ fn ports_get_what_the_helper_gives_them_and_lost_ones_come_back() {
 #[test]
 fn an_isolated_network_never_turns_forwarding_on() {
     let goal = goal(|n| n.mode = Mode::Isolated);
-    assert!(!up(&goal, &nothing()).unwrap().contains(&Step::EnableForwarding));
+    assert!(!up(&goal, &nothing()).unwrap().contains(&Step::Host(HostStep::EnableForwarding)));
 }
 
 #[test]
@@ -255,12 +272,18 @@ fn a_network_that_becomes_a_bare_wire_takes_the_hosts_addresses_off_it() {
     seen.earlier = before.addresses();
     let steps = up(&bare, &seen).unwrap();
     for (address, length) in before.addresses() {
-        assert!(steps.contains(&Step::RemoveAddress(address, length)), "{steps:?}");
+        assert!(steps.contains(&Step::Bridge(BridgeStep::RemoveAddress(address, length))), "{steps:?}");
     }
-    assert!(steps.contains(&Step::DisableIpv6));
+    assert!(steps.contains(&Step::Bridge(BridgeStep::DisableIpv6)));
     let fresh = up(&bare, &nothing()).unwrap();
     let unwanted = |step: &&Step| {
-        matches!(step, Step::AddAddress(..) | Step::EnableForwarding | Step::StartDnsmasq | Step::PrepareIpv6)
+        matches!(
+            step,
+            Step::Bridge(BridgeStep::AddAddress(..))
+                | Step::Host(HostStep::EnableForwarding)
+                | Step::Server(ServerStep::Start)
+                | Step::Bridge(BridgeStep::PrepareIpv6)
+        )
     };
     assert_eq!(fresh.iter().find(unwanted), None);
 }
@@ -271,7 +294,10 @@ fn a_network_without_server_stops_one_that_runs() {
         n.dhcp.enabled = false;
         n.host_access = HostAccess::None;
     });
-    assert_eq!(up(&goal, &all_right(&goal)).unwrap(), [Step::StopDnsmasq(42), Step::RemoveDnsmasq]);
+    assert_eq!(
+        up(&goal, &all_right(&goal)).unwrap(),
+        [Step::Server(ServerStep::Stop(42)), Step::Server(ServerStep::RemoveFile)]
+    );
 }
 
 #[test]
@@ -316,8 +342,12 @@ fn a_reservation_that_comes_changes_its_files_and_what_leads_to_the_guest_and_re
         ..all_right(&goal)
     };
     let pid = old.dnsmasq.unwrap();
-    let files = [Step::WriteNames, Step::WriteReservations, Step::RereadDnsmasq(pid)];
-    assert_eq!(live(&goal, &old), [&[Step::LoadForwards], files.as_slice()].concat());
+    let files = [
+        Step::Server(ServerStep::WriteNames),
+        Step::Server(ServerStep::WriteReservations),
+        Step::Server(ServerStep::Reread(pid)),
+    ];
+    assert_eq!(live(&goal, &old), [&[Step::Firewall(FirewallStep::LoadForwards)], files.as_slice()].concat());
     let unloaded = Seen { ruleset: State::Other, dnsmasq: None, ..old };
     assert_eq!(live(&goal, &unloaded), files[..2]);
 }
@@ -348,7 +378,7 @@ fn what_another_firewall_closes_is_opened_and_shown() {
         (closed.wanted.as_str(), closed.actual.as_str()),
         ("opened in ip filter FORWARD", "nothing opened")
     );
-    assert_eq!(closed.cure, [Step::OpenFirewalls]);
+    assert_eq!(closed.cure, [Step::Firewall(FirewallStep::OpenOthers)]);
     assert!(!row(true).has_drifted() && row(true).cure.is_empty());
 }
 
@@ -358,8 +388,8 @@ fn a_tap_whose_holder_went_too_far_is_put_back_or_deleted_before_ports_are_set_u
     let name = IfName::new(b"vmtap7").unwrap();
     let mac = MacAddr([0xfe, 0, 0, 0, 0, 7]);
     for (act, steps) in [
-        (Act::PutBack(mac), vec![Step::SetMac(9, name.clone(), mac)]),
-        (Act::Delete, vec![Step::DeletePort(9, name.clone())]),
+        (Act::PutBack(mac), vec![Step::Port(PortStep::SetMac(9, name.clone(), mac))]),
+        (Act::Delete, vec![Step::Port(PortStep::Delete(9, name.clone()))]),
         (Act::Wait, vec![]),
     ] {
         let loose = LoosePort { index: 9, name: name.clone(), breaches: vec![Breach::Mac], act };

@@ -28,7 +28,14 @@ fn a_network_without_one_has_no_row_of_it() {
     let goal = goal_with(None);
     assert!(compare(&goal, &all_right(&goal)).unwrap().iter().all(|aspect| aspect.what != "switch"));
     let left = steps(&goal, SeenSwitch { record: State::Other, ..WELL });
-    assert_eq!(left, [Step::StopPump(6), Step::StopSwitch(5), Step::RemoveSwitch]);
+    assert_eq!(
+        left,
+        [
+            Step::Switch(SwitchStep::StopPump(6)),
+            Step::Switch(SwitchStep::Stop(5)),
+            Step::Switch(SwitchStep::RemoveRecord)
+        ]
+    );
 }
 
 #[test]
@@ -37,12 +44,12 @@ fn the_switch_comes_first_then_its_ports_then_the_helpers_record() {
     let steps = up(&goal, &nothing()).unwrap();
     let at = |wanted: Step| steps.iter().position(|step| *step == wanted).unwrap();
     let order = [
-        Step::Raise,
-        Step::WriteSwitch,
-        Step::StartSwitch,
-        Step::PlugAgain,
-        Step::StartPump,
-        Step::WritePort,
+        Step::Bridge(BridgeStep::Raise),
+        Step::Switch(SwitchStep::WriteRecord),
+        Step::Switch(SwitchStep::Start),
+        Step::Switch(SwitchStep::PlugAgain),
+        Step::Switch(SwitchStep::StartPump),
+        Step::Port(PortStep::WriteRecord),
     ]
     .map(at);
     assert!(order.is_sorted(), "{order:?}");
@@ -57,9 +64,15 @@ fn a_switch_that_runs_as_wanted_is_left_alone() {
 #[test]
 fn a_dead_switch_is_started_again_under_its_pump() {
     let dead = SeenSwitch { process: None, there: false, plugged: false, ..WELL };
-    assert_eq!(steps(&goal_with(Some(switch(true))), dead), [Step::StartSwitch, Step::PlugAgain]);
+    assert_eq!(
+        steps(&goal_with(Some(switch(true))), dead),
+        [Step::Switch(SwitchStep::Start), Step::Switch(SwitchStep::PlugAgain)]
+    );
     let dead = SeenSwitch { process: None, ..WELL };
-    assert_eq!(steps(&goal_with(Some(switch(true))), dead), [Step::StartSwitch, Step::PlugAgain]);
+    assert_eq!(
+        steps(&goal_with(Some(switch(true))), dead),
+        [Step::Switch(SwitchStep::Start), Step::Switch(SwitchStep::PlugAgain)]
+    );
 }
 
 #[test]
@@ -67,12 +80,12 @@ fn other_settings_mean_another_life_and_another_pump() {
     let other = SeenSwitch { record: State::Other, ..WELL };
     let steps = steps(&goal_with(Some(switch(true))), other);
     let expected = [
-        Step::StopPump(6),
-        Step::StopSwitch(5),
-        Step::WriteSwitch,
-        Step::StartSwitch,
-        Step::PlugAgain,
-        Step::StartPump,
+        Step::Switch(SwitchStep::StopPump(6)),
+        Step::Switch(SwitchStep::Stop(5)),
+        Step::Switch(SwitchStep::WriteRecord),
+        Step::Switch(SwitchStep::Start),
+        Step::Switch(SwitchStep::PlugAgain),
+        Step::Switch(SwitchStep::StartPump),
     ];
     assert_eq!(steps, expected);
 }
@@ -80,8 +93,8 @@ fn other_settings_mean_another_life_and_another_pump() {
 #[test]
 fn ones_own_pump_alone_is_started_again() {
     let goal = goal_with(Some(switch(true)));
-    assert_eq!(steps(&goal, SeenSwitch { pump: None, ..WELL }), [Step::StartPump]);
-    assert_eq!(steps(&goal, SeenSwitch { plugged: false, ..WELL }), [Step::PlugAgain]);
+    assert_eq!(steps(&goal, SeenSwitch { pump: None, ..WELL }), [Step::Switch(SwitchStep::StartPump)]);
+    assert_eq!(steps(&goal, SeenSwitch { plugged: false, ..WELL }), [Step::Switch(SwitchStep::PlugAgain)]);
 }
 
 #[test]
@@ -93,5 +106,8 @@ fn a_foreign_switch_is_waited_for() {
     let row = aspects.iter().find(|aspect| aspect.what == "switch").unwrap();
     assert!(row.has_drifted());
     let back = SeenSwitch { there: true, pump: None, ..away };
-    assert_eq!(steps(&goal, back), [Step::PlugAgain, Step::StartPump]);
+    assert_eq!(
+        steps(&goal, back),
+        [Step::Switch(SwitchStep::PlugAgain), Step::Switch(SwitchStep::StartPump)]
+    );
 }
