@@ -1,32 +1,13 @@
 //! Looking at the host with a doctor's eyes: each file gathers the facts of one group and has the
 //! model say what they mean. Nothing here changes anything but [`cure`].
 //!
-//! | file | looks at |
-//! |---|---|
-//! | [`firewall`] | the host's other firewalls |
-//! | [`helper`] | the helper's file |
-//! | [`kernel`] | features and programs |
-//! | [`managers`] | NetworkManager and networkd |
-//! | [`names`] | the host's resolver |
-//! | [`ports53`] | holders of the ports of DNS and DHCP |
-//! | [`rules`] | the access rules |
-//! | [`subjects`] | the networks themselves |
-//! | [`subnets`] | routes and addresses |
-//! | [`switches`] | the networks' VDE switches |
-//! | [`taps`] | TAPs and bridges |
+//! Each gatherer is in [`look`].
 
-mod firewall;
-mod helper;
-mod kernel;
-mod managers;
-mod names;
-mod ports53;
-mod rules;
-mod subjects;
-mod subnets;
-mod switches;
-mod taps;
+mod look;
 
+use self::look::{
+    firewall, helper, kernel, managers, names, ports53, rules, subjects, subnets, switches, taps,
+};
 use crate::background;
 use crate::places::Places;
 use crate::up;

@@ -1,6 +1,6 @@
 //! The host's own resolver.
 
-use super::{Host, text};
+use crate::doctor::{Host, text};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use vmnet_host::listeners::{Protocol, listeners, process};

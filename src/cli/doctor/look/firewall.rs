@@ -1,6 +1,6 @@
 //! The host's other firewalls, as each network meets them.
 
-use super::{Host, text};
+use crate::doctor::{Host, text};
 use crate::networks;
 use crate::places::Places;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! NetworkManager and systemd-networkd, where they run: their files, and what each says of our links
 //! in its own directory below /run.
 
-use super::{Host, text};
+use crate::doctor::{Host, text};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use vmnet_access::port_record::PortTag;

@@ -1,7 +1,7 @@
 //! The networks' VDE switches.
 
-use super::{Host, text};
 use crate::clients;
+use crate::doctor::{Host, text};
 use crate::networks;
 use crate::places::Places;
 use crate::switch;

@@ -1,7 +1,7 @@
 //! The networks that are examined, and whether each is what its file says.
 
-use super::text;
 use crate::cmd::status;
+use crate::doctor::text;
 use crate::networks::{self, Unreadable};
 use crate::places::Places;
 use crate::process;

@@ -1,6 +1,6 @@
 //! TAPs, who holds them, and how many ports the bridges have.
 
-use super::{Host, text};
+use crate::doctor::{Host, text};
 use std::path::Path;
 use vmnet_access::name::IfName;
 use vmnet_host::links::{Links, Seen, SeenLink};

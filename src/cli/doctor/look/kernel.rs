@@ -1,6 +1,6 @@
 //! Features of the kernel, tried out, and programs.
 
-use super::{Host, text};
+use crate::doctor::{Host, text};
 use nix::errno::Errno;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;

@@ -1,6 +1,6 @@
 //! Who holds the ports of DNS and DHCP besides our own servers.
 
-use super::{Host, text};
+use crate::doctor::{Host, text};
 use crate::places::Places;
 use crate::process;
 use std::path::{Path, PathBuf};
