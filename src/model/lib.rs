@@ -19,7 +19,6 @@
 //! | [`holder`] | who holds a port that a forward asks for, and which is free |
 //! | [`search`] | which subnet is free |
 //! | [`managers`] | which subnets other managers' files claim |
-//! | [`doctor`] | what on a host breaks guests' networking, and its cure |
 //! | [`error`] | how something fails
 //! | [`firewall`] | a network's nftables text |
 //! | [`foreign`] | the host's other firewalls, and what opens them for guests |
@@ -45,7 +44,6 @@ pub mod calendar;
 pub mod delegation;
 pub mod dhcp;
 pub mod dnsmasq;
-pub mod doctor;
 pub mod domain;
 pub mod error;
 pub mod firewall;

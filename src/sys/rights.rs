@@ -7,7 +7,19 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use vmnet_model::doctor::helper::Rights;
+
+/// What a program's file gives whoever starts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// The owner's user id.
+    pub owner: u32,
+    /// Permission bits, the setuid bit (04000) among them.
+    pub mode: u32,
+    /// It has a file capability.
+    pub capability: bool,
+    /// Its file system is mounted nosuid, which takes the effect from both.
+    pub nosuid: bool,
+}
 
 /// Look at a program's file.
 ///

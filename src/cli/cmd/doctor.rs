@@ -1,13 +1,12 @@
 //! `vmnet doctor [NAME] [--fix] [--json]`: what on this host breaks guests' networking, and its cure.
 
 use super::need_root;
-use crate::doctor::{self, Report};
+use crate::doctor::{self, Finding, Report, Severity};
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
-use vmnet_model::doctor::{Finding, Severity};
 use vmnet_model::error::Error;
 
 /// What became of a finding.

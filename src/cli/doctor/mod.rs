@@ -3,11 +3,25 @@
 //!
 //! Each gatherer is in [`look`].
 
+mod bridges;
+mod dns_ports;
+mod files;
+mod finding;
+mod firewall;
+mod helper;
+mod kernel;
 mod look;
+mod managers;
+mod names;
+mod remedy;
+mod rules;
+mod subnets;
+mod switches;
+mod taps;
 
-use self::look::{
-    firewall, helper, kernel, managers, names, ports53, rules, subjects, subnets, switches, taps,
-};
+pub use self::finding::{Finding, Fix, Severity};
+use self::look::{ports53, subjects};
+use self::remedy::Services;
 use crate::background;
 use crate::places::Places;
 use crate::up;
@@ -17,8 +31,6 @@ use vmnet_access::name::NetName;
 use vmnet_host::files::read_file;
 use vmnet_host::links::Links;
 use vmnet_host::listeners as sockets;
-use vmnet_model::doctor::remedy::Services;
-use vmnet_model::doctor::{Finding, Fix};
 use vmnet_model::error::Error;
 use vmnet_sys::process::program;
 
@@ -77,16 +89,16 @@ pub fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Error>
     let seen = links.snapshot().map_err(|error| Error::new("examine", "this host", error))?;
     let (subjects, mut findings) = subjects::look(places, name, &seen)?;
     let mut unseen = Vec::new();
-    findings.extend(kernel::findings(&host, &links, &mut unseen));
-    findings.extend(helper::findings());
-    findings.extend(firewall::findings(places, &host, &subjects, &mut unseen));
+    findings.extend(look::kernel::findings(&host, &links, &mut unseen));
+    findings.extend(look::helper::findings());
+    findings.extend(look::firewall::findings(places, &host, &subjects, &mut unseen));
     findings.extend(ports53::findings(places, &host, &subjects, &mut unseen));
-    findings.extend(managers::findings(&host, &subjects, &seen));
-    findings.extend(subnets::findings(places, &subjects, &seen));
-    findings.extend(rules::findings(places, &seen, &mut unseen));
-    findings.extend(taps::findings(&host, &subjects, &seen, name.is_none(), &mut unseen));
-    findings.extend(switches::findings(places, &host, &subjects, &mut unseen));
-    findings.extend(names::findings(&host, &subjects));
+    findings.extend(look::managers::findings(&host, &subjects, &seen));
+    findings.extend(look::subnets::findings(places, &subjects, &seen));
+    findings.extend(look::rules::findings(places, &seen, &mut unseen));
+    findings.extend(look::taps::findings(&host, &subjects, &seen, name.is_none(), &mut unseen));
+    findings.extend(look::switches::findings(places, &host, &subjects, &mut unseen));
+    findings.extend(look::names::findings(&host, &subjects));
     findings.extend(subjects::drift(places, &subjects, &mut unseen));
     findings.sort_by_key(|finding| finding.severity);
     Ok(Report { findings, unseen })
@@ -98,7 +110,7 @@ pub fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Error>
 /// It could not be done.
 pub fn cure(places: &Places, fix: &Fix) -> Result<(), Error> {
     match fix {
-        Fix::DeleteLink(name, index) => taps::delete(name, *index),
+        Fix::DeleteLink(name, index) => look::taps::delete(name, *index),
         Fix::Raise(network) => {
             up::raise(places, network)?;
             background::ensure_keeper(places, network)

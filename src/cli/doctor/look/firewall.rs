@@ -1,5 +1,7 @@
 //! The host's other firewalls, as each network meets them.
 
+use crate::doctor::finding::{Finding, Subject};
+use crate::doctor::firewall::{self, Firewalls, Zone};
 use crate::doctor::{Host, text};
 use crate::networks;
 use crate::places::Places;
@@ -9,8 +11,6 @@ use vmnet_host::firewalls as foreign;
 use vmnet_host::firewalls::firewalld::{self, Zone as Seen};
 use vmnet_host::ipv6;
 use vmnet_host::sysctl;
-use vmnet_model::doctor::firewall::{self, Firewalls, Zone};
-use vmnet_model::doctor::{Finding, Subject};
 use vmnet_model::foreign::Guests;
 
 /// What is closed to whom.

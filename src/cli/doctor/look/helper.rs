@@ -1,11 +1,11 @@
 //! The helper's file, and the broker that it may ask.
 
+use crate::doctor::finding::Finding;
+use crate::doctor::helper::{self, Helper};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use vmnet_access::paths;
-use vmnet_model::doctor::Finding;
-use vmnet_model::doctor::helper::{self, Helper};
 use vmnet_port::client;
 use vmnet_sys::rights;
 

@@ -1,15 +1,15 @@
 //! Features of the kernel, tried out, and programs.
 
+use crate::doctor::finding::Finding;
+use crate::doctor::kernel::{
+    self, BRIDGES, FEATURES, Feature, PROGRAMS, TunDevice, missing_feature, missing_program,
+};
 use crate::doctor::{Host, text};
 use nix::errno::Errno;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_host::links::Links;
 use vmnet_host::links::ask::Cause;
-use vmnet_model::doctor::Finding;
-use vmnet_model::doctor::kernel::{
-    self, BRIDGES, FEATURES, Feature, PROGRAMS, TunDevice, missing_feature, missing_program,
-};
 use vmnet_tools::find::{self, PLACES};
 use vmnet_tools::{ToolError, nft};
 

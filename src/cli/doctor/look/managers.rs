@@ -1,13 +1,13 @@
 //! NetworkManager and systemd-networkd, where they run: their files, and what each says of our links
 //! in its own directory below /run.
 
+use crate::doctor::finding::{Finding, Subject};
+use crate::doctor::managers::{self, Link, NetworkManager, NetworkdFacts};
 use crate::doctor::{Host, text};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use vmnet_access::port_record::PortTag;
 use vmnet_host::links::{Seen, SeenLink};
-use vmnet_model::doctor::managers::{self, Link, NetworkManager, NetworkdFacts};
-use vmnet_model::doctor::{Finding, Subject};
 
 /// What is wrong with them.
 pub fn findings(host: &Host, subjects: &[Subject], seen: &Seen) -> Vec<Finding> {

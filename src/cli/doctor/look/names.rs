@@ -1,12 +1,12 @@
 //! The host's own resolver.
 
+use crate::doctor::dns_ports::DNS;
+use crate::doctor::finding::{Finding, Subject};
+use crate::doctor::names::{self, Resolver};
 use crate::doctor::{Host, text};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use vmnet_host::listeners::{Protocol, listeners, process};
-use vmnet_model::doctor::names::{self, Resolver};
-use vmnet_model::doctor::ports::DNS;
-use vmnet_model::doctor::{Finding, Subject};
 
 /// The networks whose names this host cannot resolve.
 pub fn findings(host: &Host, subjects: &[Subject]) -> Vec<Finding> {

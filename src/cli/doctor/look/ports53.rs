@@ -1,13 +1,13 @@
 //! Who holds the ports of DNS and DHCP besides our own servers.
 
+use crate::doctor::dns_ports::{self as ports, DHCP, DNS, Foreign};
+use crate::doctor::files::{Setting, dnsmasq_arguments, dnsmasq_file};
+use crate::doctor::finding::{Finding, Subject};
 use crate::doctor::{Host, text};
 use crate::places::Places;
 use crate::process;
 use std::path::{Path, PathBuf};
 use vmnet_host::listeners::{Holder, Listener, listeners, process as holder};
-use vmnet_model::doctor::files::{Setting, dnsmasq_arguments, dnsmasq_file};
-use vmnet_model::doctor::ports::{self, DHCP, DNS, Foreign};
-use vmnet_model::doctor::{Finding, Subject};
 use vmnet_sys::process::command_line;
 
 /// How many files one dnsmasq's configuration is followed through.

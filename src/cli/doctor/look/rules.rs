@@ -1,13 +1,13 @@
 //! The access rules, as `check` reads them.
 
 use crate::cmd::check::unknown;
+use crate::doctor::finding::Finding;
+use crate::doctor::rules::{matches_nothing, unknown_account, unreadable, without_bridge};
 use crate::networks;
 use crate::places::Places;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::rules::{Account, Rule};
 use vmnet_host::links::Seen;
-use vmnet_model::doctor::Finding;
-use vmnet_model::doctor::rules::{matches_nothing, unknown_account, unreadable, without_bridge};
 use vmnet_port::policy::{self, PolicyError};
 use vmnet_sys::trust::Reader;
 

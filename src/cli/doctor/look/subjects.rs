@@ -1,6 +1,8 @@
 //! The networks that are examined, and whether each is what its file says.
 
 use crate::cmd::status;
+use crate::doctor::bridges;
+use crate::doctor::finding::{Finding, Severity, Subject, quoted};
 use crate::doctor::text;
 use crate::networks::{self, Unreadable};
 use crate::places::Places;
@@ -8,7 +10,6 @@ use crate::process;
 use crate::record::{self, Phase, Record};
 use vmnet_access::name::NetName;
 use vmnet_host::links::Seen;
-use vmnet_model::doctor::{Finding, Severity, Subject, bridges, quoted};
 use vmnet_model::error::Error;
 use vmnet_model::network::{HostAccess, Network, SubnetChoice};
 

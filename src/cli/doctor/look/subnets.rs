@@ -1,9 +1,9 @@
 //! Routes of all tables and addresses of all links, but for each network's own.
 
+use crate::doctor::finding::{Finding, Subject};
+use crate::doctor::subnets::{self, Claim};
 use crate::places::Places;
 use vmnet_host::links::Seen;
-use vmnet_model::doctor::subnets::{self, Claim};
-use vmnet_model::doctor::{Finding, Subject};
 
 /// The table of an address's own route.
 const MAIN: u32 = 254;

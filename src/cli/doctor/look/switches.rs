@@ -1,6 +1,8 @@
 //! The networks' VDE switches.
 
 use crate::clients;
+use crate::doctor::finding::{Finding, Subject};
+use crate::doctor::switches::{self, Examined, SeenDirectory};
 use crate::doctor::{Host, text};
 use crate::networks;
 use crate::places::Places;
@@ -8,8 +10,6 @@ use crate::switch;
 use nix::unistd::Group;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use vmnet_model::doctor::switches::{self, Examined, SeenDirectory};
-use vmnet_model::doctor::{Finding, Subject};
 use vmnet_model::network::Network;
 use vmnet_model::vde_switch::Switch;
 use vmnet_tools::find;

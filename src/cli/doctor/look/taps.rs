@@ -1,12 +1,13 @@
 //! TAPs, who holds them, and how many ports the bridges have.
 
+use crate::doctor::bridges;
+use crate::doctor::finding::{Finding, Subject};
+use crate::doctor::taps::{self, Tap};
 use crate::doctor::{Host, text};
 use std::path::Path;
 use vmnet_access::name::IfName;
 use vmnet_host::links::{Links, Seen, SeenLink};
 use vmnet_host::listeners as sockets;
-use vmnet_model::doctor::taps::{self, Tap};
-use vmnet_model::doctor::{Finding, Subject, bridges};
 use vmnet_model::error::Error;
 use vmnet_sys::process::program;
 

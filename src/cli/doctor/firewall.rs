@@ -1,9 +1,9 @@
 //! The host's other firewalls: Docker's, ufw's, firewalld's, a policy of somebody's own. What they
 //! drop, no accept in our table lets through, so each that is closed gets accepts of ours while a
-//! network is up ([`crate::foreign`]).
+//! network is up ([`vmnet_model::foreign`]).
 
-use super::{Finding, Fix, Severity, Subject};
-use crate::foreign::{FIREWALLD, Hook, Opening, Place};
+use super::finding::{Finding, Fix, Severity, Subject};
+use vmnet_model::foreign::{FIREWALLD, Hook, Opening, Place};
 
 /// What is known besides the chains themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,9 +157,9 @@ pub fn firewalld(subject: &Subject, zone: Zone) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::subject;
+    use super::super::finding::tests::subject;
     use super::*;
-    use crate::foreign::{Backend, Family, Purpose};
+    use vmnet_model::foreign::{Backend, Family, Purpose};
 
     fn opening(chain: &str, hook: Hook, open: bool) -> Opening {
         let table = "filter".to_owned();

@@ -1,6 +1,6 @@
 //! Bridges near the kernel's last port, and networks that are not what their files say.
 
-use super::{Finding, Fix, Severity};
+use super::finding::{Finding, Fix, Severity};
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::port_record::BRIDGE_PORTS_MAX;
 

@@ -1,6 +1,6 @@
 //! Access rules that can never match: they are typed for somebody who then stands outside.
 
-use super::{Finding, Severity, quoted};
+use super::finding::{Finding, Severity, quoted};
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::rules::{Bridges, Effect, Place, Rule};
 

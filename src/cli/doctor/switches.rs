@@ -1,7 +1,8 @@
 //! VDE switches: what keeps one from running, who else could put something in its place, and what it has
 //! come to.
 
-use super::{Finding, Severity, quoted, remedy};
+use super::finding::{Finding, Severity, quoted};
+use super::remedy;
 use vmnet_access::name::NetName;
 use vmnet_access::port_record::SwitchDoor;
 

@@ -1,9 +1,9 @@
 //! NetworkManager and systemd-networkd taking our links: they give a bridge addresses of their own,
 //! ask for leases on a guest's port, or take the port off its bridge.
 
+use super::dns_ports::SHIPPED;
 use super::files::{self, Networkd};
-use super::ports::SHIPPED;
-use super::{Finding, Severity, Subject};
+use super::finding::{Finding, Severity, Subject};
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::{TAP_TEMPLATE, VETH_TEMPLATE, port_name};
 
@@ -152,7 +152,7 @@ fn unspared(subjects: &[Subject], takes: impl Fn(&str, &str) -> bool) -> Vec<Str
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::subject;
+    use super::super::finding::tests::subject;
     use super::*;
 
     fn link(name: &str, managed: Option<bool>) -> Link {

@@ -2,7 +2,8 @@
 //! Features are tried out and not looked up by their modules' names, because a kernel may have them
 //! built in.
 
-use super::{Finding, Severity, remedy};
+use super::finding::{Finding, Severity};
+use super::remedy;
 
 /// Something a network needs of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Routes and addresses that overlap a network's subnet and came after it: a VPN's, a new LAN's.
 
-use super::{Finding, Severity, Subject, quoted};
-use crate::search;
-use crate::subnet::Subnet;
+use super::finding::{Finding, Severity, Subject, quoted};
+use vmnet_model::search;
+use vmnet_model::subnet::Subnet;
 
 /// The kernel's main table and its table of own addresses (rt_names of iproute2).
 const MAIN: u32 = 254;
@@ -73,7 +73,7 @@ pub fn findings(subject: &Subject, claims: &[Claim], file: &str) -> Option<Findi
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::subject;
+    use super::super::finding::tests::subject;
     use super::*;
 
     fn found(subject: &Subject, subnet: &str, table: u32) -> Option<Severity> {

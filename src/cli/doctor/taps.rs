@@ -1,10 +1,10 @@
 //! TAPs that somebody left behind. The helper's vanish with their last descriptor, unless whoever
 //! held one made it persistent, which the kernel lets every holder do.
 
-use super::{Finding, Fix, Severity, Subject};
-use crate::tether::Breach;
+use super::finding::{Finding, Fix, Severity, Subject};
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
+use vmnet_model::tether::Breach;
 
 /// One TAP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ fn unowned(tap: &Tap) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::subject;
+    use super::super::finding::tests::subject;
     use super::*;
 
     fn tag(bridge: &str, kept: bool) -> Option<PortTag> {

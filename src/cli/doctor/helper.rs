@@ -1,20 +1,8 @@
 //! The helper's file: a plain user's QEMU starts it, so it must bring its own right to make a TAP, or
 //! find a broker that has it.
 
-use super::{Finding, Severity, quoted};
-
-/// What its file gives whoever starts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rights {
-    /// The owner's user id.
-    pub owner: u32,
-    /// Permission bits, the setuid bit (04000) among them.
-    pub mode: u32,
-    /// It has a file capability.
-    pub capability: bool,
-    /// Its file system is mounted nosuid, which takes the effect from both.
-    pub nosuid: bool,
-}
+use super::finding::{Finding, Severity, quoted};
+use vmnet_sys::rights::Rights;
 
 /// The helper, and the device that it opens.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 //! the bridge's address, or on every address of the host.
 
 use super::files::{self, Dnsmasq, Setting};
+use super::finding::{Finding, Severity, Subject, quoted};
 use super::remedy::Services;
-use super::{Finding, Severity, Subject, quoted};
 use std::net::IpAddr;
 
 /// DNS.
@@ -174,7 +174,7 @@ fn cure(other: &Foreign, services: Services) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::subject;
+    use super::super::finding::tests::subject;
     use super::*;
 
     fn foreign(name: &str, port: u16, address: &str, link: Option<u32>) -> Foreign {

@@ -1,8 +1,8 @@
 //! How this host can resolve its guests' names where no systemd-resolved runs, which `vmnet` tells
 //! by itself: one line for whatever resolver there is.
 
+use super::finding::{Finding, Severity, Subject, quoted};
 use super::remedy::Services;
-use super::{Finding, Severity, Subject, quoted};
 use std::net::Ipv4Addr;
 
 /// Who answers the host's own questions.
@@ -74,7 +74,7 @@ fn names(configured: &str, domain: &str, address: Ipv4Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::subject;
+    use super::super::finding::tests::subject;
     use super::*;
 
     #[test]

@@ -1,40 +1,8 @@
-//! What on a host breaks the networking of virtual machines, and what cures it. Each file holds
-//! one group: the facts that somebody looked up on one side, the findings on the other. A host in
-//! order gives none.
-//!
-//! | file | finds |
-//! |---|---|
-//! | [`bridges`] | bridges near their last port, networks that drifted |
-//! | [`files`] | what the files of dnsmasq, NetworkManager and networkd say of our links |
-//! | [`firewall`] | other firewalls that are closed to guests |
-//! | [`helper`] | a helper without rights |
-//! | [`kernel`] | what the kernel or the host lacks |
-//! | [`managers`] | NetworkManager and networkd taking our links |
-//! | [`names`] | a host that cannot resolve its guests' names |
-//! | [`ports`] | other holders of the ports of DNS and DHCP |
-//! | [`remedy`] | the commands of this host's service manager and package manager |
-//! | [`rules`] | access rules that match nothing |
-//! | [`subnets`] | routes that overlap a network's subnet |
-//! | [`switches`] | VDE switches that cannot run, are open to others, full or confused |
-//! | [`taps`] | TAPs that somebody left behind |
+//! What on a host breaks the networking of virtual machines, and what cures it. A host in order gives no finding.
 
-pub mod bridges;
-pub mod files;
-pub mod firewall;
-pub mod helper;
-pub mod kernel;
-pub mod managers;
-pub mod names;
-pub mod ports;
-pub mod remedy;
-pub mod rules;
-pub mod subnets;
-pub mod switches;
-pub mod taps;
-
-use crate::subnet::Subnet;
 use std::net::Ipv4Addr;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_model::subnet::Subnet;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,7 +97,7 @@ pub fn quoted(word: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
     /// A network that is up, for the tests of the groups.
