@@ -9,7 +9,7 @@ use std::rc::Rc;
 use vmnet_access::name::IfName;
 use vmnet_access::paths;
 use vmnet_access::rules::grammar::{Dialect, Line, Mistake, parse};
-use vmnet_access::rules::{self, Accounts, AccountsDown, Caller, Effect, Place, Rule, Verdict};
+use vmnet_access::rules::{self, Account, Accounts, AccountsDown, Caller, Effect, Place, Rule, Verdict};
 use vmnet_sys::trust::{Eyes, Reader, Untrusted, plain};
 
 /// How deep files may include each other; a file that includes itself ends here.
@@ -118,6 +118,30 @@ impl RuleSet {
         accounts: &dyn Accounts,
     ) -> Result<Verdict, PolicyError> {
         Ok(rules::judge(&self.rules, bridge, caller, accounts)?)
+    }
+}
+
+/// The accounts of a rule that are nobody, each with why: `no user is called 'alice'`, or that the user
+/// database did not answer.
+#[must_use]
+pub fn unknown(rule: &Rule, accounts: &dyn Accounts) -> Vec<String> {
+    let users = names(&rule.who.users).filter_map(|name| nobody("user", name, accounts.user(name)));
+    let groups = names(&rule.who.groups).filter_map(|name| nobody("group", name, accounts.group(name)));
+    users.chain(groups).collect()
+}
+
+fn names(accounts: &[Account]) -> impl Iterator<Item = &str> {
+    accounts.iter().filter_map(|account| match account {
+        Account::Name(name) => Some(name.as_str()),
+        Account::Id(_) => None,
+    })
+}
+
+fn nobody(kind: &str, name: &str, found: Result<Option<u32>, AccountsDown>) -> Option<String> {
+    match found {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(format!("no {kind} is called '{}'", name.escape_debug())),
+        Err(down) => Some(down.to_string()),
     }
 }
 
@@ -254,5 +278,36 @@ mod tests {
         ] {
             assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
         }
+    }
+
+    /// root and wheel exist; whoever is called `silent` cannot be looked up.
+    struct Few;
+
+    impl Accounts for Few {
+        fn user(&self, name: &str) -> Result<Option<u32>, AccountsDown> {
+            if name == "silent" {
+                Err(AccountsDown { name: name.to_owned() })
+            } else {
+                Ok((name == "root").then_some(0))
+            }
+        }
+
+        fn group(&self, name: &str) -> Result<Option<u32>, AccountsDown> {
+            Ok((name == "wheel").then_some(10))
+        }
+    }
+
+    #[test]
+    fn an_account_is_nobody_if_its_name_is_not_found_and_a_number_never() {
+        let unknown =
+            |line: &str| match parse(line.as_bytes(), Dialect::Vmnet, &"/r".into()).unwrap().remove(0) {
+                Line::Rule(rule) => unknown(&rule, &Few),
+                Line::Include { .. } => panic!("no rule"),
+            };
+        assert!(unknown("allow lab").is_empty());
+        assert!(unknown("allow lab user=root,4711 group=wheel,4711").is_empty());
+        let told = unknown("allow lab user=wheel,root,silent group=root");
+        let down = AccountsDown { name: "silent".to_owned() }.to_string();
+        assert_eq!(told, ["no user is called 'wheel'", &down, "no group is called 'root'"]);
     }
 }

@@ -6,7 +6,6 @@ use crate::places::Places;
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
-use vmnet_access::rules::Account;
 use vmnet_model::error::Error;
 use vmnet_port::policy::{self, PolicyError, RuleSet};
 use vmnet_sys::caller::Database;
@@ -75,14 +74,11 @@ fn remarks(set: &RuleSet) -> Vec<Finding> {
     let mut findings = Vec::new();
     for rule in &set.rules {
         findings.extend(rule.remark().map(|remark| Finding::remark(format!("{}: {remark}", rule.place))));
-        let accounts = rule.who.users.iter().map(|user| ("user", user));
-        for (kind, account) in accounts.chain(rule.who.groups.iter().map(|group| ("group", group))) {
-            if let Account::Name(name) = account {
-                findings.extend(
-                    unknown(kind, name).map(|text| Finding::remark(format!("{}: {text}", rule.place))),
-                );
-            }
-        }
+        findings.extend(
+            policy::unknown(rule, &Database)
+                .into_iter()
+                .map(|why| Finding::remark(format!("{}: {why}", rule.place))),
+        );
     }
     findings.extend(
         set.missing
@@ -95,17 +91,6 @@ fn remarks(set: &RuleSet) -> Vec<Finding> {
             .map(|path| Finding::remark(format!("{}: not readable by you, so unchecked", path.display()))),
     );
     findings
-}
-
-/// Why an account of a rule is nobody, if it is. `kind` is `user` or `group`.
-pub fn unknown(kind: &str, name: &str) -> Option<String> {
-    use vmnet_access::rules::Accounts;
-    let found = if kind == "user" { Database.user(name) } else { Database.group(name) };
-    match found {
-        Ok(Some(_)) => None,
-        Ok(None) => Some(format!("no {kind} is called '{}'", name.escape_debug())),
-        Err(down) => Some(down.to_string()),
-    }
 }
 
 impl Finding {

@@ -1,6 +1,9 @@
 //! Bridges near the kernel's last port, and networks that are not what their files say.
 
-use super::finding::{Finding, Fix, Severity};
+use super::finding::{Finding, Fix, Report, Severity};
+use super::host::Host;
+use crate::cmd::status;
+use crate::networks;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::port_record::BRIDGE_PORTS_MAX;
 
@@ -10,9 +13,26 @@ const NEARLY: usize = BRIDGE_PORTS_MAX * 9 / 10;
 /// So many of a network's differences are named.
 const ASPECTS_MAX: usize = 5;
 
+/// How many ports each bridge has, and whether its network is what its file says.
+pub(super) fn check(host: &Host<'_>, report: &mut Report) {
+    for subject in host.subjects {
+        if subject.is_there() {
+            let ports = host.seen.links.iter().filter(|link| link.master == subject.index).count();
+            report.findings.extend(full(&subject.bridge, ports));
+        }
+        // A file that cannot be read is told already.
+        if networks::read(host.places, &subject.network).is_err() {
+            continue;
+        }
+        match status::drift(host.places, &subject.network) {
+            Ok(aspects) => report.findings.extend(drifted(&subject.network, &aspects)),
+            Err(failure) => report.unseen.push(failure.to_string()),
+        }
+    }
+}
+
 /// A bridge of ours that has no room, or soon has none.
-#[must_use]
-pub fn full(bridge: &IfName, ports: usize) -> Option<Finding> {
+fn full(bridge: &IfName, ports: usize) -> Option<Finding> {
     if ports < NEARLY {
         return None;
     }
@@ -29,8 +49,7 @@ pub fn full(bridge: &IfName, ports: usize) -> Option<Finding> {
 }
 
 /// A network that differs from its file in these aspects.
-#[must_use]
-pub fn drifted(network: &NetName, aspects: &[String]) -> Option<Finding> {
+fn drifted(network: &NetName, aspects: &[String]) -> Option<Finding> {
     let mut shown: Vec<String> = aspects.iter().take(ASPECTS_MAX).cloned().collect();
     if aspects.len() > shown.len() {
         shown.push(format!("and {} more", aspects.len() - shown.len()));

@@ -1,32 +1,140 @@
 //! Who else holds the ports of DNS (53) and DHCP (67) where a network's own server needs them: on
 //! the bridge's address, or on every address of the host.
 
-use super::files::{self, Dnsmasq, Setting};
-use super::finding::{Finding, Severity, Subject, quoted};
+use super::files::{self, Dnsmasq, SHIPPED, Setting, dnsmasq_arguments, dnsmasq_file};
+use super::finding::{Finding, Report, Severity, Subject, quoted};
+use super::host::{DNS, Host, entries, text};
 use super::remedy::Services;
+use crate::places::Places;
+use crate::process;
+use crate::record;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use vmnet_host::listeners::{Holder, Listener, listeners, process as holder};
+use vmnet_sys::process::command_line;
 
-/// DNS.
-pub const DNS: u16 = 53;
 /// DHCP's server side.
-pub const DHCP: u16 = 67;
-
+const DHCP: u16 = 67;
 /// Where our snippet for the host's dnsmasq is.
 const SNIPPET: &str = "/etc/dnsmasq.d/vmnet.conf";
-/// The links that the shipped snippets name.
-pub const SHIPPED: &str = "brmgr*";
+/// How many files one dnsmasq's configuration is followed through.
+const FILES_MAX: usize = 200;
+
+/// Who holds them besides our own servers.
+pub(super) fn check(host: &Host<'_>, report: &mut Report) {
+    let findings = judge(&foreign(host), host.subjects, host.services);
+    if !host.root && !findings.is_empty() {
+        report.unseen.push("who holds port 53 or 67: only root can look it up".to_owned());
+    }
+    report.findings.extend(findings);
+}
+
+/// Every program with a socket on one of them that is none of our servers.
+fn foreign(host: &Host<'_>) -> Vec<Foreign> {
+    let of_interest = |listener: &Listener| matches!(listener.port, DNS | DHCP);
+    let mut foreign: Vec<Foreign> = Vec::new();
+    for listener in listeners().into_iter().filter(of_interest) {
+        if is_our_servers(&listener, host.subjects) {
+            continue;
+        }
+        let holder = holder(&listener);
+        if holder.as_ref().is_some_and(|holder| is_ours(host.places, holder.pid)) {
+            continue;
+        }
+        let socket = (listener.address, listener.interface);
+        let program = holder.as_ref().map(|holder| (holder.program.clone(), holder.pid));
+        let same = |other: &&mut Foreign| other.program == program && other.port == listener.port;
+        match foreign.iter_mut().find(same) {
+            Some(other) => other.sockets.push(socket),
+            None => foreign.push(Foreign {
+                port: listener.port,
+                sockets: vec![socket],
+                dnsmasq: holder.as_ref().and_then(settings),
+                program,
+            }),
+        }
+    }
+    foreign
+}
+
+/// A socket where our own server has its, while it runs. Its process is not asked, because only root
+/// could.
+fn is_our_servers(listener: &Listener, subjects: &[Subject]) -> bool {
+    subjects.iter().filter(|subject| subject.serves).any(|subject| match listener.interface {
+        Some(link) => Some(link) == subject.index,
+        None => listener.port == DNS && Some(listener.address) == subject.address.map(Into::into),
+    })
+}
+
+/// A server of a network of ours, examined or not.
+fn is_ours(places: &Places, pid: u32) -> bool {
+    let ours = format!("--conf-file={}/", places.run.display()).into_bytes();
+    command_line(pid).iter().any(|word| word.starts_with(&ours))
+        || record::all(places).unwrap_or_default().iter().any(|(bridge, _)| {
+            process::server(&places.room(bridge)).is_some_and(|own| own.pid().as_raw().unsigned_abs() == pid)
+        })
+}
+
+/// What a dnsmasq was told by its command line and its files.
+fn settings(holder: &Holder) -> Option<Vec<Setting>> {
+    if holder.program != "dnsmasq" {
+        return None;
+    }
+    let words = command_line(holder.pid).into_iter().skip(1);
+    let words: Vec<String> = words.map(|word| String::from_utf8_lossy(&word).into_owned()).collect();
+    let mut all = dnsmasq_arguments(&words);
+    if !all.iter().any(|(key, _)| key == "conf-file") {
+        all.push(("conf-file".to_owned(), "/etc/dnsmasq.conf".to_owned()));
+    }
+    // The list grows while it is read: a file may name more.
+    let mut at = 0;
+    let mut files = 0;
+    while let Some((key, value)) = all.get(at).cloned() {
+        at += 1;
+        let more = match key.as_str() {
+            "conf-file" => vec![PathBuf::from(value)],
+            "conf-dir" => files_of(&value),
+            _ => continue,
+        };
+        for file in more.into_iter().take(FILES_MAX.saturating_sub(files)) {
+            files += 1;
+            all.extend(dnsmasq_file(&text(&file)));
+        }
+    }
+    Some(all)
+}
+
+/// `DIR[,ENDING…]`: all files but those with these endings; with `*` in front, only those.
+fn files_of(value: &str) -> Vec<PathBuf> {
+    let mut words = value.split(',');
+    let directory = Path::new(words.next().unwrap_or_default());
+    let endings: Vec<&str> = words.collect();
+    let (only, but): (Vec<&str>, Vec<&str>) = endings.into_iter().partition(|ending| ending.starts_with('*'));
+    let wanted = |name: &str| {
+        let hidden = name.starts_with('.') || name.ends_with('~') || name.starts_with('#');
+        let listed =
+            only.is_empty() || only.iter().any(|ending| name.ends_with(ending.trim_start_matches('*')));
+        !hidden && listed && !but.iter().any(|ending| name.ends_with(ending))
+    };
+    let mut files: Vec<PathBuf> = entries(directory)
+        .filter(|entry| entry.file_name().to_str().is_some_and(wanted))
+        .map(|entry| entry.path())
+        .collect();
+    files.sort();
+    files
+}
 
 /// One program that holds one of these ports, none of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreign {
+struct Foreign {
     /// The port.
-    pub port: u16,
+    port: u16,
     /// Every address it holds it on, with the link that this one is bound to.
-    pub sockets: Vec<(IpAddr, Option<u32>)>,
+    sockets: Vec<(IpAddr, Option<u32>)>,
     /// Its name and number; none if only root may know.
-    pub program: Option<(String, u32)>,
+    program: Option<(String, u32)>,
     /// If it is a dnsmasq: what its command line and its files say.
-    pub dnsmasq: Option<Vec<Setting>>,
+    dnsmasq: Option<Vec<Setting>>,
 }
 
 impl Foreign {
@@ -47,14 +155,13 @@ impl Foreign {
 }
 
 /// What is wrong with them.
-#[must_use]
-pub fn findings(foreign: &[Foreign], subjects: &[Subject], services: Services) -> Vec<Finding> {
+fn judge(foreign: &[Foreign], subjects: &[Subject], services: Services) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for other in foreign {
         for subject in subjects {
             let finding = match &other.dnsmasq {
-                Some(settings) => host_dnsmasq(other, settings, subject, services),
-                None if other.hears(subject) => Some(stranger(other, services)),
+                Some(settings) => judge_dnsmasq(other, settings, subject, services),
+                None if other.hears(subject) => Some(judge_stranger(other, services)),
                 None => None,
             };
             // One that takes all is in the way of every network, and said once for each cure.
@@ -69,7 +176,7 @@ fn is_same(a: &Finding, b: &Finding) -> bool {
 }
 
 /// The host's dnsmasq: without the snippet it takes our links, or will when it is next started.
-fn host_dnsmasq(
+fn judge_dnsmasq(
     other: &Foreign,
     settings: &[Setting],
     subject: &Subject,
@@ -125,7 +232,7 @@ fn host_dnsmasq(
 }
 
 /// Known servers: what to do so that they leave other addresses than their own alone.
-fn stranger(other: &Foreign, services: Services) -> Finding {
+fn judge_stranger(other: &Foreign, services: Services) -> Finding {
     let (id, service) = if other.port == DNS { ("foreign-dns", "DNS") } else { ("foreign-dhcp", "DHCP") };
     let everywhere = other.sockets.iter().any(|(address, link)| link.is_none() && address.is_unspecified());
     let port = other.port;
@@ -188,7 +295,7 @@ mod tests {
 
     fn ids(foreign: &Foreign) -> Vec<(&'static str, Severity)> {
         let subjects = [subject("brmgr0", 3), subject("brmgr1", 4)];
-        let found = findings(std::slice::from_ref(foreign), &subjects, Services::Systemd);
+        let found = judge(std::slice::from_ref(foreign), &subjects, Services::Systemd);
         found.iter().map(|finding| (finding.id, finding.severity)).collect()
     }
 
@@ -219,7 +326,7 @@ mod tests {
         let told = |text: &str, address: &str| {
             let mut other = foreign("dnsmasq", DNS, address, None);
             other.dnsmasq = Some(files::dnsmasq_file(text));
-            findings(&[other], &[subject("brmgr0", 3)], Services::Systemd)
+            judge(&[other], &[subject("brmgr0", 3)], Services::Systemd)
         };
         let bare = &told("conf-dir=/etc/dnsmasq.d\n", "0.0.0.0")[0];
         assert_eq!((bare.id, bare.severity), ("dnsmasq-snippet", Severity::Fault));

@@ -1,9 +1,11 @@
 //! What the files of others say of our links: does the host's dnsmasq, NetworkManager or networkd
 //! leave a link of this name alone? A word that is not known here is passed over.
 
+/// The links that the snippets in conf/ name.
+pub(super) const SHIPPED: &str = "brmgr*";
+
 /// Does a name fit a pattern whose `*` stand for any bytes and whose `?` for one (glob(7))?
-#[must_use]
-pub fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -28,19 +30,17 @@ pub fn fits(pattern: &str, name: &str) -> bool {
 }
 
 /// One option of dnsmasq(8): its long name, and its value or nothing.
-pub type Setting = (String, String);
+pub(super) type Setting = (String, String);
 
 /// The options of a dnsmasq file.
-#[must_use]
-pub fn dnsmasq_file(text: &str) -> Vec<Setting> {
+pub(super) fn dnsmasq_file(text: &str) -> Vec<Setting> {
     let lines = text.lines().map(|line| line.split(" #").next().unwrap_or_default().trim());
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(option).collect()
 }
 
 /// The options of a dnsmasq's command line, its own name left out.
-#[must_use]
-pub fn dnsmasq_arguments(arguments: &[String]) -> Vec<Setting> {
+pub(super) fn dnsmasq_arguments(arguments: &[String]) -> Vec<Setting> {
     let mut options = Vec::new();
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
@@ -75,7 +75,7 @@ fn option(text: &str) -> Setting {
 
 /// How a dnsmasq with these options treats a link that comes up later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dnsmasq {
+pub(super) enum Dnsmasq {
     /// It leaves it alone.
     Spares,
     /// It listens on every address of the host.
@@ -85,8 +85,7 @@ pub enum Dnsmasq {
 }
 
 /// Does it bind to single links, and is this one not among them?
-#[must_use]
-pub fn dnsmasq(options: &[Setting], link: &str) -> Dnsmasq {
+pub(super) fn dnsmasq(options: &[Setting], link: &str) -> Dnsmasq {
     let values = |key: &'static str| options.iter().filter(move |(k, _)| k == key).map(|(_, value)| value);
     let names = |key| values(key).flat_map(|value| value.split(',')).map(str::trim).collect::<Vec<_>>();
     if !options.iter().any(|(key, _)| key == "bind-interfaces" || key == "bind-dynamic") {
@@ -116,8 +115,7 @@ fn sections(text: &str) -> Vec<(&str, &str, &str)> {
 /// Do NetworkManager's files leave a link of this name and type (`bridge`, `tun`) alone? A
 /// `[device…]` section with `managed=0` that matches it, or `unmanaged-devices=`
 /// (NetworkManager.conf(5)). The later file wins.
-#[must_use]
-pub fn network_manager_spares(files: &[String], link: &str, kind: &str) -> bool {
+pub(super) fn network_manager_spares(files: &[String], link: &str, kind: &str) -> bool {
     let mut spared = false;
     for text in files {
         let lines = sections(text);
@@ -156,7 +154,7 @@ fn device_list_fits(list: &str, link: &str, kind: &str) -> bool {
 /// Does networkd's file of this text take a link of this name and kind, leave it alone, or is it
 /// about others? (systemd.network(5))
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Networkd {
+pub(super) enum Networkd {
     /// It matches, with `Unmanaged=yes`.
     Leaves,
     /// It matches.
@@ -167,8 +165,7 @@ pub enum Networkd {
 
 /// What a `.network` file says of a link. A condition that is not known here counts as not met:
 /// a bridge or TAP has no path, driver or permanent address to be matched by.
-#[must_use]
-pub fn networkd(text: &str, link: &str, kind: &str) -> Networkd {
+pub(super) fn networkd(text: &str, link: &str, kind: &str) -> Networkd {
     let lines = sections(text);
     let yes = |value: &str| matches!(value, "yes" | "true" | "1" | "on");
     let fits_any = |list: &str, of: &str| {

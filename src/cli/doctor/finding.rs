@@ -1,4 +1,4 @@
-//! What on a host breaks the networking of virtual machines, and what cures it. A host in order gives no finding.
+//! What a check says: findings, what it could not see, and the networks it says that of.
 
 use std::net::Ipv4Addr;
 use vmnet_access::name::{IfName, NetName};
@@ -55,9 +55,18 @@ pub enum Fix {
     Raise(NetName),
 }
 
+/// What came of looking.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The findings, the worst first.
+    pub findings: Vec<Finding>,
+    /// What could not be looked at, and why.
+    pub unseen: Vec<String>,
+}
+
 /// A network that is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub(super) struct Subject {
     /// The network.
     pub network: NetName,
     /// Its bridge.
@@ -80,15 +89,13 @@ pub struct Subject {
 
 impl Subject {
     /// Up, and its bridge is there.
-    #[must_use]
     pub fn is_there(&self) -> bool {
         self.up && self.index.is_some()
     }
 }
 
 /// A word for root's shell, quoted where it must be.
-#[must_use]
-pub fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
@@ -97,11 +104,11 @@ pub fn quoted(word: &str) -> String {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
 
-    /// A network that is up, for the tests of the groups.
-    pub fn subject(name: &str, index: u32) -> Subject {
+    /// A network that is up, for the tests of the checks.
+    pub(in super::super) fn subject(name: &str, index: u32) -> Subject {
         let network = NetName::new(name).unwrap();
         Subject {
             bridge: network.bridge(),

@@ -2,16 +2,71 @@
 //! drop, no accept in our table lets through, so each that is closed gets accepts of ours while a
 //! network is up ([`vmnet_model::foreign`]).
 
-use super::finding::{Finding, Fix, Severity, Subject};
-use vmnet_model::foreign::{FIREWALLD, Hook, Opening, Place};
+use super::finding::{Finding, Fix, Report, Severity, Subject};
+use super::host::{Host, text};
+use crate::networks;
+use std::path::Path;
+use vmnet_access::name::IfName;
+use vmnet_host::firewalls as foreign;
+use vmnet_host::firewalls::firewalld::{self, Zone as Seen};
+use vmnet_host::ipv6;
+use vmnet_host::sysctl;
+use vmnet_model::foreign::{FIREWALLD, Guests, Hook, Opening, Place};
+
+/// What is closed to whom.
+pub(super) fn check(host: &Host<'_>, report: &mut Report) {
+    let firewalls = Firewalls { ufw: ufw_is_on(), frames: frames_are_shown() };
+    if !host.root {
+        report.unseen.push("the host's firewall: only root can look at it".to_owned());
+    }
+    for subject in host.subjects {
+        let Ok(network) = networks::read(host.places, &subject.network) else { continue };
+        if host.root {
+            match foreign::look(&Guests::of(&network, ipv6::is_there())) {
+                Ok(openings) => report.findings.extend(judge(subject, &openings, &firewalls)),
+                Err(failure) => report.unseen.push(failure.to_string()),
+            }
+        }
+        if host.runs("firewalld") {
+            let zone = zone(&subject.bridge, &mut report.unseen);
+            report.findings.extend(judge_firewalld(subject, zone));
+        }
+    }
+}
+
+/// ufw's own word (`/etc/ufw/ufw.conf`).
+fn ufw_is_on() -> bool {
+    text("/etc/ufw/ufw.conf").lines().any(|line| line.trim().eq_ignore_ascii_case("enabled=yes"))
+}
+
+/// br_netfilter's switches; they are not there while it is not loaded.
+fn frames_are_shown() -> bool {
+    let switches = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"];
+    let on = |switch: &&str| {
+        sysctl::read(&Path::new("/proc/sys/net/bridge").join(switch)).is_ok_and(|now| now == "1")
+    };
+    switches.iter().any(on)
+}
+
+fn zone(bridge: &IfName, unseen: &mut Vec<String>) -> Zone {
+    match firewalld::zone(bridge) {
+        Some(Ok(Seen::Some(_))) => Zone::Chosen,
+        Some(Ok(Seen::None)) => Zone::Default,
+        None | Some(Ok(Seen::Absent)) => Zone::Unknown,
+        Some(Err(why)) => {
+            unseen.push(format!("firewalld's zone of {bridge}: {why}"));
+            Zone::Unknown
+        }
+    }
+}
 
 /// What is known besides the chains themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Firewalls {
+struct Firewalls {
     /// ufw is on.
-    pub ufw: bool,
+    ufw: bool,
     /// br_netfilter shows the frames between guests to the host's FORWARD chains.
-    pub frames: bool,
+    frames: bool,
 }
 
 impl Firewalls {
@@ -28,7 +83,7 @@ impl Firewalls {
 
 /// How firewalld treats a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Zone {
+enum Zone {
     /// It is in a zone of its own.
     Chosen,
     /// The default zone holds for it.
@@ -38,8 +93,7 @@ pub enum Zone {
 }
 
 /// What is wrong for one network.
-#[must_use]
-pub fn findings(subject: &Subject, openings: &[Opening], firewalls: &Firewalls) -> Vec<Finding> {
+fn judge(subject: &Subject, openings: &[Opening], firewalls: &Firewalls) -> Vec<Finding> {
     let closed = |opening: &&Opening| !opening.needs.is_empty() && !opening.open;
     let open = |opening: &&Opening| !opening.needs.is_empty() && opening.open;
     let mut findings = Vec::new();
@@ -116,8 +170,7 @@ fn words(openings: &[&Opening], firewalls: &Firewalls) -> Option<(String, String
 }
 
 /// What firewalld, running, does to one network.
-#[must_use]
-pub fn firewalld(subject: &Subject, zone: Zone) -> Option<Finding> {
+fn judge_firewalld(subject: &Subject, zone: Zone) -> Option<Finding> {
     let (name, bridge) = (&subject.network, &subject.bridge);
     let finding = |id, severity, what: String, cause: &str, cure: String| Finding {
         id,
@@ -169,7 +222,7 @@ mod tests {
 
     fn ids(up: bool, openings: &[Opening], frames: bool) -> Vec<(&'static str, bool)> {
         let subject = Subject { up, ..subject("lab", 3) };
-        let found = findings(&subject, openings, &Firewalls { ufw: true, frames });
+        let found = judge(&subject, openings, &Firewalls { ufw: true, frames });
         found.iter().map(|finding| (finding.id, finding.fix.is_some())).collect()
     }
 
@@ -185,7 +238,7 @@ mod tests {
     #[test]
     fn owners_are_named() {
         let closed = [opening("INPUT", Hook::Input, false), opening("DOCKER-USER", Hook::Forward, false)];
-        let told = findings(&subject("lab", 3), &closed, &Firewalls { ufw: true, frames: false });
+        let told = judge(&subject("lab", 3), &closed, &Firewalls { ufw: true, frames: false });
         assert!(told[0].what.starts_with("Docker, ufw drops"), "{}", told[0].what);
         assert_eq!(told[0].object, "ip filter DOCKER-USER, ip filter INPUT");
     }

@@ -1,27 +1,53 @@
 //! The helper's file: a plain user's QEMU starts it, so it must bring its own right to make a TAP, or
 //! find a broker that has it.
 
-use super::finding::{Finding, Severity, quoted};
-use vmnet_sys::rights::Rights;
+use super::finding::{Finding, Report, Severity, quoted};
+use super::host::Host;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use vmnet_access::paths;
+use vmnet_port::client;
+use vmnet_sys::rights::{self, Rights};
+
+/// What is wrong with it.
+pub(super) fn check(_: &Host<'_>, report: &mut Report) {
+    let path = Path::new(paths::HELPER);
+    report.findings.extend(judge(&Helper {
+        path: paths::HELPER.to_owned(),
+        mount: mount_of(path),
+        rights: rights::of(path).ok(),
+        tun: std::fs::metadata("/dev/net/tun").ok().map(|meta| meta.mode() & 0o7777),
+        broker: client::broker().is_ok_and(|broker| broker.is_some()),
+    }));
+}
+
+/// Where the file system that holds a file is mounted: the highest directory above it on the same
+/// device.
+fn mount_of(path: &Path) -> String {
+    let device = |path: &Path| std::fs::metadata(path).ok().map(|meta| meta.dev());
+    let own = device(path);
+    let mount = path.ancestors().take_while(|above| device(above) == own).last().unwrap_or(Path::new("/"));
+    String::from_utf8_lossy(mount.as_os_str().as_bytes()).into_owned()
+}
 
 /// The helper, and the device that it opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Helper {
+struct Helper {
     /// Where it should be.
-    pub path: String,
+    path: String,
     /// Where its file system is mounted.
-    pub mount: String,
+    mount: String,
     /// What is there.
-    pub rights: Option<Rights>,
+    rights: Option<Rights>,
     /// Permission bits of `/dev/net/tun`, if that is there.
-    pub tun: Option<u32>,
+    tun: Option<u32>,
     /// A broker listens, which serves a helper that has no rights.
-    pub broker: bool,
+    broker: bool,
 }
 
 /// What is wrong with it.
-#[must_use]
-pub fn findings(helper: &Helper) -> Vec<Finding> {
+fn judge(helper: &Helper) -> Vec<Finding> {
     let path = quoted(&helper.path);
     let Some(rights) = helper.rights else {
         let cause = "plain users' guests have no other way to a port";
@@ -120,7 +146,7 @@ mod tests {
         ] {
             let (path, mount) = ("/h".to_owned(), "/".to_owned());
             let helper = Helper { path, mount, rights, tun: Some(tun), broker: false };
-            let ids: Vec<_> = findings(&helper).iter().map(|finding| finding.id).collect();
+            let ids: Vec<_> = judge(&helper).iter().map(|finding| finding.id).collect();
             assert_eq!(ids, expected, "{rights:?}");
         }
     }
@@ -136,7 +162,7 @@ mod tests {
         ] {
             let (path, mount) = ("/h".to_owned(), "/".to_owned());
             let helper = Helper { path, mount, rights, tun: None, broker: true };
-            let ids: Vec<_> = findings(&helper).iter().map(|finding| finding.id).collect();
+            let ids: Vec<_> = judge(&helper).iter().map(|finding| finding.id).collect();
             assert_eq!(ids, expected, "{rights:?}");
         }
     }

@@ -1,37 +1,124 @@
 //! NetworkManager and systemd-networkd taking our links: they give a bridge addresses of their own,
 //! ask for leases on a guest's port, or take the port off its bridge.
 
-use super::dns_ports::SHIPPED;
-use super::files::{self, Networkd};
-use super::finding::{Finding, Severity, Subject};
+use super::files::{self, Networkd, SHIPPED};
+use super::finding::{Finding, Report, Severity, Subject};
+use super::host::{Host, entries, text};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use vmnet_access::name::IfName;
-use vmnet_access::port_record::{TAP_TEMPLATE, VETH_TEMPLATE, port_name};
+use vmnet_access::port_record::{PortTag, TAP_TEMPLATE, VETH_TEMPLATE, port_name};
+use vmnet_host::links::SeenLink;
+
+/// Each that runs: its files, and what it says of our links in its own directory below /run.
+pub(super) fn check(host: &Host<'_>, report: &mut Report) {
+    let subjects = host.subjects;
+    let ours: Vec<&SeenLink> = host.seen.links.iter().filter(|link| is_ours(link, subjects)).collect();
+    if host.runs("NetworkManager") {
+        let facts =
+            NetworkManager { files: network_manager_files(), links: states(&ours, network_manager_state) };
+        report.findings.extend(judge_network_manager(&facts, subjects));
+    }
+    if host.runs("systemd-network") {
+        let facts = NetworkdFacts { files: networkd_files(), links: states(&ours, networkd_state) };
+        report.findings.extend(judge_networkd(&facts, subjects));
+    }
+}
+
+fn is_ours(link: &SeenLink, subjects: &[Subject]) -> bool {
+    let tag = || link.alias.as_deref().and_then(|alias| PortTag::parse(alias.as_bytes()));
+    subjects.iter().any(|subject| {
+        let bridge = subject.up && subject.bridge == link.name;
+        bridge || tag().is_some_and(|tag| tag.bridge == subject.bridge)
+    })
+}
+
+fn states(links: &[&SeenLink], state: impl Fn(u32) -> Option<bool>) -> Vec<Link> {
+    links.iter().map(|link| Link { name: link.name.clone(), managed: state(link.index) }).collect()
+}
+
+/// The value of a `KEY=` line.
+fn value(text: &str, key: &str) -> Option<String> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+        .map(|value| value.trim().to_owned())
+}
+
+/// `managed=` in what NetworkManager keeps of each device.
+fn network_manager_state(index: u32) -> Option<bool> {
+    value(&text(format!("/run/NetworkManager/devices/{index}")), "managed").map(|word| word == "true")
+}
+
+/// A link that networkd found a file for and does not leave unmanaged.
+fn networkd_state(index: u32) -> Option<bool> {
+    let state = text(format!("/run/systemd/netif/links/{index}"));
+    let word = value(&state, "ADMIN_STATE")?;
+    Some(word != "unmanaged" && value(&state, "NETWORK_FILE").is_some())
+}
+
+/// Its files in the order in which it reads them. One below /etc hides one of the same name below
+/// /run, and that one below /usr/lib (NetworkManager.conf(5)).
+fn network_manager_files() -> Vec<String> {
+    let directories =
+        ["/etc/NetworkManager/conf.d", "/run/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d"];
+    let files: Vec<PathBuf> = in_force(&directories, ".conf");
+    let (own, vendors): (Vec<PathBuf>, Vec<PathBuf>) =
+        files.into_iter().partition(|path| path.starts_with("/etc"));
+    let main = PathBuf::from("/etc/NetworkManager/NetworkManager.conf");
+    vendors.into_iter().chain([main]).chain(own).map(text).collect()
+}
+
+/// Its files in the order in which it asks them; an empty one is as good as none
+/// (systemd.network(5)).
+fn networkd_files() -> Vec<(String, String)> {
+    let directories = [
+        "/etc/systemd/network",
+        "/run/systemd/network",
+        "/usr/local/lib/systemd/network",
+        "/usr/lib/systemd/network",
+    ];
+    let files = in_force(&directories, ".network").into_iter();
+    files.map(|path| (path.display().to_string(), text(&path))).filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// The files with this ending, by their names; of those with the same name the first directory's.
+fn in_force(directories: &[&str], ending: &str) -> Vec<PathBuf> {
+    let mut found = BTreeMap::new();
+    for directory in directories {
+        for entry in entries(directory) {
+            if entry.file_name().to_string_lossy().ends_with(ending) {
+                found.entry(entry.file_name()).or_insert_with(|| entry.path());
+            }
+        }
+    }
+    found.into_values().collect()
+}
 
 /// A link as one manager sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
+struct Link {
     /// Its name.
-    pub name: IfName,
+    name: IfName,
     /// The manager has it in its hands; none: it has not said so.
-    pub managed: Option<bool>,
+    managed: Option<bool>,
 }
 
 /// NetworkManager, running.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NetworkManager {
+struct NetworkManager {
     /// Its files, the one that wins last.
-    pub files: Vec<String>,
+    files: Vec<String>,
     /// Our links that are there.
-    pub links: Vec<Link>,
+    links: Vec<Link>,
 }
 
 /// systemd-networkd, running.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NetworkdFacts {
+struct NetworkdFacts {
     /// Its `.network` files in the order in which it asks them: path and text.
-    pub files: Vec<(String, String)>,
+    files: Vec<(String, String)>,
     /// Our links that are there.
-    pub links: Vec<Link>,
+    links: Vec<Link>,
 }
 
 /// A guest's ports, by any number, and their kinds.
@@ -47,8 +134,7 @@ fn pattern(link: &str) -> String {
 }
 
 /// What is wrong with NetworkManager.
-#[must_use]
-pub fn network_manager(facts: &NetworkManager, subjects: &[Subject]) -> Vec<Finding> {
+fn judge_network_manager(facts: &NetworkManager, subjects: &[Subject]) -> Vec<Finding> {
     let spares = |link: &str, kind: &str| files::network_manager_spares(&facts.files, link, kind);
     let bare = unspared(subjects, |link, kind| !spares(link, kind));
     let mut findings = Vec::new();
@@ -80,8 +166,7 @@ pub fn network_manager(facts: &NetworkManager, subjects: &[Subject]) -> Vec<Find
 }
 
 /// What is wrong with systemd-networkd.
-#[must_use]
-pub fn networkd(facts: &NetworkdFacts, subjects: &[Subject]) -> Vec<Finding> {
+fn judge_networkd(facts: &NetworkdFacts, subjects: &[Subject]) -> Vec<Finding> {
     // The first file that matches decides.
     let taker = |link: &str, kind: &str| {
         facts.files.iter().find_map(|(path, text)| match files::networkd(text, link, kind) {
@@ -163,10 +248,10 @@ mod tests {
     fn our_snippet_is_enough_for_network_manager_but_not_for_another_name() {
         let ours = include_str!("../../../conf/networkmanager.conf").to_owned();
         let facts = NetworkManager { files: vec![ours], links: vec![link("brmgr0", Some(false))] };
-        assert_eq!(network_manager(&facts, &[subject("brmgr0", 3)]), []);
-        let lab = &network_manager(&facts, &[subject("lab", 3)])[0];
+        assert_eq!(judge_network_manager(&facts, &[subject("brmgr0", 3)]), []);
+        let lab = &judge_network_manager(&facts, &[subject("lab", 3)])[0];
         assert_eq!((lab.id, lab.object.as_str()), ("networkmanager-config", "lab"));
-        let bare = &network_manager(&NetworkManager::default(), &[subject("brmgr0", 3)])[0];
+        let bare = &judge_network_manager(&NetworkManager::default(), &[subject("brmgr0", 3)])[0];
         assert_eq!(bare.object, "brmgr* vmtap* vmveth*");
         assert!(
             bare.cure
@@ -179,11 +264,11 @@ mod tests {
     #[test]
     fn a_cure_cures() {
         let facts = NetworkManager::default();
-        let cure = network_manager(&facts, &[subject("lab", 3)])[0].cure.clone();
+        let cure = judge_network_manager(&facts, &[subject("lab", 3)])[0].cure.clone();
         let words = cure.split(" >").next().unwrap().trim_start_matches("printf '%s\\n' ");
         let text = words.replace("' '", "\n").replace("' ", "\n").replace('\'', "");
         let cured = NetworkManager { files: vec![text], links: Vec::new() };
-        assert_eq!(network_manager(&cured, &[subject("lab", 3)]), []);
+        assert_eq!(judge_network_manager(&cured, &[subject("lab", 3)]), []);
     }
 
     #[test]
@@ -193,13 +278,13 @@ mod tests {
             ("/lib/05-vmnet.network".to_owned(), include_str!("../../../conf/networkd.network").to_owned());
         let all = ("/etc/50-all.network".to_owned(), "[Match]\nName=*\n[Network]\nDHCP=yes\n".to_owned());
         let facts = NetworkdFacts { files: vec![ours.clone(), all.clone()], links };
-        let told = networkd(&facts, &[subject("brmgr0", 3)]);
+        let told = judge_networkd(&facts, &[subject("brmgr0", 3)]);
         assert_eq!(
             told.iter().map(|f| (f.id, f.object.as_str())).collect::<Vec<_>>(),
             [("networkd-link", "brmgr0")]
         );
         let facts = NetworkdFacts { files: vec![all, ours], links: Vec::new() };
-        let told = &networkd(&facts, &[subject("brmgr0", 3)])[0];
+        let told = &judge_networkd(&facts, &[subject("brmgr0", 3)])[0];
         assert_eq!((told.id, told.severity), ("networkd-config", Severity::Warning));
         assert!(told.cause.starts_with("/etc/50-all.network matches"), "{}", told.cause);
     }

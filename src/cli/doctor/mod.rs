@@ -1,7 +1,19 @@
-//! Looking at the host with a doctor's eyes: each file gathers the facts of one group and has the
-//! model say what they mean. Nothing here changes anything but [`cure`].
+//! What on a host breaks the networking of virtual machines, and what cures it. A host in order gives
+//! no finding. Nothing here changes anything but [`cure`], and nothing prints.
 //!
-//! Each gatherer is in [`look`].
+//! A check is one file: it gathers facts, judges them and names the remedy. Gathering asks the host;
+//! judging and remedy are pure, and tested without root. **To add one**, write its file with a `check`
+//! and list it in [`CHECKS`], beside its `mod`; the compiler tells of one that is not listed.
+//!
+//! Checks know none of each other. What they share lies below them:
+//!
+//! | file | knows |
+//! |---|---|
+//! | [`finding`] | what a check says |
+//! | [`host`] | what a check is given |
+//! | [`remedy`] | the commands of this host's service manager and package manager |
+//! | [`files`] | what the files of dnsmasq, NetworkManager and networkd say of our links |
+//! | [`subjects`] | the networks that are examined |
 
 mod bridges;
 mod dns_ports;
@@ -9,99 +21,57 @@ mod files;
 mod finding;
 mod firewall;
 mod helper;
+mod host;
 mod kernel;
-mod look;
 mod managers;
 mod names;
 mod remedy;
 mod rules;
+mod subjects;
 mod subnets;
 mod switches;
 mod taps;
 
-pub use self::finding::{Finding, Fix, Severity};
-use self::look::{ports53, subjects};
-use self::remedy::Services;
+pub use self::finding::{Finding, Fix, Report, Severity};
+use self::host::Host;
 use crate::background;
 use crate::places::Places;
 use crate::up;
-use std::collections::BTreeSet;
-use std::path::Path;
 use vmnet_access::name::NetName;
-use vmnet_host::files::read_file;
 use vmnet_host::links::Links;
-use vmnet_host::listeners as sockets;
 use vmnet_model::error::Error;
-use vmnet_sys::process::program;
 
-/// What came of looking.
-#[derive(Debug)]
-pub struct Report {
-    /// The findings, the worst first.
-    pub findings: Vec<Finding>,
-    /// What could not be looked at, and why.
-    pub unseen: Vec<String>,
-}
+/// It looks at the host and adds what it finds, and what it could not see.
+type Check = fn(&Host<'_>, &mut Report);
 
-/// What every group may need of the host.
-struct Host {
-    services: Services,
-    /// The short names of all processes.
-    programs: BTreeSet<String>,
-    root: bool,
-}
-
-impl Host {
-    fn look() -> Self {
-        let there = |path: &str| Path::new(path).exists();
-        let services = if there("/run/systemd/system") {
-            Services::Systemd
-        } else if there("/run/openrc") {
-            Services::OpenRc
-        } else if there("/run/runit") {
-            Services::Runit
-        } else {
-            Services::Other
-        };
-        let programs = sockets::pids().filter_map(program).collect();
-        Self { services, programs, root: nix::unistd::geteuid().is_root() }
-    }
-
-    /// Does a program of this short name run? The kernel keeps 15 bytes of it.
-    fn runs(&self, program: &str) -> bool {
-        self.programs.contains(program)
-    }
-}
-
-/// A file's text; nothing where it cannot be read.
-fn text(path: impl AsRef<Path>) -> String {
-    let bytes = read_file(path.as_ref()).ok().flatten().unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
+/// Every check, in the order in which they are made.
+const CHECKS: &[Check] = &[
+    kernel::check,    // features of the kernel and programs that are missing
+    helper::check,    // a helper without rights
+    firewall::check,  // other firewalls that are closed to guests
+    dns_ports::check, // other holders of the ports of DNS and DHCP
+    managers::check,  // NetworkManager and networkd taking our links
+    subnets::check,   // routes that overlap a network's subnet
+    rules::check,     // access rules that match nothing
+    taps::check,      // TAPs that somebody left behind
+    switches::check,  // VDE switches that cannot run, are open to others, full or confused
+    names::check,     // a host that cannot resolve its guests' names
+    bridges::check,   // bridges near their last port, networks that drifted
+];
 
 /// Examine one network and its host, or all of them.
 ///
 /// # Errors
 /// The named network does not exist, or the kernel does not answer.
 pub fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Error> {
-    let host = Host::look();
     let links = Links::open().map_err(|error| Error::new("examine", "this host", error))?;
     let seen = links.snapshot().map_err(|error| Error::new("examine", "this host", error))?;
-    let (subjects, mut findings) = subjects::look(places, name, &seen)?;
-    let mut unseen = Vec::new();
-    findings.extend(look::kernel::findings(&host, &links, &mut unseen));
-    findings.extend(look::helper::findings());
-    findings.extend(look::firewall::findings(places, &host, &subjects, &mut unseen));
-    findings.extend(ports53::findings(places, &host, &subjects, &mut unseen));
-    findings.extend(look::managers::findings(&host, &subjects, &seen));
-    findings.extend(look::subnets::findings(places, &subjects, &seen));
-    findings.extend(look::rules::findings(places, &seen, &mut unseen));
-    findings.extend(look::taps::findings(&host, &subjects, &seen, name.is_none(), &mut unseen));
-    findings.extend(look::switches::findings(places, &host, &subjects, &mut unseen));
-    findings.extend(look::names::findings(&host, &subjects));
-    findings.extend(subjects::drift(places, &subjects, &mut unseen));
-    findings.sort_by_key(|finding| finding.severity);
-    Ok(Report { findings, unseen })
+    let (subjects, findings) = subjects::look(places, name, &seen)?;
+    let host = Host::look(places, &links, &seen, &subjects, name.is_none());
+    let mut report = Report { findings, unseen: Vec::new() };
+    CHECKS.iter().for_each(|check| check(&host, &mut report));
+    report.findings.sort_by_key(|finding| finding.severity);
+    Ok(report)
 }
 
 /// Do what is safe about a finding.
@@ -110,7 +80,7 @@ pub fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Error>
 /// It could not be done.
 pub fn cure(places: &Places, fix: &Fix) -> Result<(), Error> {
     match fix {
-        Fix::DeleteLink(name, index) => look::taps::delete(name, *index),
+        Fix::DeleteLink(name, index) => taps::delete(name, *index),
         Fix::Raise(network) => {
             up::raise(places, network)?;
             background::ensure_keeper(places, network)

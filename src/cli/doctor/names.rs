@@ -1,13 +1,40 @@
 //! How this host can resolve its guests' names where no systemd-resolved runs, which `vmnet` tells
 //! by itself: one line for whatever resolver there is.
 
-use super::finding::{Finding, Severity, Subject, quoted};
+use super::finding::{Finding, Report, Severity, Subject, quoted};
+use super::host::{DNS, Host, entries, text};
 use super::remedy::Services;
 use std::net::Ipv4Addr;
+use vmnet_host::listeners::{Protocol, listeners, process};
+
+/// The networks whose names this host cannot resolve.
+pub(super) fn check(host: &Host<'_>, report: &mut Report) {
+    let conf = text("/etc/resolv.conf");
+    let (resolver, files) = match local_server(&conf).as_deref() {
+        _ if host.runs("systemd-resolve") => (Resolver::Resolved, String::new()),
+        Some("unbound") => (Resolver::Unbound, files("/etc/unbound/unbound.conf.d")),
+        Some("dnsmasq") => (Resolver::Dnsmasq, text("/etc/dnsmasq.conf") + &files("/etc/dnsmasq.d")),
+        _ => (Resolver::Remote, String::new()),
+    };
+    let finding = |subject| judge(subject, resolver, &conf, &files, host.services);
+    report.findings.extend(host.subjects.iter().filter_map(finding));
+}
+
+/// The program behind the first name server, if that is on this host's loopback.
+fn local_server(conf: &str) -> Option<String> {
+    let address = servers(conf).next()?.parse().ok().filter(Ipv4Addr::is_loopback)?;
+    let listener = listeners().into_iter().find(|listener| listener.takes(Protocol::Udp, address, DNS))?;
+    process(&listener).map(|holder| holder.program)
+}
+
+/// The texts of a directory's files.
+fn files(directory: &str) -> String {
+    entries(directory).map(|entry| text(entry.path())).collect()
+}
 
 /// Who answers the host's own questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolver {
+enum Resolver {
     /// systemd-resolved.
     Resolved,
     /// A dnsmasq of the host's own.
@@ -20,8 +47,7 @@ pub enum Resolver {
 
 /// A note for a network that is up and whose names the host cannot resolve. `resolv_conf` is the
 /// text of that file, `configured` the text of the local resolver's files.
-#[must_use]
-pub fn finding(
+fn judge(
     subject: &Subject,
     resolver: Resolver,
     resolv_conf: &str,
@@ -64,8 +90,15 @@ pub fn finding(
 
 /// Does resolv.conf(5) name this server?
 fn asks(resolv_conf: &str, address: Ipv4Addr) -> bool {
-    let mut lines = resolv_conf.lines().map(str::split_whitespace);
-    lines.any(|mut words| words.next() == Some("nameserver") && words.next() == Some(&address.to_string()))
+    servers(resolv_conf).any(|server| server == address.to_string())
+}
+
+/// The name servers of resolv.conf(5), the first one first.
+fn servers(resolv_conf: &str) -> impl Iterator<Item = &str> {
+    resolv_conf.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|word| *word == "nameserver").and(words.next())
+    })
 }
 
 fn names(configured: &str, domain: &str, address: Ipv4Addr) -> bool {
@@ -80,7 +113,7 @@ mod tests {
     #[test]
     fn a_host_that_asks_the_network_needs_no_note() {
         let lab = subject("lab", 3);
-        let note = |resolver, conf: &str, files: &str| finding(&lab, resolver, conf, files, Services::OpenRc);
+        let note = |resolver, conf: &str, files: &str| judge(&lab, resolver, conf, files, Services::OpenRc);
         let other = "nameserver 192.0.2.1\n";
         assert_eq!(note(Resolver::Remote, "search x\nnameserver 10.0.1.1\n", ""), None);
         assert_eq!(note(Resolver::Resolved, other, ""), None);
@@ -96,6 +129,6 @@ mod tests {
     #[test]
     fn a_network_that_is_down_has_no_names() {
         let down = Subject { up: false, ..subject("lab", 3) };
-        assert_eq!(finding(&down, Resolver::Remote, "", "", Services::Other), None);
+        assert_eq!(judge(&down, Resolver::Remote, "", "", Services::Other), None);
     }
 }

@@ -3,7 +3,7 @@
 
 /// Who runs the host's services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Services {
+pub(super) enum Services {
     /// systemd.
     Systemd,
     /// OpenRC.
@@ -16,7 +16,6 @@ pub enum Services {
 
 impl Services {
     /// The command that restarts a service.
-    #[must_use]
     pub fn restart(self, service: &str) -> String {
         match self {
             Self::Systemd => format!("systemctl restart {service}"),
@@ -27,7 +26,6 @@ impl Services {
     }
 
     /// The command that stops a service, now and for good.
-    #[must_use]
     pub fn disable(self, service: &str) -> String {
         match self {
             Self::Systemd => format!("systemctl disable --now {service}"),
@@ -51,8 +49,7 @@ const FAMILIES: [(&[&str], &str, &str); 7] = [
 ];
 
 /// The command that installs a program, from the text of os-release(5).
-#[must_use]
-pub fn install(os_release: &str, program: &str) -> String {
+pub(super) fn install(os_release: &str, program: &str) -> String {
     let value = |key: &str| {
         let line = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()

@@ -1,6 +1,8 @@
 //! Routes and addresses that overlap a network's subnet and came after it: a VPN's, a new LAN's.
 
-use super::finding::{Finding, Severity, Subject, quoted};
+use super::finding::{Finding, Report, Severity, Subject, quoted};
+use super::host::Host;
+use vmnet_host::links::Seen;
 use vmnet_model::search;
 use vmnet_model::subnet::Subnet;
 
@@ -8,15 +10,39 @@ use vmnet_model::subnet::Subnet;
 const MAIN: u32 = 254;
 const LOCAL: u32 = 255;
 
+/// Which networks overlap with routes of all tables and addresses of all links, but for their own.
+pub(super) fn check(host: &Host<'_>, report: &mut Report) {
+    let finding = |subject: &Subject| {
+        let file = host.places.network_file(&subject.network).display().to_string();
+        judge(subject, &claims(host.seen, subject), &file)
+    };
+    report.findings.extend(host.subjects.iter().filter_map(finding));
+}
+
+fn claims(seen: &Seen, subject: &Subject) -> Vec<Claim> {
+    let by = |index: Option<u32>| {
+        let link = seen.links.iter().find(|link| Some(link.index) == index);
+        link.map_or_else(|| "this host".to_owned(), |link| format!("interface {}", link.name))
+    };
+    let foreign = |index: Option<u32>| index.is_none() || index != subject.index;
+    let routes = seen.routes.iter().filter(|route| foreign(route.interface));
+    let routes =
+        routes.map(|route| Claim { subnet: route.destination, table: route.table, by: by(route.interface) });
+    let addresses = seen.addresses.iter().filter(|address| foreign(Some(address.index)));
+    let addresses =
+        addresses.map(|address| Claim { subnet: address.subnet(), table: MAIN, by: by(Some(address.index)) });
+    routes.chain(addresses).collect()
+}
+
 /// Somebody else's claim on addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+struct Claim {
     /// The addresses.
-    pub subnet: Subnet,
+    subnet: Subnet,
     /// The table of a route.
-    pub table: u32,
+    table: u32,
     /// The link, in words: `interface wg0`, or `the host`.
-    pub by: String,
+    by: String,
 }
 
 impl Claim {
@@ -35,8 +61,7 @@ impl Claim {
 }
 
 /// What is wrong with a network, given the claims of all links but its own bridge.
-#[must_use]
-pub fn findings(subject: &Subject, claims: &[Claim], file: &str) -> Option<Finding> {
+fn judge(subject: &Subject, claims: &[Claim], file: &str) -> Option<Finding> {
     let subnet = subject.subnet.filter(|_| subject.up || subject.fixed)?;
     let overlapping = |claim: &&Claim| search::counts(claim.subnet) && claim.subnet.overlaps(subnet);
     let mut others: Vec<&Claim> = claims.iter().filter(overlapping).collect();
@@ -78,7 +103,7 @@ mod tests {
 
     fn found(subject: &Subject, subnet: &str, table: u32) -> Option<Severity> {
         let claim = Claim { subnet: subnet.parse().unwrap(), table, by: "interface wg0".to_owned() };
-        findings(subject, &[claim], "/f").map(|finding| finding.severity)
+        judge(subject, &[claim], "/f").map(|finding| finding.severity)
     }
 
     #[test]

@@ -1,37 +1,110 @@
 //! VDE switches: what keeps one from running, who else could put something in its place, and what it has
 //! come to.
 
-use super::finding::{Finding, Severity, quoted};
+use super::finding::{Finding, Report, Severity, quoted};
+use super::host::{Host, text};
 use super::remedy;
+use crate::clients;
+use crate::networks;
+use crate::switch;
+use crate::wire::switch::PROGRAM;
+use nix::unistd::Group;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use vmnet_access::name::NetName;
 use vmnet_access::port_record::SwitchDoor;
+use vmnet_model::network::Network;
+use vmnet_model::vde_switch::Switch;
+use vmnet_tools::find;
 
-/// What runs a switch.
-const PROGRAM: &str = "vde_switch";
+/// Each network's switch: what it needs, and while it runs its directory and who is plugged in.
+pub(super) fn check(host: &Host<'_>, report: &mut Report) {
+    let mut misses = false;
+    for subject in host.subjects {
+        let room = host.places.room(&subject.bridge);
+        let file = host.places.network_file(&subject.network).display().to_string();
+        let number = room.switch_pid().display().to_string();
+        let mut examined = Examined { network: &subject.network, file: &file, number: None };
+        if let Ok(network) = networks::read(host.places, &subject.network) {
+            report.findings.extend(wanting(&examined, &network, &mut misses));
+        }
+        let of = match switch::recorded(&room) {
+            Ok(Some(of)) if subject.up => of,
+            Ok(_) => continue,
+            Err(failure) => {
+                report.unseen.push(failure.to_string());
+                continue;
+            }
+        };
+        examined.number = of.run.map(|_| number.as_str());
+        report.findings.extend(directory(&of));
+        if !host.root {
+            let network = &subject.network;
+            report.unseen.push(format!("who is on the switch of network '{network}': only root can ask it"));
+            continue;
+        }
+        match clients::look(host.places, &room) {
+            Ok(clients) => report.findings.extend(plugged(&examined, &of, &clients)),
+            Err(failure) => report.unseen.push(failure.to_string()),
+        }
+    }
+}
+
+/// What it needs and this host does not have. A program that several need is missed once.
+fn wanting(examined: &Examined<'_>, network: &Network, misses: &mut bool) -> Vec<Finding> {
+    let Some(vde) = &network.vde else { return Vec::new() };
+    let mut findings = Vec::new();
+    if vde.create && !*misses && find::program(PROGRAM).is_err() {
+        *misses = true;
+        findings.push(missing_program(examined.network, &text("/etc/os-release")));
+    }
+    if let Some(group) = vde.group.as_deref().filter(|group| matches!(Group::from_name(group), Ok(None))) {
+        findings.push(missing_group(examined, group));
+    }
+    findings
+}
+
+fn directory(of: &Switch) -> Option<Finding> {
+    // That it is not there, `status` tells.
+    let meta = fs::symlink_metadata(of.door.directory.as_str()).ok()?;
+    open_directory(&of.door, SeenDirectory { owner: meta.uid(), mode: meta.mode() })
+}
+
+fn plugged(examined: &Examined<'_>, of: &Switch, clients: &clients::Clients) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        clients.trouble.iter().map(|trouble| silent(examined, trouble)).collect();
+    if clients.damaged {
+        findings.push(mislaid(examined));
+    }
+    if let Some(run) = of.run.filter(|_| clients.is_full()) {
+        // One of them is the pump's.
+        findings.push(full(examined, run.ports.saturating_sub(1)));
+    }
+    findings
+}
 
 /// A network's switch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Examined<'a> {
+struct Examined<'a> {
     /// The network.
-    pub network: &'a NetName,
+    network: &'a NetName,
     /// Its file.
-    pub file: &'a str,
+    file: &'a str,
     /// The file of its switch's number, where we run it.
-    pub number: Option<&'a str>,
+    number: Option<&'a str>,
 }
 
 /// A directory as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeenDirectory {
+struct SeenDirectory {
     /// Whose it is.
-    pub owner: u32,
+    owner: u32,
     /// Its permissions.
-    pub mode: u32,
+    mode: u32,
 }
 
 /// A network has a switch of its own, and this host nothing to run it.
-#[must_use]
-pub fn missing_program(network: &NetName, os_release: &str) -> Finding {
+fn missing_program(network: &NetName, os_release: &str) -> Finding {
     Finding {
         id: "switch-program",
         severity: Severity::Fault,
@@ -44,8 +117,7 @@ pub fn missing_program(network: &NetName, os_release: &str) -> Finding {
 }
 
 /// The file gives the switch to a group that there is not.
-#[must_use]
-pub fn missing_group(examined: &Examined<'_>, group: &str) -> Finding {
+fn missing_group(examined: &Examined<'_>, group: &str) -> Finding {
     Finding {
         id: "switch-group",
         severity: Severity::Fault,
@@ -58,8 +130,7 @@ pub fn missing_group(examined: &Examined<'_>, group: &str) -> Finding {
 }
 
 /// The directory is another's, or everybody may put something in it.
-#[must_use]
-pub fn open_directory(door: &SwitchDoor, is: SeenDirectory) -> Option<Finding> {
+fn open_directory(door: &SwitchDoor, is: SeenDirectory) -> Option<Finding> {
     let directory = door.directory.as_str();
     let path = quoted(directory);
     let (what, cure) = if is.owner != door.owner {
@@ -82,8 +153,7 @@ pub fn open_directory(door: &SwitchDoor, is: SeenDirectory) -> Option<Finding> {
 }
 
 /// No port is free.
-#[must_use]
-pub fn full(examined: &Examined<'_>, ports: u32) -> Finding {
+fn full(examined: &Examined<'_>, ports: u32) -> Finding {
     let (network, file) = (examined.network, quoted(examined.file));
     let more = ports.saturating_mul(2);
     Finding {
@@ -101,8 +171,7 @@ pub fn full(examined: &Examined<'_>, ports: u32) -> Finding {
 }
 
 /// It has lost a client of its own.
-#[must_use]
-pub fn mislaid(examined: &Examined<'_>) -> Finding {
+fn mislaid(examined: &Examined<'_>) -> Finding {
     let network = examined.network;
     Finding {
         id: "switch-mislaid",
@@ -118,8 +187,7 @@ pub fn mislaid(examined: &Examined<'_>) -> Finding {
 }
 
 /// Its console does not answer, or not as a console does.
-#[must_use]
-pub fn silent(examined: &Examined<'_>, trouble: &str) -> Finding {
+fn silent(examined: &Examined<'_>, trouble: &str) -> Finding {
     Finding {
         id: "switch-console",
         severity: Severity::Fault,

@@ -1,37 +1,122 @@
 //! TAPs that somebody left behind. The helper's vanish with their last descriptor, unless whoever
 //! held one made it persistent, which the kernel lets every holder do.
 
-use super::finding::{Finding, Fix, Severity, Subject};
+use super::finding::{Finding, Fix, Report, Severity, Subject};
+use super::host::{Host, entries, text};
+use std::collections::BTreeMap;
+use std::path::Path;
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
+use vmnet_host::links::{Links, Seen, SeenLink};
+use vmnet_host::listeners as sockets;
+use vmnet_model::error::Error;
 use vmnet_model::tether::Breach;
+use vmnet_sys::process::program;
+
+/// Who holds each TAP, by its name: `qemu-system-x86 (pid 7)`.
+type Holders = BTreeMap<String, String>;
+
+/// TAPs on these networks; where all networks are examined, strangers' too.
+pub(super) fn check(host: &Host<'_>, report: &mut Report) {
+    let concerned = |tap: &Tap| {
+        let bridges = tap.tag.as_ref().map(|tag| tag.bridge.clone()).into_iter().chain(tap.master.clone());
+        host.all || bridges.into_iter().any(|bridge| host.subjects.iter().any(|s| s.bridge == bridge))
+    };
+    let taps: Vec<Tap> = taps(host.seen).into_iter().filter(concerned).collect();
+    if !host.root && taps.iter().any(|tap| tap.persistent) {
+        report.unseen.push("who holds a TAP: only root can look it up".to_owned());
+    }
+    report.findings.extend(taps.iter().flat_map(|tap| judge(tap, host.subjects)));
+}
+
+/// The TAPs among the links. All descriptors of all processes are walked once, if there is a TAP.
+fn taps(seen: &Seen) -> Vec<Tap> {
+    if seen.links.iter().all(|link| link.tap.is_none()) {
+        return Vec::new();
+    }
+    let holders = holders();
+    seen.links.iter().filter_map(|link| tap(link, seen, &holders)).collect()
+}
+
+fn tap(link: &SeenLink, seen: &Seen, holders: &Holders) -> Option<Tap> {
+    let state = link.tap?;
+    let holder = holders.get(String::from_utf8_lossy(link.name.as_bytes()).as_ref()).cloned();
+    let master = seen.links.iter().find(|other| Some(other.index) == link.master);
+    Some(Tap {
+        name: link.name.clone(),
+        index: link.index,
+        tag: link.tag(),
+        breaches: link.tethered().map(|tap| tap.breaches()).unwrap_or_default(),
+        persistent: state.persistent,
+        owned: state.owner.is_some() || state.group.is_some(),
+        // The driver has a carrier while a queue is attached (drivers/net/tun.c).
+        held: !state.persistent || link.carrier || holder.is_some(),
+        holder,
+        master: master.map(|master| master.name.clone()),
+    })
+}
+
+/// The processes with a descriptor that is bound to a TAP: its fdinfo says `iff:` and the TAP's name.
+fn holders() -> Holders {
+    let mut holders = Holders::new();
+    for pid in sockets::pids() {
+        let process = Path::new("/proc").join(pid.to_string());
+        let of_tun = entries(process.join("fd"))
+            .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == Path::new("/dev/net/tun")));
+        for descriptor in of_tun {
+            let info = text(process.join("fdinfo").join(descriptor.file_name()));
+            let tap = info.lines().find_map(|line| line.strip_prefix("iff:\t"));
+            if let (Some(tap), Some(program)) = (tap, program(pid)) {
+                holders.entry(tap.trim_end().to_owned()).or_insert_with(|| format!("{program} (pid {pid})"));
+            }
+        }
+    }
+    holders
+}
+
+/// Delete one that nobody holds: looked at once more, because somebody may have taken it meanwhile.
+///
+/// # Errors
+/// It is held now, or the kernel refused.
+pub(super) fn delete(name: &IfName, index: u32) -> Result<(), Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::new("delete", format!("link '{name}'"), cause);
+    let links = Links::open().map_err(|error| failed(&error))?;
+    let seen = links.snapshot().map_err(|error| failed(&error))?;
+    let Some(link) = seen.links.iter().find(|link| link.name == *name && link.index == index) else {
+        return Ok(());
+    };
+    let tap = tap(link, &seen, &holders()).ok_or_else(|| failed(&"it is no TAP"))?;
+    if judge(&tap, &[]).iter().all(|finding| finding.fix.is_none()) {
+        return Err(failed(&"somebody holds it by now"));
+    }
+    links.delete(index).map_err(|error| failed(&error))
+}
 
 /// One TAP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tap {
+struct Tap {
     /// Its name.
-    pub name: IfName,
+    name: IfName,
     /// Its number.
-    pub index: u32,
+    index: u32,
     /// The tag of one that was made for somebody. Only CAP_NET_ADMIN can write one.
-    pub tag: Option<PortTag>,
+    tag: Option<PortTag>,
     /// How its holder went further than the grant.
-    pub breaches: Vec<Breach>,
+    breaches: Vec<Breach>,
     /// It stays when nobody holds it (TUNSETPERSIST).
-    pub persistent: bool,
+    persistent: bool,
     /// A user or group may open it (TUNSETOWNER, TUNSETGROUP).
-    pub owned: bool,
+    owned: bool,
     /// Whoever holds it: `qemu-system-x86 (pid 7)`.
-    pub holder: Option<String>,
+    holder: Option<String>,
     /// The kernel says that somebody holds it, in sight or not.
-    pub held: bool,
+    held: bool,
     /// The link it is a port of.
-    pub master: Option<IfName>,
+    master: Option<IfName>,
 }
 
 /// What is wrong with one beside these networks.
-#[must_use]
-pub fn findings(tap: &Tap, subjects: &[Subject]) -> Vec<Finding> {
+fn judge(tap: &Tap, subjects: &[Subject]) -> Vec<Finding> {
     let is_home = |subject: &Subject| subject.is_there() && Some(&subject.bridge) == tap.master.as_ref();
     let at_home = subjects.iter().any(is_home);
     let mut findings = Vec::new();
@@ -161,7 +246,7 @@ mod tests {
 
     /// The network `lab` is up; what is found, and whether `--fix` may do it.
     fn found(tap: &Tap) -> Vec<(&'static str, bool)> {
-        findings(tap, &[subject("lab", 3), Subject { up: false, ..subject("old", 4) }])
+        judge(tap, &[subject("lab", 3), Subject { up: false, ..subject("old", 4) }])
             .iter()
             .map(|finding| (finding.id, finding.fix.is_some()))
             .collect()

@@ -1,14 +1,12 @@
-//! The networks that are examined, and whether each is what its file says.
+//! The networks that are examined, and what is wrong with their files.
 
-use crate::cmd::status;
-use crate::doctor::bridges;
-use crate::doctor::finding::{Finding, Severity, Subject, quoted};
-use crate::doctor::text;
+use super::finding::{Finding, Severity, Subject, quoted};
+use super::host::text;
 use crate::networks::{self, Unreadable};
 use crate::places::Places;
 use crate::process;
 use crate::record::{self, Phase, Record};
-use vmnet_access::name::NetName;
+use vmnet_access::name::{IfName, NetName};
 use vmnet_host::links::Seen;
 use vmnet_model::error::Error;
 use vmnet_model::network::{HostAccess, Network, SubnetChoice};
@@ -17,7 +15,7 @@ use vmnet_model::network::{HostAccess, Network, SubnetChoice};
 ///
 /// # Errors
 /// There is no such network, or the files cannot be listed.
-pub fn look(
+pub(super) fn look(
     places: &Places,
     name: Option<&NetName>,
     seen: &Seen,
@@ -64,10 +62,7 @@ fn is_to_be_known(network: &Network) -> bool {
     network.dns.register && network.host_access != HostAccess::None
 }
 
-fn all_names(
-    places: &Places,
-    records: &[(vmnet_access::name::IfName, Record)],
-) -> Result<Vec<NetName>, Error> {
+fn all_names(places: &Places, records: &[(IfName, Record)]) -> Result<Vec<NetName>, Error> {
     let mut names = networks::names(places)?;
     names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
     names.sort();
@@ -92,19 +87,4 @@ fn bad_file(places: &Places, network: &NetName, why: &Unreadable) -> Finding {
         cure,
         fix: None,
     }
-}
-
-/// The networks that are up and not as wanted.
-pub fn drift(places: &Places, subjects: &[Subject], unseen: &mut Vec<String>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for subject in subjects {
-        if networks::read(places, &subject.network).is_err() {
-            continue;
-        }
-        match status::drift(places, &subject.network) {
-            Ok(aspects) => findings.extend(bridges::drifted(&subject.network, &aspects)),
-            Err(failure) => unseen.push(failure.to_string()),
-        }
-    }
-    findings
 }
