@@ -42,7 +42,7 @@ RUST_NEEDED := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # What the programs need on a host, what building and testing needs, what lint needs.
 DEBIAN_RUN   := dnsmasq-base iproute2 nftables
 DEBIAN_TEST  := busybox-static cpio dbus dbus-daemon dbus-system-bus-common docker.io firewalld \
-                gcc iperf3 iptables iputils-ping kmod libc6-dev libcap2-bin libvirt-clients libvirt-daemon \
+                gcc git iperf3 iptables iputils-ping kmod libc6-dev libcap2-bin libvirt-clients libvirt-daemon \
                 lxc make procps python3-dbus qemu-system-common qemu-system-x86 strace systemd tcpdump ufw \
                 util-linux vde2
 DEBIAN_LINT  := mandoc shellcheck systemd
@@ -210,6 +210,17 @@ test: root-check build ## every test: units, golden files, namespaces, real gues
 				wrong ? "FAILED" : "all is well", good, bad, skipped; \
 			exit wrong ? 1 : 0 \
 		}' build/test.log
+
+# Files that earlier versions left must be readable: tests/qemu/golden.
+.PHONY: old-programs golden
+test: old-programs
+old-programs: rust-check ## the programs of the oldest commit with golden files, which an upgrade is tested with
+	@tests/qemu/golden/build-old 7e656fa
+
+golden: root-check rust-check ## golden files as the programs of COMMIT=… write them
+	@tests/qemu/golden/build-old $(COMMIT)
+	VMNET_BIN_DIR=$(CURDIR)/build/old/$(COMMIT) $(CARGO) run --quiet --locked --manifest-path tests/qemu/Cargo.toml \
+		--bin golden -- $(CURDIR)/tests/qemu/golden/$(COMMIT)
 
 lint: build ## format, clippy, docs, dependencies, man pages, completions, scripts, unit
 	@lint/run $(RELEASE)

@@ -13,6 +13,7 @@
 //! - [`difference`]: everything in which ours is meant to differ from QEMU's
 //! - [`firewalls`]: other people's firewalls, and guests that are served beside them
 //! - [`doctor`]: `vmnet doctor`, what it finds and its cures
+//! - [`golden`]: what an earlier commit's programs left, and those programs
 //! - [`guest`]: a small Linux under QEMU that reports what its network is like
 //! - [`libvirt`]: a real libvirt in a house, of a plain user or of the system
 //! - [`tap`]: a TAP in the hands of somebody who does to it what a test says
@@ -34,6 +35,7 @@ pub mod doctor;
 pub mod firewalls;
 pub mod forwards;
 pub mod frame;
+pub mod golden;
 pub mod guest;
 pub mod helper;
 pub mod house;
