@@ -3,10 +3,15 @@
 use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Result, Write, stdout};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// What it says when it has taken over.
 pub const READY: &[u8] = b"ready\n";
+
+/// The program that we are, once another version was put in its place: what goes on for days, as a keeper does,
+/// starts no other version's processes.
+const REPLACED: &str = "/proc/self/exe";
 
 /// The same program, with none of our environment, input or directory. Its words are still to be added, and
 /// where its output goes.
@@ -14,7 +19,9 @@ pub const READY: &[u8] = b"ready\n";
 /// # Errors
 /// The kernel does not say which program we are.
 pub fn command() -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let place = std::env::current_exe()?;
+    let mut command = Command::new(if place.exists() { place.as_os_str() } else { REPLACED.as_ref() });
+    command.arg0(place);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/").stdin(Stdio::null());
     Ok(command)
 }

@@ -352,3 +352,23 @@ fn a_broker_of_the_old_programs_answers_the_new_helper() {
     let refused = house.run_as("alice", &[VMNET, "exec", "wired", "--", "true"]);
     assert_eq!(refused.code(), FAILED, "{refused}");
 }
+
+#[test]
+fn a_keeper_whose_program_was_replaced_still_mends_what_is_lost() {
+    let name = "a_keeper_whose_program_was_replaced_still_mends_what_is_lost";
+    if !have(name, &["vde_switch"]) {
+        return;
+    }
+    let Some(house) = House::with_companion(name) else { return };
+    house.describe("wired", WIRED);
+    house.up("wired");
+    house.install();
+    assert!(is_old(&house, house.keeper("wired")));
+    for file in ["dnsmasq.pid", "pump", "switch.pid"] {
+        let lost = house.sh(&format!("cat /run/vmnet/wired/{file}"));
+        house.sh(&format!("kill -9 {lost}"));
+        let is_back = || house.read_file(&format!("/run/vmnet/wired/{file}")).is_some_and(|now| now != lost);
+        house.assert_soon(file, is_back);
+        house.assert_up("wired");
+    }
+}
