@@ -230,4 +230,6 @@ impl Who {
 }
 
 #[cfg(test)]
+mod meaning;
+#[cfg(test)]
 mod tests;
