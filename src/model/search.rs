@@ -169,4 +169,39 @@ mod tests {
             prop_assert_eq!(naive.unwrap_or(found), found);
         }
     }
+
+    #[test]
+    fn a_claim_on_the_first_or_the_last_address_takes_the_whole_subnet() {
+        assert_eq!(chosen(&["10.0.1.0/32"]).unwrap(), "10.0.2.0/24");
+        assert_eq!(chosen(&["10.0.1.255/32"]).unwrap(), "10.0.2.0/24");
+        assert_eq!(chosen(&["10.0.1.255/32", "10.0.3.0/24"]).unwrap(), "10.0.2.0/24");
+        assert_eq!(chosen(&["10.0.0.255/32", "10.0.2.0/32"]).unwrap(), "10.0.1.0/24");
+    }
+
+    #[test]
+    fn the_last_subnet_of_each_pool_is_found_and_none_behind_it() {
+        // All of a private network but its last /24: each time half of what is left.
+        let but_last = |base: [u8; 4], length: u8| -> Vec<Taken> {
+            let halves = (length + 1..=LENGTH).scan(u32::from(Ipv4Addr::from(base)), |at, length| {
+                let half = Subnet::around((*at).into(), length);
+                *at = u32::from(half.broadcast()) + 1;
+                Some(Taken { subnet: half, reason: String::new() })
+            });
+            halves.collect()
+        };
+        let ends = [
+            ([10, 0, 0, 0], 8, "10.255.255.0/24"),
+            ([172, 16, 0, 0], 12, "172.31.255.0/24"),
+            ([192, 168, 0, 0], 16, "192.168.255.0/24"),
+        ];
+        let mut all = Vec::new();
+        for (base, length, last) in ends {
+            all.extend(but_last(base, length));
+            assert_eq!(first_free(&all).unwrap().to_string(), last);
+            all.extend(taken(&[last]));
+        }
+        assert_eq!(first_free(&all), Err(NoneFree));
+        let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
+        assert!(private.iter().all(|net| NoneFree.to_string().contains(net)), "{NoneFree}");
+    }
 }

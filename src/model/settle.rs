@@ -231,4 +231,121 @@ mod tests {
         let wanted = settled("10.0.1.0/24", |n| n.more_subnets = vec!["10.9.0.0/16".parse().unwrap()]);
         assert_eq!(wanted.addresses(), [(Ipv4Addr::new(10, 0, 1, 1), 24), (Ipv4Addr::new(10, 9, 0, 1), 16)]);
     }
+
+    #[test]
+    fn what_the_file_fixes_is_taken_and_the_rest_is_the_machines_own() {
+        let free = settled("10.0.1.0/24", |_| {});
+        assert_eq!(free.mac, MacAddr::of_bridge(b"machine", "lab"));
+        assert_eq!(free.subnet6, Some(Prefix6::local(b"machine", "lab")));
+        assert_eq!(free.address6(), Some(Prefix6::local(b"machine", "lab").address(1)));
+        assert_eq!(free.group, port::group_of(&free.bridge));
+        assert_eq!((free.name().as_str(), free.bridge.to_string()), ("lab", "lab".to_owned()));
+        let mac = MacAddr([2, 0, 0, 0, 0, 9]);
+        let prefix: Prefix6 = "2001:db8::/64".parse().unwrap();
+        let range = DhcpRange { first: Ipv4Addr::new(10, 0, 1, 9), last: Ipv4Addr::new(10, 0, 1, 9) };
+        let fixed = settled("10.0.1.0/24", |n| {
+            (n.mac, n.dhcp.range, n.subnet6) = (Some(mac), Some(range), Prefix6Choice::Fixed(prefix));
+        });
+        assert_eq!((fixed.mac, fixed.range, fixed.subnet6), (mac, range, Some(prefix)));
+        assert_eq!(settled("10.0.1.0/24", |n| n.subnet6 = Prefix6Choice::None).address6(), None);
+    }
+
+    #[test]
+    fn an_mtu_is_never_less_than_each_family_needs() {
+        let mut network = Network::with_defaults(NetName::new("lab").unwrap());
+        let mtu = |network: &Network, uplink_mtu, has_ipv6| {
+            let subnet = "10.0.1.0/24".parse().unwrap();
+            let wanted = network.settle(&Circumstances { subnet, machine: b"m", uplink_mtu, has_ipv6 });
+            assert_eq!(wanted.subnet6.is_some(), has_ipv6, "a host without IPv6 gives none");
+            wanted.mtu
+        };
+        // 1280: RFC 8200, 5; 576: RFC 791.
+        for (choice, uplink, with_ipv6, without) in [
+            (MtuChoice::Auto, None, 1500, 1500),
+            (MtuChoice::Auto, Some(1281), 1281, 1281),
+            (MtuChoice::Auto, Some(1279), 1280, 1279),
+            (MtuChoice::Auto, Some(575), 1280, 576),
+            (MtuChoice::Fixed(576), Some(9000), 576, 576),
+        ] {
+            network.mtu = choice;
+            assert_eq!((mtu(&network, uplink, true), mtu(&network, uplink, false)), (with_ipv6, without));
+        }
+    }
+
+    #[test]
+    fn a_bare_wire_keeps_nothing_of_what_was_added_while_it_was_another() {
+        let host = Host {
+            name: "web".to_owned(),
+            mac: MacAddr([2, 0, 0, 0, 0, 9]),
+            address: Some(Ipv4Addr::new(10, 0, 1, 9)),
+            address6: None,
+            aliases: Vec::new(),
+        };
+        let forward = crate::forward::Forward::new(
+            "80".parse().unwrap(),
+            "web".parse().unwrap(),
+            crate::forward::Protocol::Tcp,
+        );
+        for mode in [Mode::Nat, Mode::Routed, Mode::Isolated, Mode::Vde] {
+            let wanted = settled("10.0.1.0/24", |n| {
+                (n.mode, n.hosts, n.forwards) = (mode, vec![host.clone()], vec![forward.clone().unwrap()]);
+            });
+            let left = usize::from(mode != Mode::Vde);
+            assert_eq!((wanted.network.hosts.len(), wanted.network.forwards.len()), (left, left));
+            assert_eq!(wanted.address_of(&host), host.address.filter(|_| mode != Mode::Vde));
+        }
+        let elsewhere = settled("10.0.2.0/24", |n| n.more_subnets = vec!["10.9.0.0/16".parse().unwrap()]);
+        assert_eq!(elsewhere.address_of(&host), None);
+        let second = Host { address: Some(Ipv4Addr::new(10, 9, 3, 3)), ..host };
+        assert_eq!(elsewhere.address_of(&second), second.address);
+    }
+
+    #[test]
+    fn the_host_forwards_only_where_somebody_is_to_pass() {
+        let lab = || vec![NetName::new("other").unwrap()];
+        for (mode, alone, with_others) in [
+            (Mode::Nat, true, true),
+            (Mode::Routed, true, true),
+            (Mode::Isolated, false, true),
+            (Mode::Vde, false, false),
+        ] {
+            assert_eq!(settled("10.0.1.0/24", |n| n.mode = mode).forwards(), alone);
+            let named = settled("10.0.1.0/24", |n| (n.mode, n.allow_from) = (mode, lab()));
+            assert_eq!(named.forwards(), with_others);
+        }
+    }
+
+    #[test]
+    fn the_kernel_keeps_ports_apart_only_where_no_link_makes_exceptions() {
+        let link = crate::network::GuestLink {
+            from: "a".parse().unwrap(),
+            to: "b".parse().unwrap(),
+            ports: Vec::new(),
+            alias: None,
+        };
+        for (isolated, links, expected) in [
+            (false, vec![], false),
+            (true, vec![], true),
+            (true, vec![link.clone()], false),
+            (false, vec![link], false),
+        ] {
+            let wanted = settled("10.0.1.0/24", |n| (n.isolated, n.links) = (isolated, links));
+            assert_eq!(wanted.isolates_ports(), expected);
+        }
+    }
+
+    #[test]
+    fn the_range_is_the_longer_run_of_host_addresses_beside_the_bridges_own() {
+        for length in [24, 29, 30] {
+            let subnet = Subnet::around(Ipv4Addr::new(10, 0, 1, 0), length);
+            let hosts = u32::from(subnet.first_host())..=u32::from(subnet.last_host());
+            for own in hosts.clone() {
+                let below: Vec<u32> = hosts.clone().filter(|at| *at < own).collect();
+                let above: Vec<u32> = hosts.clone().filter(|at| *at > own).collect();
+                let run = if above.len() >= below.len() { above } else { below };
+                let expected = DhcpRange { first: run[0].into(), last: run[run.len() - 1].into() };
+                assert_eq!(whole_range(subnet, own.into()), expected, "{subnet}");
+            }
+        }
+    }
 }

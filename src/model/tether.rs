@@ -187,4 +187,16 @@ mod tests {
         assert!(!kept().is_vacant());
         assert!(!with(granted(), |tap| tap.held = false).is_vacant());
     }
+
+    #[test]
+    fn each_breach_is_told_and_a_mac_that_is_unknown_is_none() {
+        assert_eq!(with(granted(), |tap| tap.mac = None).breaches(), []);
+        let all = with(granted(), |tap| {
+            tap.mac = Some(FOREIGN);
+            tap.state = TapState { persistent: true, owner: Some(1001), ..TapState::default() };
+        });
+        let words: Vec<String> = all.breaches().iter().map(ToString::to_string).collect();
+        let expected = ["its MAC was changed", "it was made persistent", "it was given to another user"];
+        assert_eq!(words, expected);
+    }
 }
