@@ -340,4 +340,6 @@ fn forward(opened: &Opened, shown: &[String]) -> Aspect<FirewallStep> {
 }
 
 #[cfg(test)]
+mod reached;
+#[cfg(test)]
 mod tests;
