@@ -342,4 +342,6 @@ fn forward(opened: &Opened, shown: &[String]) -> Aspect<FirewallStep> {
 #[cfg(test)]
 mod reached;
 #[cfg(test)]
+mod shown;
+#[cfg(test)]
 mod tests;
