@@ -234,4 +234,160 @@ mod tests {
             (text.find("\tcounter tcp_1 {"), text.find("delete counter inet vmnet_lab tcp_1"));
         assert!(declared.is_some() && declared < deleted, "{text}");
     }
+
+    #[test]
+    fn each_counter_has_a_name_of_its_own_that_nft_takes() {
+        let counter = |listen: &str, protocol: &str| {
+            let to = "web".parse().unwrap();
+            let forward = Forward::new(listen.parse().unwrap(), to, protocol.parse().unwrap()).unwrap();
+            Opened { forward, address: WEB, address6: None }.counter()
+        };
+        let all = [
+            ("80", "tcp"),
+            ("80", "udp"),
+            ("80", "tcp+udp"),
+            ("80-81", "tcp"),
+            ("0.0.0.0:80", "tcp"),
+            ("192.0.2.7:80", "tcp"),
+            ("192.0.2.8:80", "tcp"),
+            ("[2001:db8::1]:80", "tcp"),
+        ]
+        .map(|(listen, protocol)| counter(listen, protocol));
+        assert_eq!(all[..4], ["tcp_80", "udp_80", "tcp_udp_80", "tcp_80_81"]);
+        assert!(all.iter().all(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')));
+        let different: std::collections::BTreeSet<&String> = all.iter().collect();
+        assert_eq!(different.len(), all.len(), "{all:?}");
+        // The old rules of a network that is up are found by it.
+        assert_eq!(all[5], format!("tcp_80_{:08x}", fnv1a(b"192.0.2.7") as u32));
+    }
+
+    /// The rules of a forward of TCP to these addresses, as `MATCH -> TARGET`.
+    fn told(listen: &str, to: &str, address: &[&str]) -> Vec<String> {
+        let forward =
+            Forward::new(listen.parse().unwrap(), to.parse().unwrap(), crate::forward::Protocol::Tcp);
+        let of = |six| address.iter().map(|a| a.parse().unwrap()).find(|a: &IpAddr| a.is_ipv6() == six);
+        let (v4, v6) = (of(false), of(true));
+        let opened = Opened {
+            forward: forward.unwrap(),
+            address: v4.and_then(|a| if let IpAddr::V4(a) = a { Some(a) } else { None }),
+            address6: v6.and_then(|a| if let IpAddr::V6(a) = a { Some(a) } else { None }),
+        };
+        assert_eq!(opened.leads(), !address.is_empty());
+        assert_eq!(shown(std::slice::from_ref(&opened)).len(), address.len());
+        let counter = format!(" counter name \"{}\" dnat ", opened.counter());
+        opened.rules().into_iter().map(|(rule, _)| rule.replace(&counter, " -> ")).collect()
+    }
+
+    #[test]
+    fn a_forward_translates_what_is_for_its_ports_and_address_and_maps_ranges_one_by_one() {
+        let (v4, v6) = ("meta nfproto ipv4", "meta nfproto ipv6");
+        let all = "meta l4proto tcp th dport";
+        for (listen, to, address, rules) in [
+            ("80", "web", &["10.0.1.5"][..], vec![format!("{v4} {all} 80 -> ip to 10.0.1.5")]),
+            ("80", "web:80", &["10.0.1.5"], vec![format!("{v4} {all} 80 -> ip to 10.0.1.5")]),
+            ("80", "web:81", &["fd00::5"], vec![format!("{v6} {all} 80 -> ip6 to [fd00::5]:81")]),
+            ("80-81", "web", &["fd00::5"], vec![format!("{v6} {all} 80-81 -> ip6 to fd00::5")]),
+            (
+                "192.0.2.7:80",
+                "web:81",
+                &["10.0.1.5"],
+                vec![format!("ip daddr 192.0.2.7 {all} 80 -> ip to 10.0.1.5:81")],
+            ),
+            (
+                "[2001:db8::1]:80",
+                "web",
+                &["fd00::5"],
+                vec![format!("ip6 daddr 2001:db8::1 {all} 80 -> ip6 to fd00::5")],
+            ),
+            (
+                "80-81",
+                "web:90-91",
+                &["10.0.1.5", "fd00::5"],
+                vec![
+                    format!("{v4} {all} 80-81 -> ip to 10.0.1.5:th dport map {{ 80 : 90, 81 : 91 }}"),
+                    format!("{v6} {all} 80-81 -> ip6 to [fd00::5]:th dport map {{ 80 : 90, 81 : 91 }}"),
+                ],
+            ),
+            ("80", "web", &[], vec![]),
+        ] {
+            assert_eq!(told(listen, to, address), rules);
+        }
+    }
+
+    #[test]
+    fn where_a_forward_leads_follows_from_its_guest_and_both_families() {
+        use crate::network::{Network, Prefix6Choice};
+        use crate::settle::Circumstances;
+        let mac = vmnet_access::mac::MacAddr([2, 0, 0, 0, 0, 5]);
+        let own6: Ipv6Addr = "2001:db8::77".parse().unwrap();
+        let guest = |address6| Guest {
+            name: Some("web".to_owned()),
+            aliases: Vec::new(),
+            mac,
+            address: WEB,
+            address6,
+        };
+        let leads = |listen: &str, to: &str, v6: bool, guests: &[Guest]| {
+            let mut network = Network::with_defaults(vmnet_access::name::NetName::new("lab").unwrap());
+            let prefix = Prefix6Choice::Fixed("2001:db8::/64".parse().unwrap());
+            network.subnet6 = if v6 { prefix } else { Prefix6Choice::None };
+            let (listen, to) = (listen.parse().unwrap(), to.parse().unwrap());
+            network.forwards = vec![Forward::new(listen, to, crate::forward::Protocol::Tcp).unwrap()];
+            let subnet = "10.0.1.0/24".parse().unwrap();
+            let wanted = network.settle(&Circumstances {
+                subnet,
+                machine: b"machine",
+                uplink_mtu: None,
+                has_ipv6: true,
+            });
+            let opened = open(&wanted, guests);
+            assert_eq!(opened.len(), 1);
+            (opened[0].address, opened[0].address6)
+        };
+        let made: Option<Ipv6Addr> = Some("2001:db8::ff:fe00:5".parse().unwrap());
+        let [plain, promised] = [[guest(None)], [guest(Some(own6))]];
+        for (listen, to, v6, guests, expected) in [
+            ("80", "web", true, &plain[..], (WEB, made)),
+            ("80", "web", true, &promised, (WEB, Some(own6))),
+            ("80", "web", false, &promised, (WEB, None)),
+            ("80", "02:00:00:00:00:05", true, &plain, (WEB, made)),
+            ("80", "web", true, &[], (None, None)),
+            ("80", "10.0.1.5", true, &[], (WEB, None)),
+            ("80", "2001:db8::77", true, &[], (None, Some(own6))),
+            ("80", "2001:db8::77", false, &[], (None, None)),
+            ("0.0.0.0:80", "web", true, &plain, (WEB, None)),
+            ("[::]:80", "web", true, &plain, (None, made)),
+            ("192.0.2.7:80", "web", true, &plain, (WEB, None)),
+        ] {
+            assert_eq!(leads(listen, to, v6, guests), expected, "{listen} {to} {v6}");
+        }
+    }
+
+    #[test]
+    fn one_transaction_leads_from_old_forwards_to_new_ones() {
+        let text = change("vmnet_lab", &["tcp_1".to_owned(), "tcp_8081".to_owned()], &[opened("8081", WEB)]);
+        let hook = |name: &str, hook: &str, rules: &str| {
+            format!("\tchain {name} {{\n\t\ttype nat hook {hook}; policy accept;\n{rules}\t}}\n")
+        };
+        let heads = [
+            hook("at_entry", "prerouting priority dstnat", ""),
+            hook("at_own_exit", "output priority -100", ""),
+        ];
+        let local = "\t\tfib daddr type local goto forwards comment \"what is for this host\"\n";
+        let own = "\t\tip6 daddr ::1 return comment \"what cannot be answered\"\n";
+        let rule = "\t\tmeta nfproto ipv4 meta l4proto tcp th dport 8081 counter name \"tcp_8081\" dnat ip to 10.0.1.5:80 \
+                    comment \"forward tcp 8081 to web:80 at 10.0.1.5\"\n";
+        let expected = [
+            "table inet vmnet_lab {\n\tcounter tcp_8081 {\n\t}\n\tcounter tcp_1 {\n\t}\n".to_owned(),
+            heads.concat(),
+            "\tchain forwards {\n\t}\n}\n".to_owned(),
+            CHAINS.map(|name| format!("flush chain inet vmnet_lab {name}\n")).concat(),
+            "delete counter inet vmnet_lab tcp_1\n".to_owned(),
+            "table inet vmnet_lab {\n".to_owned(),
+            hook("at_entry", "prerouting priority dstnat", local),
+            "\n".to_owned() + &hook("at_own_exit", "output priority -100", &format!("{own}{local}")),
+            format!("\n\tchain forwards {{\n{rule}\t}}\n}}\n"),
+        ];
+        assert_eq!(text, expected.concat());
+    }
 }

@@ -1,12 +1,19 @@
 use super::*;
+use crate::forward::Protocol;
 use crate::golden;
-use crate::guest::known;
-use crate::network::{Limits, Network};
+use crate::guest::{Host, known};
+use crate::network::{GuestLink, LeaseTime, Limits, Network};
 use crate::settle::Circumstances;
+use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
 
 fn wanted(name: &str) -> Wanted {
     golden::networks().into_iter().find(|wanted| wanted.network.name.as_str() == name).unwrap()
+}
+
+fn circumstances() -> Circumstances<'static> {
+    let subnet = "10.0.1.0/24".parse().unwrap();
+    Circumstances { subnet, machine: b"machine", uplink_mtu: None, has_ipv6: true }
 }
 
 fn ports(names: &[&str]) -> Vec<IfName> {
@@ -55,13 +62,7 @@ fn a_link_of_a_guest_that_is_unknown_opens_nothing() {
 fn each_limit_is_alone_in_its_direction() {
     let mut network = Network::with_defaults(NetName::new("lab").unwrap());
     network.limits = Limits { from_guest: Some(1000), to_guest: None };
-    let circumstances = Circumstances {
-        subnet: "10.0.1.0/24".parse().unwrap(),
-        machine: b"machine",
-        uplink_mtu: None,
-        has_ipv6: true,
-    };
-    let text = table(&network.settle(&circumstances), &[]).unwrap();
+    let text = table(&network.settle(&circumstances()), &[]).unwrap();
     assert!(
         text.contains("iif limit rate over 1000 bytes/second") && !text.contains("postrouting"),
         "{text}"
@@ -115,4 +116,93 @@ fn no_port_can_break_out_of_its_quotes() {
     let listing = LISTING.replace("\"p1\"", "\"a\"b\"");
     let text = forget("vmnet_lab", &listing, &ports(&["p2"])).unwrap();
     assert!(!text.contains("a\"b"), "{text}");
+}
+
+#[test]
+fn an_update_empties_each_set_and_chain_that_it_fills() {
+    for name in ["guarded", "linked"] {
+        let wanted = wanted(name);
+        let update = owners(&wanted, &known(&wanted.network.hosts, &[])).unwrap();
+        let words = |head: &str| -> Vec<&str> {
+            let mut all: Vec<&str> = update.lines().filter_map(|line| line.strip_prefix(head)).collect();
+            all.sort_unstable();
+            all
+        };
+        let (sets, chains) = (words("\tset "), words("\tchain "));
+        let table = wanted.name().table();
+        let emptied = |kind: &str| words(&format!("flush {kind} bridge {table} ")).join(" ");
+        assert_eq!(emptied("set"), sets.join(" ").replace(" {", ""), "{update}");
+        assert_eq!(emptied("chain"), chains.join(" ").replace(" {", ""), "{update}");
+    }
+}
+
+#[test]
+fn a_mac_is_kept_as_long_as_a_guest_with_a_lease_may_be_silent() {
+    for (lease_time, seconds) in [
+        (LeaseTime::Seconds(120), 300),
+        (LeaseTime::Seconds(301), 301),
+        (LeaseTime::Seconds(86399), 86399),
+        (LeaseTime::Seconds(86401), 86400),
+        (LeaseTime::Infinite, 86400),
+    ] {
+        let mut network = Network::with_defaults(NetName::new("lab").unwrap());
+        (network.guard, network.dhcp.lease_time) = (true, lease_time);
+        let text = table(&network.settle(&circumstances()), &[]).unwrap();
+        for set in ["bound", "spoken", "homes"] {
+            let (_, rest) = text.split_once(&format!("\tset {set} {{\n")).unwrap();
+            let (body, _) = rest.split_once("\t}\n").unwrap();
+            assert!(body.contains(&format!("\t\ttimeout {seconds}s\n")), "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_link_by_address_notes_the_questions_of_its_family_alone() {
+    let mut network = Network::with_defaults(NetName::new("lab").unwrap());
+    let link = |from: &str, to: &str| GuestLink {
+        from: from.parse().unwrap(),
+        to: to.parse().unwrap(),
+        ports: vec![(Protocol::Udp, "53".parse().unwrap())],
+        alias: None,
+    };
+    let host = |last: u8| Host {
+        name: format!("h{last}"),
+        mac: MacAddr([2, 0, 0, 0, 0, last]),
+        address: Some([10, 0, 1, last].into()),
+        address6: Some(format!("fd00::{last}").parse().unwrap()),
+        aliases: Vec::new(),
+    };
+    (network.isolated, network.hosts) = (true, vec![host(1), host(2)]);
+    for (from, to, noted) in [
+        ("h1", "h2", &["asked4", "asked6"][..]),
+        ("10.0.1.1", "h2", &["asked4"]),
+        ("h1", "10.0.1.2", &["asked4"]),
+        ("fd00::1", "h2", &["asked6"]),
+        ("h1", "fd00::2", &["asked6"]),
+    ] {
+        network.links = vec![link(from, to)];
+        let wanted = network.settle(&circumstances());
+        let text = owners(&wanted, &known(&wanted.network.hosts, &[])).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("\t\tether saddr")).collect();
+        let notes: Vec<&str> = lines.iter().filter_map(|line| Some(line.split_once("update @")?.1)).collect();
+        let sets: Vec<&str> = notes.iter().filter_map(|note| note.split(' ').next()).collect();
+        assert_eq!(sets, noted, "{text}");
+        assert_eq!(lines.len(), noted.len() + 1, "no way back but for answers: {text}");
+        assert!(lines.iter().all(|line| line.contains("ether daddr 02:00:00:00:00:02")), "{text}");
+    }
+}
+
+#[test]
+fn nothing_is_given_back_to_nft_that_it_did_not_list_as_an_address_or_a_port() {
+    let gone = |from: &str, to: &str| forget("vmnet_lab", &LISTING.replace(from, to), &ports(&["p1", "p2"]));
+    let held = |text: Option<String>| text.is_some_and(|text| text.contains("held4"));
+    assert!(held(gone("10.0.7.13", "10.0.7.13")));
+    assert!(!held(gone("10.0.7.13", "10.0.7.13;x")));
+    assert!(!held(gone(" 10.0.7.13", "")));
+    for port in ["x5", "5;", "\"5", "5\"", "\"p*\""] {
+        assert_eq!(gone(". 5 expires", &format!(". {port} expires")), None, "{port}");
+    }
+    for mac in ["20000000005", "0x10020000000005", "0xg"] {
+        assert_eq!(gone("0x20000000005", mac), None, "{mac}");
+    }
 }
