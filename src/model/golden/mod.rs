@@ -90,6 +90,16 @@ pub fn networks() -> Vec<Wanted> {
             n.limits = Limits { from_guest: Some(12_500_000), to_guest: Some(1_000_000) };
             n.hosts = vec![host("web", 1, Some(Ipv4Addr::new(10, 0, 7, 9))), host("db", 2, None)];
         }),
+        network("gated", "10.0.10.0/24", |n| {
+            n.mode = Mode::Isolated;
+            n.allow_from = vec![NetName::new("brmgr0").unwrap()];
+            n.limits = Limits { from_guest: None, to_guest: Some(1_000_000) };
+        }),
+        network("masked", "10.0.11.0/24", |n| {
+            n.nat.source = Some(Ipv4Addr::new(192, 0, 2, 7));
+            n.dhcp.enabled = false;
+            n.host_access = HostAccess::None;
+        }),
         network("linked", "10.0.8.0/24", |n| {
             n.isolated = true;
             n.hosts = vec![
