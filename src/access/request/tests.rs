@@ -72,8 +72,11 @@ proptest! {
     }
 }
 
-/// The places of a request, each with its width: where a byte is, whoever wrote the other program.
-fn layout(pieces: &[(usize, &[u8])]) -> [u8; ASK_SIZE] {
+/// What stands where in a message.
+type Pieces = [(usize, &'static [u8])];
+
+/// A request by its bytes, as another program may write it.
+fn layout(pieces: &Pieces) -> [u8; ASK_SIZE] {
     let mut message = [0; ASK_SIZE];
     for (at, bytes) in [(0, &b"vmn\x01"[..])].iter().chain(pieces) {
         message[*at..at + bytes.len()].copy_from_slice(bytes);
@@ -92,7 +95,7 @@ fn kept(name: Option<IfName>, owner: Option<u32>, many_queues: bool) -> Wish {
 #[test]
 fn each_request_has_its_bytes_which_programs_of_other_versions_know() {
     let mac = MacAddr([2, 3, 4, 5, 6, 7]);
-    let table: [(Wish, &[(usize, &[u8])]); 10] = [
+    let table: [(Wish, &Pieces); 10] = [
         (Wish::Tap { vnet_header: false, queues: 1 }, &[(4, &[1, 0, 1])]),
         (Wish::Tap { vnet_header: true, queues: 64 }, &[(4, &[1, 1, 64])]),
         (kept(None, None, false), &[(4, &[2])]),
@@ -101,7 +104,10 @@ fn each_request_has_its_bytes_which_programs_of_other_versions_know() {
         (kept(None, Some(0x0102_0304), false), &[(4, &[2, 8]), (40, &[4, 3, 2, 1])]),
         (kept(None, None, true), &[(4, &[2, 16])]),
         (Wish::Remove { tap: named("vmtap01234567x9") }, &[(4, &[3]), (24, b"vmtap01234567x9")]),
-        (Wish::Veth { interface: named("eth0"), mac }, &[(4, &[4]), (24, b"eth0"), (44, &mac.0)]),
+        (
+            Wish::Veth { interface: named("eth0"), mac },
+            &[(4, &[4]), (24, b"eth0"), (44, &[2, 3, 4, 5, 6, 7])],
+        ),
         (Wish::Plug, &[(4, &[5])]),
     ];
     for (wish, pieces) in table {
@@ -110,6 +116,7 @@ fn each_request_has_its_bytes_which_programs_of_other_versions_know() {
         let ask = Ask { bridge: named("br0"), for_itself: false, wish };
         assert_eq!(ask.render(), expected, "{ask:?}");
         assert_eq!(ask.descriptors(), usize::from(expected[4] == 4), "only a veth pair brings a namespace");
+        assert_eq!(Ask::parse(&expected), Ok(ask.clone()));
         expected[5] |= 2;
         assert_eq!(Ask { for_itself: true, ..ask }.render(), expected);
     }
@@ -119,7 +126,7 @@ fn each_request_has_its_bytes_which_programs_of_other_versions_know() {
 
 #[test]
 fn a_request_with_a_bad_value_says_where() {
-    let with = |pieces: &[(usize, &[u8])]| {
+    let with = |pieces: &Pieces| {
         let mut message = layout(&[(8, b"br0")]);
         for (at, bytes) in pieces {
             message[*at..at + bytes.len()].copy_from_slice(bytes);

@@ -149,7 +149,7 @@ fn change_ports(seen: &mut Seen, what: [bool; 6], act: Act) {
     let flagged = SeenPort { index: 11, isolated: !own.isolated, hairpin: !own.hairpin, ..own.clone() };
     seen.ports.extend(flags.then_some(flagged));
     seen.ports.extend(group.then(|| SeenPort { index: 12, group: 1, mtu: 900, ours: false, ..own.clone() }));
-    seen.ports.extend(wire.then(|| SeenPort { index: 13, is_wire: true, ..own }));
+    seen.ports.extend(wire.then_some(SeenPort { index: 13, is_wire: true, ..own }));
     seen.strays.extend(stray.then(|| (14, name("vmtap14"))));
     let tap = LoosePort { index: 15, name: name("vmtap15"), breaches: vec![Breach::Mac], act };
     seen.loose.extend(loose.then_some(tap));

@@ -138,6 +138,10 @@ fn bridges() -> String {
         seen.bridge.as_mut().unwrap().addresses = addresses;
         seen
     };
+    let mut second = well(&full());
+    let bridge = second.bridge.as_mut().unwrap();
+    bridge.addresses.retain(|(_, length)| *length == 16);
+    bridge.addresses6.push(("fd00:8::1".parse().unwrap(), 64));
     let bare = goal(|n| *n = Network::bare_wire(n.name.clone()));
     let mut wire = Seen { ..all_right(&bare) };
     (wire.bridge.as_mut().unwrap().addresses, wire.earlier) = (vec![four(1), four(3)], old.earlier.clone());
@@ -155,6 +159,7 @@ fn bridges() -> String {
         drift("old addresses instead", &plain, &addressed(vec![four(1), four(2), four(3)])),
         drift("old addresses too", &plain, &addressed(vec![four(2), (plain.wanted.address, 24), four(1)])),
         drift("somebody's address instead", &plain, &addressed(vec![four(3)])),
+        drift("the gateway's address is gone, not the second", &full(), &second),
         drift("addresses on a bare wire", &bare, &wire),
         drift(
             "IPv6 where there is to be none",
