@@ -225,6 +225,10 @@ golden: root-check rust-check ## golden files as the programs of COMMIT=… writ
 lint: build ## format, clippy, docs, dependencies, man pages, completions, scripts, unit
 	@lint/run $(RELEASE)
 
+.PHONY: mutants
+mutants: rust-check ## what the units would not notice, by changing the deciding rooms; an hour, goes on where it stopped (SEED, SAMPLE)
+	@SEED='$(or $(SEED),1)' SAMPLE='$(or $(SAMPLE),400)' lint/mutants
+
 .PHONY: endurance
 endurance: root-check build ## ten minutes of traffic over a VDE switch that is killed every 20 seconds
 	@VMNET_ENDURANCE=600 VMNET_BIN_DIR=$(RELEASE) VMNET_NO_SKIP=1 $(CARGO) test --locked \
