@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(free.mac, MacAddr::of_bridge(b"machine", "lab"));
         assert_eq!(free.subnet6, Some(Prefix6::local(b"machine", "lab")));
         assert_eq!(free.address6(), Some(Prefix6::local(b"machine", "lab").address(1)));
-        assert_eq!(free.group, port::group_of(&free.bridge));
+        assert_eq!(free.group, port_record::group_of(&free.bridge));
         assert_eq!((free.name().as_str(), free.bridge.to_string()), ("lab", "lab".to_owned()));
         let mac = MacAddr([2, 0, 0, 0, 0, 9]);
         let prefix: Prefix6 = "2001:db8::/64".parse().unwrap();

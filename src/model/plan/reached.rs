@@ -231,10 +231,10 @@ proptest! {
         for step in &steps {
             let about_guests = matches!(
                 step,
-                Step::LoadGuests | Step::LoadForwards | Step::WriteNames | Step::WriteReservations | Step::RereadDnsmasq(_)
+                Step::Firewall(FirewallStep::LoadGuests) | Step::Firewall(FirewallStep::LoadForwards) | Step::Server(ServerStep::WriteNames) | Step::Server(ServerStep::WriteReservations) | Step::Server(ServerStep::Reread(_))
             );
             // Where the server is started anew, it need not be told of its files.
-            let told = matches!(step, Step::RereadDnsmasq(_)) && all.contains(&Step::StartDnsmasq);
+            let told = matches!(step, Step::Server(ServerStep::Reread(_))) && all.contains(&Step::Server(ServerStep::Start));
             prop_assert!(about_guests && (all.contains(step) || told), "{step}");
             let before = host.clone();
             host.take(step, &goal);
@@ -258,15 +258,15 @@ proptest! {
             seen.ports.clear();
         }
         let steps = up(&goal, &seen).unwrap();
-        let tells = steps.contains(&Step::WriteDnsmasq)
-            || steps.contains(&Step::WriteReservations)
-            || steps.iter().any(|step| matches!(step, Step::RemoveAddress(..)));
+        let tells = steps.contains(&Step::Server(ServerStep::WriteFile))
+            || steps.contains(&Step::Server(ServerStep::WriteReservations))
+            || steps.iter().any(|step| matches!(step, Step::Bridge(BridgeStep::RemoveAddress(..))));
         prop_assert_eq!(outdates_leases(&steps, &seen), tells && seen.dnsmasq.is_some() && ports);
     }
 }
 
 #[test]
-fn a_host_that_has_nothing_needs_every_kind_of_row_at_most_once() {
+fn a_host_that_has_nothing_becomes_right_too() {
     let goal = goal(|_| {});
     let mut host = Host { seen: nothing(), read: false, bound: false, swept: false };
     for step in up(&goal, &host.seen).unwrap() {

@@ -30,86 +30,86 @@ impl Host {
     /// One step, before which all must be there that it needs.
     pub(super) fn take(&mut self, step: &Step, goal: &Goal) {
         match step {
-            Step::CreateBridge(_)
-            | Step::SetBridge { .. }
-            | Step::DisableIpv6
-            | Step::PrepareIpv6
-            | Step::RemoveAddress(..)
-            | Step::AddAddress(..)
-            | Step::Raise
-            | Step::AllowLoopback => self.take_on_bridge(step, goal),
-            Step::EnableForwarding => self.seen.forwarding = true,
-            Step::EnableForwarding6 => self.seen.forwarding6 = true,
-            Step::LoadRuleset => {
+            Step::Bridge(BridgeStep::Create(_))
+            | Step::Bridge(BridgeStep::Set { .. })
+            | Step::Bridge(BridgeStep::DisableIpv6)
+            | Step::Bridge(BridgeStep::PrepareIpv6)
+            | Step::Bridge(BridgeStep::RemoveAddress(..))
+            | Step::Bridge(BridgeStep::AddAddress(..))
+            | Step::Bridge(BridgeStep::Raise)
+            | Step::Bridge(BridgeStep::AllowLoopback) => self.take_on_bridge(step, goal),
+            Step::Host(HostStep::EnableForwarding) => self.seen.forwarding = true,
+            Step::Host(HostStep::EnableForwarding6) => self.seen.forwarding6 = true,
+            Step::Firewall(FirewallStep::LoadTables) => {
                 (self.seen.ruleset, self.seen.known) = (State::Right, State::Right);
                 self.seen.forwards = Some(forwards::shown(&goal.forwards));
             }
-            Step::LoadForwards => {
+            Step::Firewall(FirewallStep::LoadForwards) => {
                 assert_eq!(self.seen.ruleset, State::Right, "a table to load them into");
                 self.seen.forwards = Some(forwards::shown(&goal.forwards));
             }
-            Step::LoadGuests => {
+            Step::Firewall(FirewallStep::LoadGuests) => {
                 assert_eq!(self.seen.ruleset, State::Right, "a table to load them into");
                 self.seen.known = State::Right;
             }
-            Step::WritePort => self.seen.port = State::Right,
-            Step::OpenFirewalls => {
+            Step::Port(PortStep::WriteRecord) => self.seen.port = State::Right,
+            Step::Firewall(FirewallStep::OpenOthers) => {
                 let openings = self.seen.foreign.as_mut().unwrap();
                 openings.iter_mut().for_each(|opening| opening.open = true);
             }
-            Step::SetPort(port) => {
+            Step::Port(PortStep::Set(port)) => {
                 let is = self.seen.ports.iter_mut().find(|is| is.index == port.index).expect("the port");
                 *is = port.clone();
             }
-            Step::AttachPort(index, name) => {
+            Step::Port(PortStep::Attach(index, name)) => {
                 self.seen.strays.retain(|stray| *stray != (*index, name.clone()))
             }
-            Step::SetMac(index, _, mac) => {
+            Step::Port(PortStep::SetMac(index, _, mac)) => {
                 self.seen.loose.retain(|tap| tap.index != *index || tap.act != Act::PutBack(*mac));
             }
-            Step::DeletePort(index, _) => {
+            Step::Port(PortStep::Delete(index, _)) => {
                 self.seen.loose.retain(|tap| tap.index != *index || tap.act != Act::Delete);
             }
-            Step::MakeCable(..)
-            | Step::RemoveCable(..)
-            | Step::StartCable(..)
-            | Step::PlugCable(_)
-            | Step::StopCable(_) => self.take_on_cables(step),
-            Step::WriteSwitch
-            | Step::RemoveSwitch
-            | Step::StopSwitch(_)
-            | Step::StartSwitch
-            | Step::PlugAgain
-            | Step::StopPump(_)
-            | Step::StartPump => self.take_on_switch(step, goal),
+            Step::Cable(CableStep::Make(..))
+            | Step::Cable(CableStep::Remove(..))
+            | Step::Cable(CableStep::Start(..))
+            | Step::Cable(CableStep::Plug(_))
+            | Step::Cable(CableStep::Stop(_)) => self.take_on_cables(step),
+            Step::Switch(SwitchStep::WriteRecord)
+            | Step::Switch(SwitchStep::RemoveRecord)
+            | Step::Switch(SwitchStep::Stop(_))
+            | Step::Switch(SwitchStep::Start)
+            | Step::Switch(SwitchStep::PlugAgain)
+            | Step::Switch(SwitchStep::StopPump(_))
+            | Step::Switch(SwitchStep::StartPump) => self.take_on_switch(step, goal),
             _ => self.take_on_server(step, goal),
         }
     }
 
     fn take_on_bridge(&mut self, step: &Step, goal: &Goal) {
         match step {
-            Step::CreateBridge(mac) => {
+            Step::Bridge(BridgeStep::Create(mac)) => {
                 assert_eq!(self.seen.bridge, None);
                 self.bound = false;
                 self.seen.bridge = Some(fresh_bridge(*mac));
             }
-            Step::SetBridge { mtu, mac, alias } => {
+            Step::Bridge(BridgeStep::Set { mtu, mac, alias }) => {
                 let bridge = self.bridge();
                 (bridge.mtu, bridge.mac, bridge.group) = (*mtu, Some(*mac), BRIDGES_GROUP);
                 bridge.alias = Some(alias.clone());
             }
-            Step::DisableIpv6 => self.bridge().ipv6 = Ipv6Role::Off,
-            Step::PrepareIpv6 => self.bridge().ipv6 = Ipv6Role::Router,
-            Step::Raise => self.bridge().up = true,
-            Step::AllowLoopback => self.bridge().loopback = true,
-            Step::RemoveAddress(address, length) => {
+            Step::Bridge(BridgeStep::DisableIpv6) => self.bridge().ipv6 = Ipv6Role::Off,
+            Step::Bridge(BridgeStep::PrepareIpv6) => self.bridge().ipv6 = Ipv6Role::Router,
+            Step::Bridge(BridgeStep::Raise) => self.bridge().up = true,
+            Step::Bridge(BridgeStep::AllowLoopback) => self.bridge().loopback = true,
+            Step::Bridge(BridgeStep::RemoveAddress(address, length)) => {
                 self.bound = false;
                 match address {
                     IpAddr::V4(a) => self.bridge().addresses.retain(|is| *is != (*a, *length)),
                     IpAddr::V6(a) => self.bridge().addresses6.retain(|is| *is != (*a, *length)),
                 }
             }
-            Step::AddAddress(address, length) => {
+            Step::Bridge(BridgeStep::AddAddress(address, length)) => {
                 assert!(self.bridge().up, "a link that goes up later loses it");
                 self.bound &= goal.addresses()[0] != (*address, *length);
                 match address {
@@ -127,22 +127,24 @@ impl Host {
     fn take_on_server(&mut self, step: &Step, goal: &Goal) {
         let seen = &mut self.seen;
         match step {
-            Step::StopDnsmasq(pid) => assert_eq!(seen.dnsmasq.take(), Some(*pid)),
-            Step::WriteDnsmasq => {
+            Step::Server(ServerStep::Stop(pid)) => assert_eq!(seen.dnsmasq.take(), Some(*pid)),
+            Step::Server(ServerStep::WriteFile) => {
                 assert_eq!(seen.dnsmasq, None, "one that runs has read another file");
                 seen.dnsmasq_file = State::Right;
             }
-            Step::RemoveDnsmasq => {
+            Step::Server(ServerStep::RemoveFile) => {
                 assert_eq!(seen.dnsmasq, None, "one that runs needs it");
                 seen.dnsmasq_file = State::Absent;
             }
-            Step::WriteNames => (seen.names, self.read) = (State::Right, false),
-            Step::WriteReservations => (seen.reservations, self.read) = (State::Right, false),
-            Step::RereadDnsmasq(pid) => {
+            Step::Server(ServerStep::WriteNames) => (seen.names, self.read) = (State::Right, false),
+            Step::Server(ServerStep::WriteReservations) => {
+                (seen.reservations, self.read) = (State::Right, false)
+            }
+            Step::Server(ServerStep::Reread(pid)) => {
                 assert_eq!(seen.dnsmasq, Some(*pid));
                 self.read = true;
             }
-            Step::StartDnsmasq => {
+            Step::Server(ServerStep::Start) => {
                 let files = [seen.dnsmasq_file, seen.names, seen.reservations];
                 assert_eq!((seen.dnsmasq, files), (None, [State::Right; 3]));
                 seen.dnsmasq = Some(77);
@@ -154,33 +156,33 @@ impl Host {
     }
 
     fn take_on_switch(&mut self, step: &Step, goal: &Goal) {
-        self.swept |= *step == Step::RemoveSwitch;
+        self.swept |= *step == Step::Switch(SwitchStep::RemoveRecord);
         let switch = self.switch();
         match step {
-            Step::StopSwitch(pid) => {
+            Step::Switch(SwitchStep::Stop(pid)) => {
                 assert_eq!(switch.process.take(), Some(*pid));
                 // One that is to be joined is at a place of its own.
                 switch.there &= goal.switch.as_ref().is_some_and(|wanted| wanted.run.is_none());
                 switch.plugged &= switch.there;
             }
-            Step::StopPump(pid) => assert_eq!(switch.pump.take(), Some(*pid)),
-            Step::WriteSwitch => {
+            Step::Switch(SwitchStep::StopPump(pid)) => assert_eq!(switch.pump.take(), Some(*pid)),
+            Step::Switch(SwitchStep::WriteRecord) => {
                 assert_eq!((switch.process, switch.pump), (None, None), "they know the old record");
                 switch.record = State::Right;
             }
-            Step::RemoveSwitch => {
+            Step::Switch(SwitchStep::RemoveRecord) => {
                 assert_eq!((switch.process, switch.pump), (None, None), "they need the record");
                 *switch = SeenSwitch::NONE;
             }
-            Step::StartSwitch => {
+            Step::Switch(SwitchStep::Start) => {
                 assert_eq!((switch.process, switch.record), (None, State::Right));
                 (switch.process, switch.there, switch.plugged) = (Some(88), true, false);
             }
-            Step::PlugAgain => {
+            Step::Switch(SwitchStep::PlugAgain) => {
                 assert!(switch.there);
                 switch.plugged = true;
             }
-            Step::StartPump => {
+            Step::Switch(SwitchStep::StartPump) => {
                 assert_eq!((switch.pump, switch.record, switch.there), (None, State::Right, true));
                 switch.pump = Some(89);
             }
@@ -193,29 +195,29 @@ impl Host {
         let whole = By::Pump { record: State::Right, process: Some(90), plugged: true };
         let is = |to: &End| cables.iter().position(|cable| cable.to == *to);
         match step {
-            Step::MakeCable(to, far) => {
+            Step::Cable(CableStep::Make(to, far)) => {
                 assert_eq!(is(to), None, "a second one would close a circle");
                 let by = By::Pair { index: 99, mtu: Some(far.mtu), whole: true };
                 cables.push(SeenCable { to: to.clone(), by });
             }
-            Step::RemoveCable(index, to) => {
+            Step::Cable(CableStep::Remove(index, to)) => {
                 let mine = |by| matches!(by, By::Pair { index: own, .. } if own == *index);
                 let at = cables.iter().position(|cable| cable.to == *to && mine(cable.by));
                 cables.remove(at.expect("an end of that number"));
             }
-            Step::StartCable(to, _) => match is(to) {
+            Step::Cable(CableStep::Start(to, _)) => match is(to) {
                 None => cables.push(SeenCable { to: to.clone(), by: whole }),
                 Some(at) => {
                     assert!(matches!(cables[at].by, By::Pump { record: State::Right, process: None, .. }));
                     cables[at].by = whole;
                 }
             },
-            Step::PlugCable(to) => {
+            Step::Cable(CableStep::Plug(to)) => {
                 let at = is(to).expect("a pump");
                 assert!(matches!(cables[at].by, By::Pump { process: Some(_), plugged: false, .. }));
                 cables[at].by = whole;
             }
-            Step::StopCable(to) => {
+            Step::Cable(CableStep::Stop(to)) => {
                 let at = is(to).expect("a pump");
                 assert!(matches!(cables[at].by, By::Pump { .. }));
                 cables.remove(at);
