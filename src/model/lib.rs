@@ -17,6 +17,7 @@
 //! | [`domain`] | what a libvirt domain asks of our networks |
 //! | [`forward`] | port forwards as they are written |
 //! | [`holder`] | who holds a port that a forward asks for, and which is free |
+//! | [`keeper`] | what a network's keeper does about what happens |
 //! | [`search`] | which subnet is free |
 //! | [`managers`] | which subnets other managers' files claim |
 //! | [`error`] | how something fails
@@ -54,6 +55,7 @@ pub mod frame;
 mod golden;
 pub mod guest;
 pub mod holder;
+pub mod keeper;
 pub mod launch;
 pub mod lease;
 pub mod managers;
