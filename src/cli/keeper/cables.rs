@@ -2,7 +2,7 @@
 //! again gets its pump back.
 
 use super::Keeper;
-use super::wake::{Turn, ended, listen_to};
+use super::wake::{ended, listen_to};
 use crate::cables::{self, Site};
 use crate::lease_watch::{self, Source};
 use crate::memory::Memory;
@@ -15,6 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 use vmnet_access::vde::Directory;
 use vmnet_model::error::Error;
+use vmnet_model::keeper::KeeperEvent;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
 
@@ -60,7 +61,7 @@ impl Lines {
 
 impl Keeper<'_> {
     /// What of the cables is lost; or else what there is to be watched.
-    pub(super) async fn lines(&self) -> Result<Result<Lines, Turn>, Error> {
+    pub(super) fn lines(&self) -> Result<Result<Lines, KeeperEvent>, Error> {
         if Memory::of(self.places, self.name)?.cables.is_empty() {
             return Ok(Ok(Lines::default()));
         }
@@ -70,7 +71,7 @@ impl Keeper<'_> {
         let places = watched(&switches).map_err(failed)?;
         let site = Site { name: self.name, links: &self.links, room: &self.room };
         if !site.steps(self.places)?.is_empty() {
-            return Ok(Err(Turn::Lost("a cable")));
+            return Ok(Err(KeeperEvent::Lost("a cable")));
         }
         let pumps = cables::pumps(&self.room).into_iter().map(listen_to).collect::<io::Result<_>>();
         let away = switches.iter().any(|switch| wire::life(switch).is_none());

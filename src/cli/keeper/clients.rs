@@ -1,7 +1,8 @@
 //! The keeper's part about those who are plugged into the switch: it hears who comes and goes, counts them,
 //! removes what the gone leave behind, and mends a switch that has mislaid one.
 
-use super::{Keeper, reached};
+use super::Keeper;
+use super::listen::reached;
 use crate::clients::{self, Client, Clients, Who};
 use crate::places::{Places, Room};
 use crate::{switch, wire};
@@ -11,6 +12,7 @@ use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vmnet_model::error::{Error, network};
+use vmnet_model::keeper::{KeeperEvent, SwitchHealth};
 use vmnet_model::vde_console::tells_of_a_port;
 use vmnet_vde::console::{Console, ConsoleError};
 
@@ -22,8 +24,6 @@ const AFTERWARDS: Duration = Duration::from_secs(2);
 const NOW_AND_THEN: Duration = Duration::from_secs(30);
 /// How often those are looked for of whom no feed tells.
 const WITHOUT_FEED: Duration = Duration::from_secs(5);
-/// A switch is not started again for what it mislays more often than this.
-const BETWEEN_MENDS: Duration = Duration::from_secs(60);
 /// So much is read of the feed at one time; what it tells more than once does not matter.
 const GULP: usize = 64 << 10;
 
@@ -48,9 +48,6 @@ pub(super) struct Feed {
     closed_until: Option<Instant>,
     /// So many are there for whom the network is.
     pub(super) guests: usize,
-    mended: Option<Instant>,
-    /// What was told; once is enough.
-    told: Option<String>,
 }
 
 /// What the feed wakes the keeper for.
@@ -185,56 +182,49 @@ async fn drink(stream: &UnixStream) -> io::Result<bool> {
 }
 
 impl Keeper<'_> {
-    /// Somebody is plugged in, or was.
-    pub(super) async fn see_to_clients(&mut self, heard: Heard) {
+    /// What the feed's word means to the keeper.
+    pub(super) fn of_clients(&self, heard: Heard) -> KeeperEvent {
         match heard {
-            Heard::Something => {
-                // What is left of the gone. Where it cannot be removed now, it can be the next time.
-                let _ = vmnet_vde::plug::tidy(&self.room.plugs());
-            }
-            Heard::Trouble(trouble) => self.tell_once(trouble),
+            Heard::Something => KeeperEvent::ClientsStirred,
+            Heard::Trouble(trouble) => KeeperEvent::ClientsUnknown(self.failed(trouble).to_string()),
             Heard::Clients(clients) => {
-                self.used |= self.feed.guests > 0;
-                self.see_to_idleness().await;
-                let _ = vmnet_vde::plug::tidy(&self.room.plugs());
-                match &clients.trouble {
-                    Some(trouble) => self.tell_once(trouble.clone()),
-                    None if !clients.damaged || clients.is_anothers => self.feed.told = None,
-                    None => self.mend(&clients).await,
-                }
+                KeeperEvent::ClientsCounted { guests: self.feed.guests, switch: self.health(&clients) }
             }
-        }
-    }
-
-    fn tell_once(&mut self, trouble: String) {
-        if self.feed.told.as_ref() != Some(&trouble) {
-            self.log.trouble(&self.failed(&trouble).to_string());
-            self.feed.told = Some(trouble);
         }
     }
 
     /// A switch that has mislaid a port has lost its way among its descriptors: sooner or later it closes
     /// another's. It is started again, which those who were given their ports do not notice; but not
     /// under those who plugged themselves in, and would not come back.
-    async fn mend(&mut self, clients: &Clients) {
-        let joined = |client: &&Client| client.who == Who::Joined;
-        let cable = clients.list.iter().find(|client| client.who == Who::Cable);
-        if let Some(first) = clients.guests().find(joined).or(cable) {
-            let who = first.phrase();
-            return self
-                .tell_once(format!("its switch has mislaid a port, and is not started again under {who}"));
+    fn health(&self, clients: &Clients) -> SwitchHealth {
+        match &clients.trouble {
+            Some(trouble) => SwitchHealth::Unclear(self.failed(trouble).to_string()),
+            None if !clients.damaged || clients.is_anothers => SwitchHealth::Sound,
+            None => {
+                let joined = |client: &&Client| client.who == Who::Joined;
+                let cable = clients.list.iter().find(|client| client.who == Who::Cable);
+                let under = clients.guests().find(joined).or(cable).map(Client::phrase);
+                SwitchHealth::Mislaid { under }
+            }
         }
-        if self.feed.mended.is_some_and(|mended| mended.elapsed() < BETWEEN_MENDS) {
-            return;
-        }
-        self.feed.mended = Some(Instant::now());
-        let stopped = self.places.lock().and_then(|_lock| wire::stop_switch(&self.room));
-        match stopped {
+    }
+
+    /// What is left of the gone. Where it cannot be removed now, it can be the next time.
+    pub(super) fn tidy_plugs(&self) {
+        let _ = vmnet_vde::plug::tidy(&self.room.plugs());
+    }
+
+    /// The switch is started again by the repair that follows.
+    pub(super) fn stop_switch(&self) -> Option<KeeperEvent> {
+        match self.places.lock().and_then(|_lock| wire::stop_switch(&self.room)) {
             Ok(()) => {
                 self.log.info(&format!("{}: its switch has mislaid a port", network(self.name)));
-                self.repair("its switch is stopped").await;
+                Some(KeeperEvent::SwitchStopped)
             }
-            Err(failure) => self.log.trouble(&failure.to_string()),
+            Err(failure) => {
+                self.log.trouble(&failure.to_string());
+                None
+            }
         }
     }
 }

@@ -2,19 +2,16 @@
 //! other people's are opened when they close.
 
 use super::Keeper;
-use crate::firewall_watch::Heard;
 use vmnet_host::ipv6;
 use vmnet_model::foreign::Guests;
+use vmnet_model::keeper::KeeperEvent;
 
 impl Keeper<'_> {
-    /// True if there was something to do.
-    pub(super) async fn see_to_firewalls(&mut self, heard: &Heard) -> bool {
-        match heard.needs_repair(&Guests::of(&self.network, ipv6::is_there())) {
-            Ok(needed) => needed && self.repair("a firewall changed").await,
-            Err(failure) => {
-                self.log.trouble(&failure.to_string());
-                true
-            }
-        }
+    /// Whether what was heard shuts guests out. What cannot be found out is repaired: a repair finds out for
+    /// itself, and tells why where it cannot.
+    pub(super) fn check_firewalls(&mut self) -> Option<KeeperEvent> {
+        let heard = std::mem::take(&mut self.heard);
+        let guests = Guests::of(&self.network, ipv6::is_there());
+        heard.needs_repair(&guests).unwrap_or(true).then_some(KeeperEvent::FirewallsShut)
     }
 }

@@ -8,17 +8,23 @@ use vmnet_model::switch;
 use vmnet_tools::{ToolError, nft};
 
 impl Keeper<'_> {
+    /// Forget one that went; another may get its number.
+    pub(super) fn forget_port(&mut self, port: u32) {
+        self.offences.remove(&port);
+        self.forget_ports();
+    }
+
     /// Forget every port that is not there.
-    pub(super) async fn forget_ports(&self) {
+    pub(super) fn forget_ports(&self) {
         if !self.network.guard {
             return;
         }
-        if let Err(cause) = self.forget_gone().await {
+        if let Err(cause) = self.forget_gone() {
             self.log.trouble(&self.failed(cause).to_string());
         }
     }
 
-    async fn forget_gone(&self) -> Result<(), String> {
+    fn forget_gone(&self) -> Result<(), String> {
         let failed = |error: ToolError| error.to_string();
         let table = self.name.table();
         // The ports after it: one that comes meanwhile must not seem to be gone.

@@ -7,43 +7,39 @@ use vmnet_access::port_record::PortRecord;
 use vmnet_host::files::read_file;
 use vmnet_host::links::{LinkError, Port, SeenLink};
 use vmnet_model::error::network;
+use vmnet_model::keeper::{KeeperEvent, SeenPort, Verdict};
 use vmnet_model::tether::{Act, Breach, Tethered};
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;
 
-/// What is known of a holder who went too far.
-#[derive(Debug, Default)]
-pub struct Offence {
-    /// What was told; once is enough.
-    told: Vec<Breach>,
-    /// How it was when we last looked.
-    last: Vec<Breach>,
-    /// How often it was changed since it came.
-    changes: u32,
-}
-
 impl Keeper<'_> {
     /// All of them: some came before we listened.
-    pub(super) async fn see_to_ports(&mut self) {
-        let Some(record) = self.port_record() else { return };
+    pub(super) fn look_at_ports(&mut self) -> Option<KeeperEvent> {
+        let record = self.port_record()?;
+        let mut seen = Vec::new();
         for link in look::ports(&self.links, &self.name.bridge()).unwrap_or_default() {
             if let Some(bridge) = link.master {
-                let done = self.see_to_link(bridge, &link, &record).await;
+                let done = self.handle_link(bridge, &link, &record, &mut seen);
                 self.note(done);
             }
         }
+        Some(KeeperEvent::PortsSeen(seen))
     }
 
     /// One that came, or that is not as it was.
-    pub(super) async fn see_to_port(&mut self, bridge: u32, index: u32) {
-        let Some(record) = self.port_record() else { return };
+    pub(super) fn look_at_port(&mut self, bridge: u32, index: u32) -> Option<KeeperEvent> {
+        let record = self.port_record()?;
+        let mut seen = Vec::new();
         let done = match self.links.at(index) {
             // Not one that went on to another bridge meanwhile.
-            Ok(Some(link)) if link.master == Some(bridge) => self.see_to_link(bridge, &link, &record).await,
+            Ok(Some(link)) if link.master == Some(bridge) => {
+                self.handle_link(bridge, &link, &record, &mut seen)
+            }
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
         self.note(done);
+        Some(KeeperEvent::PortsSeen(seen))
     }
 
     /// What ports must have; none while the network comes up.
@@ -59,50 +55,36 @@ impl Keeper<'_> {
         }
     }
 
-    async fn see_to_link(
+    /// One that stays is seen, even where it cannot be given what it lacks.
+    fn handle_link(
         &mut self,
         bridge: u32,
         link: &SeenLink,
         record: &PortRecord,
+        seen: &mut Vec<SeenPort>,
     ) -> Result<(), LinkError> {
         if let Some(tap) = link.tethered()
-            && self.hold_to_grant(link.index, &tap).await? == Act::Delete
+            && self.hold_to_grant(link.index, &tap)? == Act::Delete
         {
             return Ok(());
         }
-        if link.wire().is_some() {
-            self.ways_out.insert(link.index);
-        }
-        if link.is_vacant() {
-            self.see_to_idleness().await;
-        } else {
-            (self.used, self.idle) = (true, None);
-        }
+        let is_uplink = link.wire().is_some();
+        seen.push(SeenPort { port: link.index, is_uplink, is_vacant: link.is_vacant() });
         // A port that the helper did not make (a container's, say) gets what the helper gives. Its
         // MTU is its owner's affair, until the network's changes.
         let PortRecord { group, isolated, hairpin, .. } = *record;
-        let port = Port { mtu: link.mtu, group, isolated, hairpin: hairpin && link.wire().is_none() };
+        let port = Port { mtu: link.mtu, group, isolated, hairpin: hairpin && !is_uplink };
         let has = Port { group: link.group, isolated: link.isolated, hairpin: link.hairpin, ..port };
         if has == port { Ok(()) } else { self.links.set_port(link.index, bridge, &port) }
     }
 
     /// A TAP that is not as it was granted is made so again, or goes.
-    async fn hold_to_grant(&mut self, index: u32, tap: &Tethered) -> Result<Act, LinkError> {
-        let breaches = tap.breaches();
-        if breaches.is_empty() {
-            if let Some(offence) = self.offences.get_mut(&index) {
-                offence.last.clear();
-            }
+    fn hold_to_grant(&mut self, index: u32, tap: &Tethered) -> Result<Act, LinkError> {
+        if tap.breaches().is_empty() && !self.offences.contains_key(&index) {
             return Ok(Act::Nothing);
         }
-        let offence = self.offences.entry(index).or_default();
-        let act = tap.act(self.network.guard, offence.changes);
-        // Its MAC is put back each time, so that it was changed again.
-        let changed = |breach: &Breach| *breach == Breach::Mac || !offence.last.contains(breach);
-        offence.changes += u32::from(breaches.iter().any(changed));
-        offence.last.clone_from(&breaches);
-        let news: Vec<Breach> = breaches.iter().filter(|one| !offence.told.contains(one)).copied().collect();
-        offence.told.extend(&news);
+        let Verdict { act, breaches, news } =
+            self.offences.entry(index).or_default().judge(tap, self.network.guard);
         match act {
             Act::PutBack(mac) => {
                 self.links.set_mac(index, mac)?;

@@ -2,13 +2,14 @@
 
 use super::Keeper;
 use super::cables::{Lines, watched};
-use super::wake::{Turn, listen_to};
+use super::wake::listen_to;
 use crate::{switch, wire};
 use std::io;
+use vmnet_model::keeper::KeeperEvent;
 
 impl Keeper<'_> {
     /// What of the switch is gone; or else what there is to be watched.
-    pub(super) fn wires(&self) -> io::Result<Result<Lines, Turn>> {
+    pub(super) fn wires(&self) -> io::Result<Result<Lines, KeeperEvent>> {
         let Some(wanted) = switch::recorded(&self.room).ok().flatten() else {
             return Ok(Ok(Lines::default()));
         };
@@ -18,16 +19,16 @@ impl Keeper<'_> {
         let places = if is_ours { None } else { watched(std::slice::from_ref(directory))? };
         let process = wire::switch(&self.room);
         if is_ours && process.is_none() {
-            return Ok(Err(Turn::Lost("vde_switch")));
+            return Ok(Err(KeeperEvent::Lost("vde_switch")));
         }
         let life = wire::life(directory);
         let away = !is_ours && life.is_none();
         let pump = wire::pump(&self.room.pump());
         if pump.is_none() && !away {
-            return Ok(Err(Turn::Lost("the switch's pump")));
+            return Ok(Err(KeeperEvent::Lost("the switch's pump")));
         }
         if life.is_some() && !wire::is_plugged(&self.room, directory).unwrap_or(false) {
-            return Ok(Err(Turn::Lost("the life of the switch that ports were plugged into")));
+            return Ok(Err(KeeperEvent::Lost("the life of the switch that ports were plugged into")));
         }
         let processes = process.into_iter().chain(pump).map(listen_to).collect::<io::Result<_>>()?;
         Ok(Ok(Lines { processes, places, away }))

@@ -1,49 +1,13 @@
 //! What wakes the keeper: signals, the kernel's announcements about links and addresses, the
 //! server's end.
 
-use super::clients;
-use crate::firewall_watch::Heard;
 use std::io;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use vmnet_host::links::{Event, LinkError, Watch};
+use vmnet_model::keeper::KeeperEvent;
 use vmnet_sys::process::Process;
-
-/// What happened.
-#[derive(Debug)]
-pub enum Turn {
-    /// Take the network down and end.
-    Stop,
-    /// End, and leave the network running: `vmnet down` goes on by itself.
-    Leave,
-    /// The file may have changed.
-    Reload,
-    /// The server, the bridge or an address of it went.
-    Lost(&'static str),
-    /// A link became a port of this bridge, or something about it changed.
-    Port {
-        /// The bridge.
-        bridge: u32,
-        /// The link.
-        port: u32,
-    },
-    /// A port went.
-    PortGone {
-        /// Its number.
-        port: u32,
-    },
-    /// A guest got a lease, or lost one.
-    Leases,
-    /// Somebody is plugged into the switch, or was.
-    Clients(clients::Heard),
-    /// Somebody changed a firewall of the host.
-    Firewalls(Heard),
-    /// It has had no port for as long as its file says.
-    Idle,
-    /// Something else; look again.
-    Nothing,
-}
 
 /// The signals that a keeper heeds.
 pub struct Signals {
@@ -67,35 +31,40 @@ impl Signals {
     }
 
     /// The next one.
-    pub async fn next(&mut self) -> Turn {
+    pub async fn next(&mut self) -> KeeperEvent {
         tokio::select! {
-            _ = self.terminate.recv() => Turn::Stop,
-            _ = self.interrupt.recv() => Turn::Stop,
-            _ = self.leave.recv() => Turn::Leave,
-            _ = self.reload.recv() => Turn::Reload,
-            _ = self.child.recv() => Turn::Nothing,
+            _ = self.terminate.recv() => KeeperEvent::Stop,
+            _ = self.interrupt.recv() => KeeperEvent::Stop,
+            _ = self.leave.recv() => KeeperEvent::Leave,
+            _ = self.reload.recv() => KeeperEvent::Reload,
+            _ = self.child.recv() => KeeperEvent::ChildEnded,
         }
     }
 }
 
 /// The next announcement, as far as it concerns the bridge of this number.
-pub async fn next_event(watch: &mut Watch, bridge: u32) -> Result<Turn, LinkError> {
+pub async fn next_event(watch: &mut Watch, bridge: u32) -> Result<KeeperEvent, LinkError> {
     Ok(match watch.next().await {
-        Some(Event::LinkGone { index }) if index == bridge => Turn::Lost("the bridge"),
+        Some(Event::LinkGone { index }) if index == bridge => KeeperEvent::Lost("the bridge"),
         Some(Event::LinkChanged(link)) if link.index == bridge && !link.up => {
-            Turn::Lost("the bridge's up state")
+            KeeperEvent::Lost("the bridge's up state")
         }
-        Some(Event::AddressGone(address)) if address.index == bridge => Turn::Lost("the bridge's address"),
+        Some(Event::AddressGone(address)) if address.index == bridge => {
+            KeeperEvent::Lost("the bridge's address")
+        }
         Some(Event::Address6Gone(address)) if address.index == bridge => {
-            Turn::Lost("the bridge's IPv6 address")
+            KeeperEvent::Lost("the bridge's IPv6 address")
         }
-        Some(Event::PortChanged { bridge: of, port }) if of == bridge => Turn::Port { bridge, port },
-        Some(Event::PortGone { bridge: of, port }) if of == bridge => Turn::PortGone { port },
-        Some(Event::Missed) => Turn::Lost("an announcement of the kernel"),
-        Some(_) => Turn::Nothing,
+        Some(Event::PortChanged { bridge: of, port }) if of == bridge => {
+            KeeperEvent::PortChanged { bridge, port }
+        }
+        Some(Event::PortGone { bridge: of, port }) if of == bridge => KeeperEvent::PortGone { port },
+        Some(Event::Missed) => KeeperEvent::Lost("an announcement of the kernel"),
+        Some(_) => KeeperEvent::Stirred,
         None => {
             *watch = Watch::open()?;
-            Turn::Nothing
+            // Whatever was announced meanwhile.
+            KeeperEvent::Lost("an announcement of the kernel")
         }
     })
 }

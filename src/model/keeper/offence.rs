@@ -44,10 +44,11 @@ impl Offence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tether::{CHANGES_MAX, TapState};
+    use crate::tether::CHANGES_MAX;
     use vmnet_access::mac::MacAddr;
     use vmnet_access::name::IfName;
     use vmnet_access::port_record::PortTag;
+    use vmnet_access::port_record::TapState;
 
     fn granted() -> Tethered {
         let name = IfName::new(b"vmtap7").unwrap();
