@@ -4,32 +4,32 @@
 //!
 //! | file | knows |
 //! |---|---|
-//! | [`target`] | which namespace is meant |
-//! | [`standing`] | what is there already, and whose |
-//! | [`facts`] | what is known of the network |
-//! | [`lease`] | the talk with a DHCP server |
-//! | [`inside`] | what the interface is given |
-//! | [`resolver`] | a named namespace's resolver file |
-//! | [`keep`] | the process that renews a lease |
+//! | [`namespace`] | which namespace is meant |
+//! | [`existing`] | what is there already, and whose |
+//! | [`bridge_facts`] | what is known of the network |
+//! | [`dhcp_client`] | the talk with a DHCP server |
+//! | [`configure`] | what the interface is given |
+//! | [`resolv_conf`] | a named namespace's resolver file |
+//! | [`lease_keeper`] | the process that renews a lease |
 
-mod facts;
-mod inside;
-mod keep;
-mod lease;
-mod resolver;
-mod standing;
-mod target;
+mod bridge_facts;
+mod configure;
+mod dhcp_client;
+mod existing;
+mod lease_keeper;
+mod namespace;
+mod resolv_conf;
 
 use crate::args::{AttachWords, SpaceWords};
 use crate::places::Places;
 use crate::plug;
-use facts::Facts;
-use standing::{Ends, Standing, look};
+use bridge_facts::Facts;
+use existing::{Ends, Standing, look};
+use namespace::Target;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
-use target::Target;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_access::request::{Ask, Wish};
@@ -104,7 +104,7 @@ struct Work<'a> {
 
 /// Give the namespace its interface, or what an interface of ours there lacks.
 pub fn attach(places: &Places, words: &AttachWords) -> Result<Attached, Error> {
-    let addresses = inside::parse(&words.address)?;
+    let addresses = configure::parse(&words.address)?;
     let target = Target::open("attach", &words.space)?;
     let target =
         target.map_err(|absent| Error::new("attach", absent.label, absent.cause).hint(absent.hint))?;
@@ -113,7 +113,7 @@ pub fn attach(places: &Places, words: &AttachWords) -> Result<Attached, Error> {
     let (already, ends, facts) = match work.look()? {
         Standing::Ours(ends) => {
             let facts = Facts::learn(places, &mut work.host, &work.bridge)?;
-            work.check(&facts, &addresses, inside::mac(&ends.inner))?;
+            work.check(&facts, &addresses, configure::mac(&ends.inner))?;
             (true, *ends, facts)
         }
         Standing::Stale { index } => {
@@ -127,9 +127,9 @@ pub fn attach(places: &Places, words: &AttachWords) -> Result<Attached, Error> {
         Standing::Foreign => return Err(work.taken(&format!("it has another interface '{}'", words.ifname))),
     };
     let interrupts = Interrupts::hold().map_err(|error| work.failed(&plain(&error)))?;
-    let wish = inside::Wishes { addresses: &addresses, dhcp: words.dhcp };
+    let wish = configure::Wishes { addresses: &addresses, dhcp: words.dhcp };
     let index = ends.inner.index;
-    let given = inside::furnish(&mut work, already, &ends, &facts, &wish, &interrupts);
+    let given = configure::furnish(&mut work, already, &ends, &facts, &wish, &interrupts);
     if given.is_err() && !already {
         // Whatever was begun goes with it, the port on the host too.
         let _ = link::delete(&mut work.inside.netlink, index);
@@ -148,7 +148,7 @@ pub fn detach(
         Ok(target) => target,
         Err(absent) => {
             if let Some(name_there) = &absent.name {
-                resolver::remove(name_there, name, interface)?;
+                resolv_conf::remove(name_there, name, interface)?;
             }
             return Ok(Detached::Absent(format!("{}: {}", absent.label, absent.cause)));
         }
@@ -158,7 +158,7 @@ pub fn detach(
     let index = match work.look()? {
         Standing::Absent => None,
         Standing::Ours(ends) => {
-            inside::give_back(&work.target.space, &mut work.inside.netlink, &ends.inner);
+            configure::give_back(&work.target.space, &mut work.inside.netlink, &ends.inner);
             Some(ends.inner.index)
         }
         Standing::Stale { index } => Some(index),
@@ -169,12 +169,12 @@ pub fn detach(
     };
     if let Some(index) = index {
         match link::delete(&mut work.inside.netlink, index) {
-            Err(error) if !standing::is_gone(&error) => return Err(work.cannot_detach(&plain(&error))),
+            Err(error) if !existing::is_gone(&error) => return Err(work.cannot_detach(&plain(&error))),
             _ => {}
         }
     }
     if let Some(name_there) = &work.target.name {
-        resolver::remove(name_there, &work.bridge, interface)?;
+        resolv_conf::remove(name_there, &work.bridge, interface)?;
     }
     let label = work.target.label.clone();
     Ok(if index.is_some() {

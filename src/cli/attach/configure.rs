@@ -1,11 +1,11 @@
 //! What the interface is given in its namespace: up, addresses, routes, names. All of it can be done
 //! again; what is so already stays.
 
-use super::facts::Facts;
-use super::keep::{self, Charge};
-use super::lease::{self, NoLease};
-use super::standing::Ends;
-use super::{Attached, Work, resolver};
+use super::bridge_facts::Facts;
+use super::dhcp_client::{self, NoLease};
+use super::existing::Ends;
+use super::lease_keeper::{self, Charge};
+use super::{Attached, Work, resolv_conf};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use vmnet_access::mac::MacAddr;
@@ -69,7 +69,7 @@ pub fn furnish(
         None => facts.resolvers(),
     };
     let resolver_file = match &work.target.name {
-        Some(name) => resolver::write(name, &work.bridge, work.interface, &resolvers, domain.as_deref())?,
+        Some(name) => resolv_conf::write(name, &work.bridge, work.interface, &resolvers, domain.as_deref())?,
         None => None,
     };
     if let Some(lease) = &lease {
@@ -205,9 +205,9 @@ impl Talk {
                 let _ = address::remove(netlink, self.index, held);
             }
         };
-        let mut talk = |client, limit| lease::obtain(packets, client, interrupts, limit, &mut refused);
-        let lease = match kept.map(|kept| talk(kept, lease::HOLDING)) {
-            None | Some(Err(NoLease::Unanswered)) => talk(fresh, lease::PATIENCE)?,
+        let mut talk = |client, limit| dhcp_client::obtain(packets, client, interrupts, limit, &mut refused);
+        let lease = match kept.map(|kept| talk(kept, dhcp_client::HOLDING)) {
+            None | Some(Err(NoLease::Unanswered)) => talk(fresh, dhcp_client::PATIENCE)?,
             Some(answered) => answered?,
         };
         if held.is_some_and(|held| held.address != lease.address) {
@@ -228,8 +228,8 @@ fn hand_over(
     mark: &mut Mark,
 ) -> Result<(), Error> {
     let charge = Charge { talk: talk(work, inner), port: outer.index, lease: lease.clone() };
-    if lease.renewal.is_some() && !mark.keeper.is_some_and(keep::is_at_work) {
-        mark.keeper = keep::start(charge, &work.target, &work.bridge, work.interface)
+    if lease.renewal.is_some() && !mark.keeper.is_some_and(lease_keeper::is_at_work) {
+        mark.keeper = lease_keeper::start(charge, &work.target, &work.bridge, work.interface)
             .map_err(|error| work.failed(&format!("cannot keep its lease: {}", plain(&error))))?;
     }
     link::raise(&mut work.inside.netlink, inner.index, None, Some(&mark.render()))

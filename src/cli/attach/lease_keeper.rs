@@ -1,9 +1,9 @@
 //! The process that renews the lease of a namespace's interface. It holds nothing of the namespace
 //! while it sleeps, so that the namespace can go; the port goes with it, and that is heard on the host.
 
-use super::inside::Talk;
-use super::resolver;
-use super::target::{Target, Way};
+use super::configure::Talk;
+use super::namespace::{Target, Way};
+use super::resolv_conf;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use vmnet_access::name::IfName;
@@ -109,7 +109,7 @@ impl Whereabouts<'_> {
     /// What lies outside the namespace, when that is gone.
     fn tidy(&self) {
         if let (Some(name), None) = (self.name, self.way.same(self.identity)) {
-            let _ = resolver::remove(name, self.bridge, self.interface);
+            let _ = resolv_conf::remove(name, self.bridge, self.interface);
         }
     }
 }
