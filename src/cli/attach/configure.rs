@@ -1,42 +1,25 @@
 //! What the interface is given in its namespace: up, addresses, routes, names. All of it can be done
 //! again; what is so already stays.
 
+use super::attachment::{AddressChoice, Attached, Attachment, Work, mac};
 use super::bridge_facts::Facts;
-use super::dhcp_client::{self, NoLease};
+use super::dhcp_client::Talk;
 use super::existing::Ends;
 use super::lease_keeper::{self, Charge};
-use super::{Attached, Work, resolv_conf};
+use super::resolv_conf;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd};
-use vmnet_access::mac::MacAddr;
+use std::os::fd::AsFd;
 use vmnet_access::name::IfName;
 use vmnet_model::attach::{Cidr, Mark, host_name};
-use vmnet_model::dhcp::{self, Client, Lease};
+use vmnet_model::dhcp::{self, Lease};
 use vmnet_model::error::Error;
 use vmnet_sys::address::{self, Address};
 use vmnet_sys::link::{self, Link};
 use vmnet_sys::namespace::Space;
 use vmnet_sys::netlink::Netlink;
-use vmnet_sys::packet::Packets;
 use vmnet_sys::process::Interrupts;
 use vmnet_sys::random;
 use vmnet_sys::trust::plain;
-
-/// What is asked for.
-#[derive(Debug)]
-pub struct Wishes<'a> {
-    /// These addresses.
-    pub addresses: &'a [Cidr],
-    /// One by DHCP, whatever it has.
-    pub dhcp: bool,
-}
-
-/// The addresses as they were typed.
-pub fn parse(texts: &[String]) -> Result<Vec<Cidr>, Error> {
-    let parse =
-        |text: &String| text.parse().map_err(|why| Error::new("use", format!("address '{text}'"), why));
-    texts.iter().map(parse).collect()
-}
 
 /// Give it all that it is to have.
 pub fn furnish(
@@ -44,7 +27,7 @@ pub fn furnish(
     already: bool,
     Ends { inner, outer }: &Ends,
     facts: &Facts,
-    wishes: &Wishes<'_>,
+    asked: &Attachment,
     interrupts: &Interrupts,
 ) -> Result<Attached, Error> {
     let mac = mac(inner);
@@ -55,15 +38,21 @@ pub fn furnish(
         keeper: None,
     });
     raise(work, inner, outer.mtu, &mark)?;
-    for cidr in wishes.addresses {
+    let chosen = asked.addresses.fixed();
+    for cidr in chosen {
         put(work, inner.index, *cidr)?;
     }
     let own = list(work, inner)?.into_iter().find(|own| own.address.is_ipv4());
     // One that ends is a lease's, even if whoever got it was killed before that was noted.
     let held = own.filter(|own| own.left.is_some() || mark.server.is_some());
-    let asks = wishes.dhcp || (wishes.addresses.is_empty() && (own.is_none() || held.is_some()));
-    let lease = if asks { Some(lease(work, inner, held, interrupts)?) } else { None };
-    let gateways = route(work, inner, facts, wishes, lease.as_ref())?;
+    let asks = match asked.addresses {
+        AddressChoice::Fixed(_) => false,
+        AddressChoice::Dhcp => true,
+        AddressChoice::Kept => own.is_none() || held.is_some(),
+    };
+    let talk = talk(work, inner, asked.hostname.as_deref());
+    let lease = if asks { Some(lease(work, &talk, held, interrupts)?) } else { None };
+    let gateways = route(work, inner, facts, chosen, lease.as_ref())?;
     let (resolvers, domain) = match &lease {
         Some(lease) => (lease.resolvers.iter().copied().map(IpAddr::V4).collect(), lease.domain.clone()),
         None => facts.resolvers(),
@@ -74,23 +63,29 @@ pub fn furnish(
     };
     if let Some(lease) = &lease {
         mark.server = Some(lease.server);
-        hand_over(work, inner, outer, lease, &mut mark)?;
+        hand_over(work, talk, outer, lease, &mut mark)?;
     }
-    let on_offer = wishes.addresses.iter().map(|cidr| cidr.address);
+    let on_offer = chosen.iter().map(|cidr| cidr.address);
     Ok(Attached {
         label: work.target.label.clone(),
+        interface: work.interface.clone(),
         already,
         port: IfName::new(&outer.name).map_err(|why| work.failed(&why.to_string()))?,
         bridge: work.bridge.clone(),
         mac,
         mtu: outer.mtu,
-        addresses: list(work, inner)?.iter().filter_map(shown).collect(),
+        addresses: addresses(work, inner)?,
         gateways,
         on_offer: on_offer.filter(|address| facts.is_on_offer(mac, *address)).collect(),
         resolvers,
         domain,
         resolver_file,
     })
+}
+
+/// The addresses that it has, but for the link-local ones, with the seconds that each still counts.
+pub fn addresses(work: &mut Work<'_>, inner: &Link) -> Result<Vec<(Cidr, Option<u32>)>, Error> {
+    Ok(list(work, inner)?.iter().filter_map(shown).collect())
 }
 
 fn list(work: &mut Work<'_>, inner: &Link) -> Result<Vec<Address>, Error> {
@@ -102,10 +97,10 @@ fn route(
     work: &mut Work<'_>,
     inner: &Link,
     facts: &Facts,
-    wishes: &Wishes<'_>,
+    chosen: &[Cidr],
     lease: Option<&Lease>,
 ) -> Result<Vec<IpAddr>, Error> {
-    let chosen = wishes.addresses.iter().filter_map(|cidr| facts.gateway(*cidr));
+    let chosen = chosen.iter().filter_map(|cidr| facts.gateway(*cidr));
     let told = lease.and_then(|lease| lease.gateway).map(IpAddr::V4);
     let mut gateways: Vec<IpAddr> = chosen.chain(told).collect();
     gateways.dedup();
@@ -150,11 +145,10 @@ fn put(work: &mut Work<'_>, index: u32, cidr: Cidr) -> Result<(), Error> {
 /// A new lease, or the one that it has for a new while; its address is then in place.
 fn lease(
     work: &mut Work<'_>,
-    inner: &Link,
+    talk: &Talk,
     held: Option<Address>,
     interrupts: &Interrupts,
 ) -> Result<Lease, Error> {
-    let talk = talk(work, inner);
     // It is not closed before the lease is handed over: its keeper then has the wait.
     let packets = work.target.space.packets().map_err(|error| work.failed(&plain(&error)))?;
     let packets = work.packets.insert(packets);
@@ -162,77 +156,26 @@ fn lease(
         .map_err(|error| work.failed(&error.to_string()))
 }
 
-fn talk(work: &Work<'_>, inner: &Link) -> Talk {
-    let name = work.target.name.as_deref().or(work.inside.host_name.as_deref());
+fn talk(work: &Work<'_>, inner: &Link, hostname: Option<&str>) -> Talk {
+    let name = hostname.or(work.target.name.as_deref()).or(work.inside.host_name.as_deref());
     Talk { mac: mac(inner), index: inner.index, name: name.and_then(host_name) }
-}
-
-/// Every Ethernet link has one.
-pub fn mac(inner: &Link) -> MacAddr {
-    inner.mac.unwrap_or(MacAddr([0; 6]))
-}
-
-/// What a client of DHCP needs.
-#[derive(Clone, Debug)]
-pub struct Talk {
-    /// Its MAC.
-    pub mac: MacAddr,
-    /// The interface's number.
-    pub index: u32,
-    /// What it calls itself.
-    pub name: Option<String>,
-}
-
-impl Talk {
-    /// Talk until it has an address, which is then on the interface for as long as the lease lasts. One
-    /// that it held and may not keep goes.
-    pub fn hold(
-        &self,
-        netlink: &mut Netlink,
-        packets: &Packets,
-        held: Option<Address>,
-        interrupts: Option<BorrowedFd<'_>>,
-    ) -> Result<Lease, NoLease> {
-        packets.bind(self.index).map_err(NoLease::Broken)?;
-        let number = u32::from_ne_bytes(random::bytes().map_err(NoLease::Broken)?);
-        let fresh = Client::new(self.mac, number, self.name.clone());
-        let kept = match held.as_ref().map(|held| held.address) {
-            Some(IpAddr::V4(address)) => Some(fresh.clone().holding(address)),
-            _ => None,
-        };
-        let mut refused = || {
-            if let Some(held) = &held {
-                let _ = address::remove(netlink, self.index, held);
-            }
-        };
-        let mut talk = |client, limit| dhcp_client::obtain(packets, client, interrupts, limit, &mut refused);
-        let lease = match kept.map(|kept| talk(kept, dhcp_client::HOLDING)) {
-            None | Some(Err(NoLease::Unanswered)) => talk(fresh, dhcp_client::PATIENCE)?,
-            Some(answered) => answered?,
-        };
-        if held.is_some_and(|held| held.address != lease.address) {
-            refused();
-        }
-        let own = Address { address: lease.address.into(), length: lease.length, left: lease.seconds };
-        address::put(netlink, self.index, &own).map_err(NoLease::Broken)?;
-        Ok(lease)
-    }
 }
 
 /// See to it that the lease is renewed, and note on the interface where it is from.
 fn hand_over(
     work: &mut Work<'_>,
-    inner: &Link,
+    talk: Talk,
     outer: &Link,
     lease: &Lease,
     mark: &mut Mark,
 ) -> Result<(), Error> {
-    let charge = Charge { talk: talk(work, inner), port: outer.index, lease: lease.clone() };
+    let index = talk.index;
+    let charge = Charge { talk, port: outer.index, lease: lease.clone() };
     if lease.renewal.is_some() && !mark.keeper.is_some_and(lease_keeper::is_at_work) {
         mark.keeper = lease_keeper::start(charge, &work.target, &work.bridge, work.interface)
             .map_err(|error| work.failed(&format!("cannot keep its lease: {}", plain(&error))))?;
     }
-    link::raise(&mut work.inside.netlink, inner.index, None, Some(&mark.render()))
+    link::raise(&mut work.inside.netlink, index, None, Some(&mark.render()))
         .map_err(|error| work.failed(&plain(&error)))
 }
 

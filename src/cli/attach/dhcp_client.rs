@@ -1,17 +1,22 @@
 //! The talk with a DHCP server: what is said again and again until it is answered, within a bound.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
+use vmnet_access::mac::MacAddr;
 use vmnet_model::dhcp::{Client, Heard, Lease};
+use vmnet_sys::address::{self, Address};
+use vmnet_sys::netlink::Netlink;
 use vmnet_sys::packet::{Awaited, Packets};
+use vmnet_sys::random;
 use vmnet_sys::trust::plain;
 
 /// How long it may last. A server that is asked by fifty at once answers the last within a second.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long of that an address that is held is asked for: a server that knows nothing of it may say
 /// nothing (RFC 2131, 4.3.2).
-pub const HOLDING: Duration = Duration::from_secs(4);
+const HOLDING: Duration = Duration::from_secs(4);
 /// How soon the first question is said again: a port that just came up may lose it.
 const FIRST: Duration = Duration::from_millis(20);
 /// And the last ones.
@@ -45,9 +50,56 @@ impl fmt::Display for NoLease {
     }
 }
 
+/// What a client of DHCP needs.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// The interface's number.
+    pub index: u32,
+    /// What it calls itself.
+    pub name: Option<String>,
+}
+
+impl Talk {
+    /// Talk until it has an address, which is then on the interface for as long as the lease lasts. One
+    /// that it held and may not keep goes.
+    pub fn hold(
+        &self,
+        netlink: &mut Netlink,
+        packets: &Packets,
+        held: Option<Address>,
+        interrupts: Option<BorrowedFd<'_>>,
+    ) -> Result<Lease, NoLease> {
+        packets.bind(self.index).map_err(NoLease::Broken)?;
+        let number = u32::from_ne_bytes(random::bytes().map_err(NoLease::Broken)?);
+        let fresh = Client::new(self.mac, number, self.name.clone());
+        let kept = match held.as_ref().map(|held| held.address) {
+            Some(IpAddr::V4(address)) => Some(fresh.clone().holding(address)),
+            _ => None,
+        };
+        let mut refused = || {
+            if let Some(held) = &held {
+                let _ = address::remove(netlink, self.index, held);
+            }
+        };
+        let mut talk = |client, limit| obtain(packets, client, interrupts, limit, &mut refused);
+        let lease = match kept.map(|kept| talk(kept, HOLDING)) {
+            None | Some(Err(NoLease::Unanswered)) => talk(fresh, PATIENCE)?,
+            Some(answered) => answered?,
+        };
+        if held.is_some_and(|held| held.address != lease.address) {
+            refused();
+        }
+        let own = Address { address: lease.address.into(), length: lease.length, left: lease.seconds };
+        address::put(netlink, self.index, &own).map_err(NoLease::Broken)?;
+        Ok(lease)
+    }
+}
+
 /// Talk until there is a lease, at most for `limit`. `refused` is told when the address that the client holds is not to be
 /// used any more. Whatever makes `interrupts` readable ends it.
-pub fn obtain(
+fn obtain(
     packets: &Packets,
     mut client: Client,
     interrupts: Option<BorrowedFd<'_>>,

@@ -1,7 +1,7 @@
 //! The process that renews the lease of a namespace's interface. It holds nothing of the namespace
 //! while it sleeps, so that the namespace can go; the port goes with it, and that is heard on the host.
 
-use super::configure::Talk;
+use super::dhcp_client::Talk;
 use super::namespace::{Target, Way};
 use super::resolv_conf;
 use std::os::fd::AsFd;

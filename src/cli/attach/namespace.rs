@@ -1,6 +1,5 @@
 //! Which namespace is meant, held so that it stays the same one while we work.
 
-use crate::args::SpaceWords;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,15 @@ use vmnet_model::error::Error;
 use vmnet_sys::namespace::{self, Identity, Space};
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
+
+/// Which network namespace is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamespaceRef {
+    /// That of the process with this number.
+    Process(u32),
+    /// The one at this path; what has no slash is a name in /run/netns, where `ip netns` keeps them.
+    Path(PathBuf),
+}
 
 /// A namespace that is there.
 #[derive(Debug)]
@@ -46,23 +54,21 @@ pub struct Absent {
 }
 
 impl Target {
-    /// Open the one that the words mean; or say what is not there.
-    pub fn open(act: &'static str, words: &SpaceWords) -> Result<Result<Self, Absent>, Error> {
-        let (label, name, way) = match (words.pid, &words.netns) {
-            (Some(pid), _) => {
+    /// Open the one that is meant; or say what is not there.
+    pub fn open(act: &'static str, meant: &NamespaceRef) -> Result<Result<Self, Absent>, Error> {
+        let (label, name, way) = match meant {
+            NamespaceRef::Process(pid) => {
                 let label = format!("the namespace of process {pid}");
-                match namespace::process(pid) {
+                match namespace::process(*pid) {
                     Ok(process) => (label, None, Way::Process(process)),
                     Err(error) if is_gone(&error) => return Ok(Err(Absent::process(label))),
                     Err(error) => return Err(Error::new(act, label, plain(&error))),
                 }
             }
-            (None, path) => {
-                let given = path.clone().unwrap_or_default();
-                // Without a slash it is a name.
+            NamespaceRef::Path(given) => {
                 let is_name =
                     given.components().count() == 1 && !given.as_os_str().as_encoded_bytes().contains(&b'/');
-                let path = if is_name { Path::new(NAMES).join(given) } else { given };
+                let path = if is_name { Path::new(NAMES).join(given) } else { given.clone() };
                 let name = name_of(&path).map(str::to_owned);
                 let label =
                     format!("namespace '{}'", name.clone().unwrap_or_else(|| path.display().to_string()));

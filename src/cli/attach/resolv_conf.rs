@@ -36,6 +36,12 @@ pub fn write(
     Ok(Some(path))
 }
 
+/// Where it is, if there is one of ours.
+pub fn written(space: &str, bridge: &IfName, interface: &IfName) -> Result<Option<PathBuf>, Error> {
+    let path = place(space);
+    Ok(is_ours(&path, bridge, interface)?.then_some(path))
+}
+
 /// Remove it, and the directories that are empty then.
 pub fn remove(space: &str, bridge: &IfName, interface: &IfName) -> Result<(), Error> {
     let path = place(space);

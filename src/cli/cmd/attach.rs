@@ -1,7 +1,7 @@
 //! `vmnet attach NAME`
 
-use crate::args::AttachWords;
-use crate::attach::{self, Attached};
+use crate::args::{AttachWords, SpaceWords};
+use crate::attach::{self, AddressChoice, Attached, Attachment, NamespaceRef};
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;
@@ -12,21 +12,46 @@ use vmnet_model::error::Error;
 
 /// Give a namespace its interface, and say what it has.
 pub fn run(places: &Places, words: &AttachWords) -> Result<Exit, Error> {
-    let attached = attach::attach(places, words)?;
+    let asked = Attachment {
+        bridge: words.name.clone(),
+        namespace: namespace(&words.space),
+        ifname: words.ifname.clone(),
+        mac: None,
+        hostname: None,
+        addresses: addresses(words)?,
+    };
+    let attached = attach::attach(places, &asked)?;
     if words.json {
-        say_json(words, &attached)
+        say_json(&attached)
     } else {
-        say_words(words, &attached)
+        say_words(&attached)
     }
     Ok(Exit::Done)
 }
 
-fn say_words(words: &AttachWords, attached: &Attached) {
+/// One of both is there, or clap had refused the words.
+pub fn namespace(words: &SpaceWords) -> NamespaceRef {
+    match words.pid {
+        Some(pid) => NamespaceRef::Process(pid),
+        None => NamespaceRef::Path(words.netns.clone().unwrap_or_default()),
+    }
+}
+
+fn addresses(words: &AttachWords) -> Result<AddressChoice, Error> {
+    if words.address.is_empty() {
+        return Ok(if words.dhcp { AddressChoice::Dhcp } else { AddressChoice::Kept });
+    }
+    let parse =
+        |text: &String| text.parse().map_err(|why| Error::new("use", format!("address '{text}'"), why));
+    words.address.iter().map(parse).collect::<Result<_, _>>().map(AddressChoice::Fixed)
+}
+
+fn say_words(attached: &Attached) {
     let Attached { label, bridge, port, .. } = attached;
     let state = if attached.already { "is attached already" } else { "is attached" };
     let addresses: Vec<String> = attached.addresses.iter().map(address).collect();
     let list = if addresses.is_empty() { "no address".to_owned() } else { addresses.join(", ") };
-    say::line(&format!("{} of {label} {state} to {bridge} ({port}): {list}", words.ifname));
+    say::line(&format!("{} of {label} {state} to {bridge} ({port}): {list}", attached.interface));
     if !attached.resolvers.is_empty() {
         let servers: Vec<String> = attached.resolvers.iter().map(ToString::to_string).collect();
         let domain = attached.domain.as_ref().map_or_else(String::new, |domain| format!(", domain {domain}"));
@@ -49,7 +74,7 @@ fn address((cidr, left): &(Cidr, Option<u32>)) -> String {
 }
 
 /// `left` is in seconds, null for ever.
-fn say_json(words: &AttachWords, attached: &Attached) {
+fn say_json(attached: &Attached) {
     let texts = |list: &[std::net::IpAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let addresses: Vec<_> = attached
         .addresses
@@ -57,7 +82,7 @@ fn say_json(words: &AttachWords, attached: &Attached) {
         .map(|(cidr, left)| json!({ "address": cidr.address.to_string(), "length": cidr.length, "left": left }))
         .collect();
     say::json(&json!({
-        "interface": words.ifname.to_string(),
+        "interface": attached.interface.to_string(),
         "already": attached.already,
         "bridge": attached.bridge.to_string(),
         "port": attached.port.to_string(),

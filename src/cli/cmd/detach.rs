@@ -1,5 +1,6 @@
 //! `vmnet detach NAME`
 
+use super::attach::namespace;
 use crate::args::SpaceWords;
 use crate::attach::{self, Detached};
 use crate::exit::Exit;
@@ -10,7 +11,7 @@ use vmnet_model::error::Error;
 
 /// Take a namespace's interface away.
 pub fn run(places: &Places, name: &IfName, space: &SpaceWords, ifname: &IfName) -> Result<Exit, Error> {
-    match attach::detach(places, name, space, ifname)? {
+    match attach::detach(places, name, &namespace(space), ifname)? {
         Detached::Gone(label) => say::line(&format!("{ifname} of {label} is detached from {name}")),
         Detached::Absent(what) => say::line(&format!("nothing to detach: {what}")),
     }
