@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::paths;
+use vmnet_model::cable::End;
 use vmnet_model::forward::{Listen, Protocol, Target};
 use vmnet_model::guest::{Who, is_host_name};
 
-pub use plug::{AttachWords, CableEnd, ExecWords, HookVerb, Program, SpaceWords, Switch, TapVerb, WireVerb};
+pub use plug::{AttachWords, ExecWords, HookVerb, Program, SpaceWords, Switch, TapVerb, WireVerb};
 
 /// Networks for virtual machines: a bridge with DHCP, DNS, NAT and a firewall.
 #[derive(Debug, Parser)]
@@ -172,8 +173,8 @@ pub enum Verb {
         #[arg(value_parser = NetName::new)]
         name: NetName,
         /// The other network, or vde://DIR
-        #[arg(value_name = "NAME|vde://DIR", value_parser = plug::cable_end)]
-        to: CableEnd,
+        #[arg(value_name = "NAME|vde://DIR")]
+        to: End,
         /// Take the cable away again
         #[arg(long)]
         remove: bool,

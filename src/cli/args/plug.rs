@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::request::QUEUES_MAX;
-use vmnet_access::vde::Directory;
 
 /// `vmnet exec`
 #[derive(Debug, Args)]
@@ -100,23 +99,6 @@ pub struct SpaceWords {
     /// The one at this path, or of this name in /run/netns
     #[arg(long, value_name = "PATH")]
     pub netns: Option<PathBuf>,
-}
-
-/// The other end of a cable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CableEnd {
-    /// Another network.
-    Network(NetName),
-    /// A VDE switch.
-    Switch(Directory),
-}
-
-/// `NAME` or `vde://DIR`
-pub(super) fn cable_end(text: &str) -> Result<CableEnd, String> {
-    match text.strip_prefix("vde://") {
-        Some(path) => Directory::new(path).map(CableEnd::Switch).map_err(|error| error.to_string()),
-        None => NetName::new(text).map(CableEnd::Network).map_err(|error| error.to_string()),
-    }
 }
 
 /// `vmnet wire`: the processes of a switch, which `vmnet` starts itself.

@@ -1,7 +1,6 @@
 //! `vmnet cable NAME TO`
 
 use super::need_root;
-use crate::args::CableEnd;
 use crate::cables::{self, Added};
 use crate::exit::Exit;
 use crate::places::Places;
@@ -11,17 +10,13 @@ use vmnet_model::cable::End;
 use vmnet_model::error::{Error, network};
 
 /// Join two wires, or part them again.
-pub fn run(places: &Places, name: &NetName, to: &CableEnd, remove: bool) -> Result<Exit, Error> {
+pub fn run(places: &Places, name: &NetName, to: &End, remove: bool) -> Result<Exit, Error> {
     need_root(if remove { "part" } else { "join" }, network(name))?;
-    let to = match to {
-        CableEnd::Network(other) => End::Network(other.clone()),
-        CableEnd::Switch(directory) => End::Switch(directory.clone()),
-    };
     if remove {
-        let to = cables::remove(places, name, &to)?;
+        let to = cables::remove(places, name, to)?;
         say::line(&format!("{name} and {to} are parted"));
     } else {
-        say_added(name, &cables::add(places, name, &to)?);
+        say_added(name, &cables::add(places, name, to)?);
     }
     Ok(Exit::Done)
 }
