@@ -36,7 +36,7 @@ mod up;
 mod view;
 mod wire;
 
-use args::{Arguments, HookVerb, Verb};
+use args::{Arguments, Directories, HookVerb, Verb};
 use exit::Exit;
 use places::Places;
 use std::process::ExitCode;
@@ -72,7 +72,8 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Error> {
     if !matches!(arguments.verb, Verb::Exec(_)) {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     }
-    let places = Places::new(&arguments.directories);
+    let Directories { config_dir, state_dir, run_dir } = &arguments.directories;
+    let places = Places::new(config_dir, state_dir, run_dir);
     match &arguments.verb {
         Verb::Up { name, dry_run, on_demand } => cmd::up::run(&places, name, *dry_run, *on_demand),
         Verb::Down { name, force } => cmd::down::run(&places, name, *force),

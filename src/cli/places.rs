@@ -1,6 +1,5 @@
 //! Where this run finds and leaves things.
 
-use crate::args::Directories;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -27,12 +26,8 @@ pub struct Places {
 
 impl Places {
     /// Those of the command line.
-    pub fn new(directories: &Directories) -> Self {
-        Self {
-            config: directories.config_dir.clone(),
-            state: directories.state_dir.clone(),
-            run: directories.run_dir.clone(),
-        }
+    pub fn new(config: &Path, state: &Path, run: &Path) -> Self {
+        Self { config: config.to_owned(), state: state.to_owned(), run: run.to_owned() }
     }
 
     /// The directory of network files.
