@@ -2,8 +2,8 @@
 //! firewalld by the bus. Several changes that follow each other closely are told as one. firewalld,
 //! which may take seconds to answer, is told of the bridge from here, so that nothing else waits.
 
+use crate::log::Log;
 use crate::places::Room;
-use crate::say::Log;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;

@@ -20,6 +20,7 @@ mod hook;
 mod hosts;
 mod keeper;
 mod lease_watch;
+mod log;
 mod look;
 mod memory;
 mod networks;
@@ -37,7 +38,7 @@ mod view;
 mod wire;
 
 use args::{Arguments, Directories, HookVerb, Verb};
-use exit::Exit;
+use exit::{Exit, Leave};
 use places::Places;
 use std::process::ExitCode;
 use vmnet_model::error::Error;
@@ -54,16 +55,16 @@ fn main() -> ExitCode {
     };
     match dispatch(&arguments) {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            say::failed(&failure);
-            Exit::from(&failure).into()
+        Err(Leave { failure, exit }) => {
+            say::error(&failure.to_string(), failure.hint.as_deref());
+            exit.into()
         }
     }
 }
 
-fn dispatch(arguments: &Arguments) -> Result<Exit, Error> {
+fn dispatch(arguments: &Arguments) -> Result<Exit, Leave> {
     if nix::unistd::getuid() != nix::unistd::geteuid() {
-        return Err(Error::new("run", "vmnet", "it is installed setuid, which only the helper may be"));
+        return Err(Error::new("run", "vmnet", "it is installed setuid, which only the helper may be").into());
     }
     // A parent that ignores its children's end would have us ignore our tools' too.
     vmnet_sys::process::heed_children();
@@ -74,32 +75,32 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Error> {
     }
     let Directories { config_dir, state_dir, run_dir } = &arguments.directories;
     let places = Places::new(config_dir, state_dir, run_dir);
-    match &arguments.verb {
-        Verb::Up { name, dry_run, on_demand } => cmd::up::run(&places, name, *dry_run, *on_demand),
-        Verb::Down { name, force } => cmd::down::run(&places, name, *force),
-        Verb::Run { name, background } => cmd::run::run(&places, name, *background),
-        Verb::Status { name, json } => cmd::status::run(&places, name.as_ref(), *json),
-        Verb::List { json } => cmd::list::run(&places, *json),
-        Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&places, name, port),
-        Verb::Ports { name, json, .. } => cmd::ports::run(&places, name, *json),
-        Verb::Exec(words) => cmd::exec::run(words),
-        Verb::Tap(verb) => cmd::tap::run(verb),
-        Verb::Attach(words) => cmd::attach::run(&places, words),
-        Verb::Detach { name, space, ifname } => cmd::detach::run(&places, name, space, ifname),
-        Verb::Cable { name, to, remove } => cmd::cable::run(&places, name, to, *remove),
-        Verb::Wire(verb) => cmd::wire::run(verb),
-        Verb::Snippet { name, program } => cmd::snippet::run(&places, name, *program),
-        Verb::Broker => cmd::broker::run(&places),
-        Verb::Hook(HookVerb::Libvirt { words }) => cmd::hook::run(&places, words),
-        Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json),
-        Verb::Host(verb) => cmd::host::run(&places, verb),
-        Verb::Forward(verb) => cmd::forward::run(&places, verb),
-        Verb::Init { name } => cmd::init::run(&places, name),
-        Verb::Check { name, json } => cmd::check::run(&places, name.as_ref(), *json),
-        Verb::Access { name, user, json } => cmd::access::run(&places, name, user.as_deref(), *json),
-        Verb::Doctor { name, fix, json } => cmd::doctor::run(&places, name.as_ref(), *fix, *json),
-        Verb::Account { kind, name } => cmd::account::run(*kind, name),
-        Verb::Schema => cmd::schema::run(),
-        Verb::Completions { shell } => cmd::completions::run(*shell),
-    }
+    Ok(match &arguments.verb {
+        Verb::Up { name, dry_run, on_demand } => cmd::up::run(&places, name, *dry_run, *on_demand)?,
+        Verb::Down { name, force } => cmd::down::run(&places, name, *force)?,
+        Verb::Run { name, background } => cmd::run::run(&places, name, *background)?,
+        Verb::Status { name, json } => cmd::status::run(&places, name.as_ref(), *json)?,
+        Verb::List { json } => cmd::list::run(&places, *json)?,
+        Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&places, name, port)?,
+        Verb::Ports { name, json, .. } => cmd::ports::run(&places, name, *json)?,
+        Verb::Exec(words) => cmd::exec::run(words)?,
+        Verb::Tap(verb) => cmd::tap::run(verb)?,
+        Verb::Attach(words) => cmd::attach::run(&places, words)?,
+        Verb::Detach { name, space, ifname } => cmd::detach::run(&places, name, space, ifname)?,
+        Verb::Cable { name, to, remove } => cmd::cable::run(&places, name, to, *remove)?,
+        Verb::Wire(verb) => cmd::wire::run(verb)?,
+        Verb::Snippet { name, program } => cmd::snippet::run(&places, name, *program)?,
+        Verb::Broker => cmd::broker::run(&places)?,
+        Verb::Hook(HookVerb::Libvirt { words }) => cmd::hook::run(&places, words)?,
+        Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json)?,
+        Verb::Host(verb) => cmd::host::run(&places, verb)?,
+        Verb::Forward(verb) => cmd::forward::run(&places, verb)?,
+        Verb::Init { name } => cmd::init::run(&places, name)?,
+        Verb::Check { name, json } => cmd::check::run(&places, name.as_ref(), *json)?,
+        Verb::Access { name, user, json } => cmd::access::run(&places, name, user.as_deref(), *json)?,
+        Verb::Doctor { name, fix, json } => cmd::doctor::run(&places, name.as_ref(), *fix, *json)?,
+        Verb::Account { kind, name } => cmd::account::run(*kind, name)?,
+        Verb::Schema => cmd::schema::run()?,
+        Verb::Completions { shell } => cmd::completions::run(*shell)?,
+    })
 }

@@ -3,7 +3,7 @@
 //! bridge, or when it starts anew without its state; then it is told again. A host without D-Bus or
 //! without resolved lacks nothing here.
 
-use crate::say::Log;
+use crate::log::Log;
 use futures_util::StreamExt;
 use std::net::Ipv4Addr;
 use std::time::Duration;

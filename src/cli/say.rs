@@ -3,18 +3,11 @@
 
 use comfy_table::{Table, presets};
 use std::io::{Write, stderr, stdout};
-use vmnet_model::error::Error;
-use vmnet_sys::syslog::{self, Topic};
 
 /// One sentence on standard error, perhaps a hint below it.
 pub fn error(sentence: &str, hint: Option<&str>) {
     let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
     let _ = stderr().write_all(format!("vmnet: {sentence}\n{hint}").as_bytes());
-}
-
-/// A failure on standard error, with its hint.
-pub fn failed(error: &Error) {
-    self::error(&error.to_string(), error.hint.as_deref());
 }
 
 /// Text on standard output. When nobody reads any more, there is nobody to tell.
@@ -50,32 +43,4 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let lines: Vec<String> =
         table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
     line(&lines.join("\n"));
-}
-
-/// A line in the log of a service: standard error in the foreground, where systemd and runit read
-/// it, the system log in the background.
-#[derive(Clone, Copy, Debug)]
-pub enum Log {
-    /// Standard error.
-    Foreground,
-    /// The system log.
-    Background,
-}
-
-impl Log {
-    /// Something was done.
-    pub fn info(self, sentence: &str) {
-        match self {
-            Self::Foreground => error(sentence, None),
-            Self::Background => drop(syslog::send("vmnet", Topic::Service, sentence)),
-        }
-    }
-
-    /// Something could not be done.
-    pub fn trouble(self, sentence: &str) {
-        match self {
-            Self::Foreground => error(sentence, None),
-            Self::Background => drop(syslog::send("vmnet", Topic::Trouble, sentence)),
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! A network's VDE switch: what its file leaves open is settled, and the steps about it are done.
 
+use crate::log::Log;
 use crate::places::Room;
 use crate::record;
-use crate::say::Log;
 use crate::wire;
 use nix::unistd::Group;
 use std::fs::{self, Permissions};

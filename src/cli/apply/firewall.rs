@@ -1,9 +1,9 @@
 //! The steps about firewalls: the network's own tables by nft, and other programs' chains.
 
 use super::Work;
+use crate::log::Log;
 use crate::look;
 use crate::record::{Loaded, Record};
-use crate::say::Log;
 use std::thread;
 use vmnet_host::firewalls as foreign;
 use vmnet_model::error::Error;

@@ -17,9 +17,9 @@ mod port;
 mod server;
 
 use crate::cables::{self, Site};
+use crate::log::Log;
 use crate::places::Room;
 use crate::record::Record;
-use crate::say::Log;
 use crate::switch;
 use firewall::Unloaded;
 use std::thread::JoinHandle;

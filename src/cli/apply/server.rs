@@ -1,8 +1,8 @@
 //! The steps about dnsmasq and its files.
 
 use super::Work;
+use crate::log::Log;
 use crate::process;
-use crate::say::Log;
 use vmnet_host::files::{make_directory, write_file};
 use vmnet_model::error::Error;
 use vmnet_model::plan::{Goal, ServerStep};

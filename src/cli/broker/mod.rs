@@ -7,7 +7,7 @@ mod work;
 
 pub use socket::Socket;
 
-use crate::say::Log;
+use crate::log::Log;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

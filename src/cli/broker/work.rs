@@ -1,7 +1,7 @@
 //! What the broker does in children: serve one request as the setuid helper would for the same
 //! caller, and close what strangers left behind.
 
-use crate::say;
+use crate::log::Log;
 use nix::unistd::alarm;
 use std::io::{PipeReader, Read, Write};
 use std::os::fd::AsFd;
@@ -48,7 +48,7 @@ fn attend(channel: &Channel) -> Result<u8, String> {
     let request = Request { ask, space, caller: peer.caller, pid, authority: Authority::Rules };
     let told = talk::answer(channel, &request, privilege::look(), PROGRAM);
     if let Err(error) = told.log {
-        say::error(&format!("cannot write to the system log: {}", plain(&error)), None);
+        Log::Foreground.trouble(&format!("cannot write to the system log: {}", plain(&error)));
     }
     Ok(u8::from(told.answer.is_err()))
 }

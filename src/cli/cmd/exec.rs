@@ -4,9 +4,8 @@
 mod qemu;
 
 use crate::args::{ExecWords, Switch};
-use crate::exit::Exit;
+use crate::exit::{Exit, Leave};
 use crate::plug::{self, Plugged};
-use crate::say;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::{AccessFlags, access, execvpe};
@@ -24,20 +23,14 @@ use vmnet_sys::{inherited, random};
 /// Where execvp(3) looks if nobody says (`confstr(_CS_PATH)` of glibc).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// Do it. There is an answer only if it fails, be it an error or how to leave.
-pub fn run(words: &ExecWords) -> Result<Exit, Error> {
-    if let Some(mac) = words.mac.filter(|mac| !mac.is_assignable()) {
-        let cause = "no interface can have it: it is a group's, or all zero";
-        return Ok(leave(&Error::new("use", format!("MAC address {mac}"), cause), Exit::Usage));
-    }
+/// Do it. There is an answer only if it fails.
+pub fn run(words: &ExecWords) -> Result<Exit, Leave> {
     let mac = mac(words)?;
     let Some((program, rest)) = words.command.split_first() else {
-        return Ok(leave(&Error::new("run", "a program", "none is named"), Exit::Usage));
+        return Err(Exit::Usage.with(Error::new("run", "a program", "none is named")));
     };
     // Nothing is made, and no network is started, for a program that is not there.
-    if let Err(errno) = look_for(program) {
-        return Ok(cannot_run(program, errno));
-    }
+    look_for(program).map_err(|errno| cannot_run(program, errno))?;
     // A QEMU may be started to ask it, so before there is a port that would wait for that.
     let form = words.vde.then(|| qemu::form(&words.command));
     let (wish, count) = match form {
@@ -47,13 +40,10 @@ pub fn run(words: &ExecWords) -> Result<Exit, Error> {
     let plugged = plug::ask(&Ask { bridge: words.name.clone(), for_itself: true, wish }, None)?;
     if plugged.descriptors.len() != usize::from(count) {
         let cause = format!("{} descriptors came, not {count}", plugged.descriptors.len());
-        return Err(Error::new("take over", format!("port '{}'", plugged.port), cause));
+        return Err(Error::new("take over", format!("port '{}'", plugged.port), cause).into());
     }
-    let errno = match take_over(plugged, form, mac) {
-        Ok(handed) => become_program(program, rest, &handed),
-        Err(errno) => errno,
-    };
-    Ok(cannot_run(program, errno))
+    let handed = take_over(plugged, form, mac).map_err(|errno| cannot_run(program, errno))?;
+    Err(cannot_run(program, become_program(program, rest, &handed)))
 }
 
 /// The port's descriptors above the standard ones, and inherited, which those that came are not.
@@ -68,12 +58,16 @@ fn take_over(plugged: Plugged, form: Option<PlugForm>, mac: MacAddr) -> Result<H
     Ok(Handed { descriptors, kind, mac, port, mtu })
 }
 
-fn mac(words: &ExecWords) -> Result<MacAddr, Error> {
+fn mac(words: &ExecWords) -> Result<MacAddr, Leave> {
     match words.mac {
-        Some(mac) => Ok(mac),
+        Some(mac) if mac.is_assignable() => Ok(mac),
+        Some(mac) => {
+            let cause = "no interface can have it: it is a group's, or all zero";
+            Err(Exit::Usage.with(Error::new("use", format!("MAC address {mac}"), cause)))
+        }
         None => random::bytes()
             .map(guest_mac)
-            .map_err(|error| Error::new("choose", "a MAC address", plain(&error))),
+            .map_err(|error| Error::new("choose", "a MAC address", plain(&error)).into()),
     }
 }
 
@@ -129,15 +123,9 @@ fn environment(handed: &Handed) -> Result<Vec<CString>, NulError> {
 }
 
 /// With the exit status that env(1) and shells give.
-fn cannot_run(program: &OsStr, errno: Errno) -> Exit {
+fn cannot_run(program: &OsStr, errno: Errno) -> Leave {
     let exit = if errno == Errno::ENOENT { Exit::NotFound } else { Exit::NotRunnable };
     let shown: String =
         program.to_string_lossy().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    leave(&Error::new("run", format!("'{shown}'"), plain(&errno.into())), exit)
-}
-
-/// Say why, and leave by a code that is not the usual one.
-fn leave(error: &Error, exit: Exit) -> Exit {
-    say::failed(error);
-    exit
+    exit.with(Error::new("run", format!("'{shown}'"), plain(&errno.into())))
 }

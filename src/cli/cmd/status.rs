@@ -33,7 +33,7 @@ pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, 
         match status(places, name) {
             // Something of that name is there, and it is not the network.
             Err(error) if error.kind == ErrorKind::Conflict => {
-                say::failed(&error);
+                say::error(&error.to_string(), error.hint.as_deref());
                 return Ok(Exit::Drifted);
             }
             status => all.push(status?),

@@ -6,9 +6,9 @@ mod wants;
 mod xml;
 
 use crate::cmd::up::bring_up;
+use crate::log::Log;
 use crate::networks;
 use crate::places::Places;
-use crate::say::Log;
 use notes::Note;
 use std::io::Read;
 use std::path::Path;

@@ -31,10 +31,10 @@ mod wake;
 
 use crate::firewall_watch::Watch as FirewallWatch;
 use crate::lease_watch::LeaseWatch;
+use crate::log::Log;
 use crate::places::{Places, Room};
 use crate::process;
 use crate::resolved::Registrar;
-use crate::say::Log;
 use clients::Feed;
 use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
@@ -71,7 +71,7 @@ pub struct Keeper<'a> {
     /// Its guests as they were then.
     guests: Vec<Guest>,
     /// What was heard of firewalls and is not yet looked into.
-    heard: foreign::Heard,
+    heard: crate::firewall_watch::Heard,
     /// What holders of TAPs did beyond the grant, by interface index.
     offences: BTreeMap<u32, Offence>,
     /// Who is plugged into its switch.
@@ -105,7 +105,7 @@ impl<'a> Keeper<'a> {
             state: KeeperState::default(),
             network: Network::with_defaults(name.clone()),
             guests: Vec::new(),
-            heard: foreign::Heard::default(),
+            heard: crate::firewall_watch::Heard::default(),
             offences: BTreeMap::new(),
             feed: Feed::default(),
             room,

@@ -4,9 +4,7 @@
 use super::descriptors::Descriptors;
 use super::handshake::{self, Kind, Refused};
 use super::{fit_queues, give_room, recorded};
-use crate::exit::Exit;
 use crate::places::Room;
-use crate::say;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,13 +19,14 @@ const SILENCES_MAX: u32 = 2;
 /// After this time no more are tried.
 pub const LIMIT: Duration = Duration::from_secs(25);
 
-/// Plug them all in: one that cannot be does not keep the others from it.
-pub fn run(path: &Path, plugs: &Path) -> Result<Exit, Error> {
+/// Plug them all in: one that cannot be does not keep the others from it, and is told at once. Answers whether
+/// all are.
+pub fn run(path: &Path, plugs: &Path, tell: &mut dyn FnMut(&Error)) -> Result<bool, Error> {
     let switch = recorded(path)?;
     let mut holders = holders(plugs)?;
     let found = Descriptors::of(&holders);
     take_turns(&mut holders, switch.pump);
-    let (mut silences, mut exit, end) = (0, Exit::Done, Instant::now() + LIMIT);
+    let (mut silences, mut all, end) = (0, true, Instant::now() + LIMIT);
     let mut waiting = holders.into_iter();
     while let Some(holder) = waiting.next() {
         let refused = match again(&switch.door, &holder, &found, plugs) {
@@ -39,8 +38,8 @@ pub fn run(path: &Path, plugs: &Path) -> Result<Exit, Error> {
                 continue;
             }
         };
-        exit = Exit::Failed;
-        say::error(&failed(&holder, &refused.cause).to_string(), None);
+        all = false;
+        tell(&failed(&holder, &refused.cause));
         match refused.kind {
             Kind::Once => {}
             Kind::Silent => silences += 1,
@@ -49,21 +48,22 @@ pub fn run(path: &Path, plugs: &Path) -> Result<Exit, Error> {
                 let of = |other: &Held| other.tag.uid == holder.tag.uid;
                 let (theirs, others): (Vec<_>, Vec<_>) = waiting.partition(of);
                 waiting = others.into_iter();
-                give_up(theirs.len(), &format!("one of the same uid {} did not finish", holder.tag.uid));
+                let cause = format!("one of the same uid {} did not finish", holder.tag.uid);
+                give_up(theirs.len(), &cause, tell);
             }
         }
         if silences == SILENCES_MAX || Instant::now() > end {
-            give_up(waiting.len(), "the switch does not answer");
+            give_up(waiting.len(), "the switch does not answer", tell);
             break;
         }
     }
     give_room(&Room::holding(path));
-    Ok(exit)
+    Ok(all)
 }
 
-fn give_up(count: usize, cause: &str) {
+fn give_up(count: usize, cause: &str, tell: &mut dyn FnMut(&Error)) {
     if count > 0 {
-        say::error(&Error::new("plug in", format!("{count} more"), cause).to_string(), None);
+        tell(&Error::new("plug in", format!("{count} more"), cause));
     }
 }
 

@@ -3,7 +3,6 @@
 
 use super::{door, fit_queues, group_of_user, handshake, named, recorded};
 use crate::daemon;
-use crate::exit::Exit;
 use crate::process;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
@@ -41,7 +40,7 @@ const PREPARATION_MAX: u32 = 20;
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Be the pump, from the first step to the end.
-pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<Exit, Error> {
+pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<(), Error> {
     alarm::set(PREPARATION_MAX);
     let switch = recorded(path)?;
     let failed = |cause: &dyn std::fmt::Display| {
@@ -57,8 +56,7 @@ pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<Exit, Err
     let stop = detach(&bridge).map_err(|error| failed(&plain(&error)))?;
     alarm::cancel();
     let mut pump = Pump::new(tap);
-    pump.run(plug.data(), stop.as_fd()).map_err(|error| failed(&plain(&error)))?;
-    Ok(Exit::Done)
+    pump.run(plug.data(), stop.as_fd()).map(drop).map_err(|error| failed(&plain(&error)))
 }
 
 /// There is one for each record.

@@ -2,10 +2,10 @@
 //! it, so that it needs nobody and nobody can take anything from it.
 
 use super::{group_of_user, named, recorded};
-use crate::exit::Exit;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
+use std::convert::Infallible;
 use std::fs::{self, OpenOptions};
 use std::io::stderr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,7 +32,7 @@ pub const NUMBER: &str = "switch.pid";
 const DESCRIPTORS: u64 = 16_384;
 
 /// Become it. There is no way back.
-pub fn run(path: &Path) -> Result<Exit, Error> {
+pub fn run(path: &Path) -> Result<Infallible, Error> {
     // Before anything is opened here.
     let closed = close_all_but([]);
     let switch = recorded(path)?;
