@@ -43,6 +43,8 @@ pub struct Added {
     pub already: bool,
     /// The guest's lease, if that is on another address.
     pub holds: Option<Lease>,
+    /// What whoever asked should hear besides, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A reservation as it counts.
@@ -84,9 +86,10 @@ fn add_locked(places: &Places, file: &Network, asked: &Asked) -> Result<Added, E
     let links = Links::open().map_err(|error| failed(&error))?;
     let seen = links.snapshot().map_err(|error| failed(&error))?;
     // Where the subnet is open, one is chosen and remembered: the address must be of it.
-    let wanted = settle(places, file, &seen, Record::read(&room)?.as_ref(), false)?;
+    let mut notes = Vec::new();
+    let wanted = settle(places, file, &seen, Record::read(&room)?.as_ref(), false, &mut notes)?;
     if let Some(host) = wanted.network.hosts.iter().find(|host| asked.is(host)) {
-        return Ok(Added { host: host.clone(), already: true, holds: elsewhere(host) });
+        return Ok(Added { host: host.clone(), already: true, holds: elsewhere(host), notes });
     }
     let refused = |why: Refusal| explain(failed(&why), &why, places, file);
     let with = |address| Host {
@@ -105,7 +108,7 @@ fn add_locked(places: &Places, file: &Network, asked: &Asked) -> Result<Added, E
     memory.hosts.retain(|note| note.host().is_some_and(|old| wanted.network.hosts.contains(&old)));
     memory.hosts.push(HostNote::from(&host));
     keep(places, file, &memory)?;
-    Ok(Added { already: false, holds: elsewhere(&host), host })
+    Ok(Added { already: false, holds: elsewhere(&host), host, notes })
 }
 
 impl Asked {
@@ -171,7 +174,7 @@ fn keep(places: &Places, file: &Network, memory: &Memory) -> Result<(), Error> {
         return Ok(());
     }
     let links = Links::open().map_err(|error| Error::new("change", network(&file.name), error))?;
-    let Outlook { goal, room, record, host, seen } = look(places, &links, file, false)?;
+    let Outlook { goal, room, record, host, seen, .. } = look(places, &links, file, false)?;
     let Some(mut record) = record else { return Ok(()) };
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
     let steps = plan::live(&goal, &seen);

@@ -31,6 +31,7 @@ mod record;
 mod resolved;
 mod say;
 mod settle;
+mod status;
 mod switch;
 mod take_down;
 mod up;

@@ -5,7 +5,6 @@ use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
 use crate::record::{self, Record};
-use crate::say;
 use vmnet_access::name::NetName;
 use vmnet_host::facts as host;
 use vmnet_host::ipv6;
@@ -17,13 +16,14 @@ use vmnet_model::settle::{Circumstances, Wanted};
 use vmnet_model::subnet::Subnet;
 
 /// Settle what the file leaves open. Call it under the lock: what is chosen is written down at
-/// once, unless this is only a rehearsal.
+/// once, unless this is only a rehearsal. What whoever asked should hear of it goes to `notes`, a sentence each.
 pub fn settle(
     places: &Places,
     network: &Network,
     seen: &Seen,
     record: Option<&Record>,
     rehearsal: bool,
+    notes: &mut Vec<String>,
 ) -> Result<Wanted, Error> {
     let subnet = match network.subnet {
         // Nobody has an address of it; nothing is looked for, and nothing kept.
@@ -35,7 +35,7 @@ pub fn settle(
         SubnetChoice::Auto => match record.and_then(Record::subnet) {
             // Never another one under guests that have addresses in it.
             Some(subnet) => subnet,
-            None => chosen(places, network, seen, rehearsal)?,
+            None => chosen(places, network, seen, rehearsal, notes)?,
         },
     };
     for more in &network.more_subnets {
@@ -49,7 +49,13 @@ pub fn settle(
     }))
 }
 
-fn chosen(places: &Places, wanted: &Network, seen: &Seen, rehearsal: bool) -> Result<Subnet, Error> {
+fn chosen(
+    places: &Places,
+    wanted: &Network,
+    seen: &Seen,
+    rehearsal: bool,
+    notes: &mut Vec<String>,
+) -> Result<Subnet, Error> {
     let mut taken = taken(places, wanted, seen);
     let own = wanted.more_subnets.iter();
     taken.extend(own.map(|subnet| Taken { subnet: *subnet, reason: "its own file".to_owned() }));
@@ -57,14 +63,11 @@ fn chosen(places: &Places, wanted: &Network, seen: &Seen, rehearsal: bool) -> Re
     if let Some(subnet) = remembered {
         match search::conflict(subnet, &taken) {
             None => return Ok(subnet),
-            Some(other) => say::error(
-                &format!(
-                    "{} moves from its subnet {subnet}, which {} took meanwhile",
-                    network(&wanted.name),
-                    other.reason
-                ),
-                None,
-            ),
+            Some(other) => notes.push(format!(
+                "{} moves from its subnet {subnet}, which {} took meanwhile",
+                network(&wanted.name),
+                other.reason
+            )),
         }
     }
     let subnet =

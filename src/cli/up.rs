@@ -1,6 +1,7 @@
 //! Bringing a network up, or making it again what its file says. `vmnet up` and the keeper share it.
 
 use crate::apply::Work;
+use crate::background;
 use crate::cables;
 use crate::forwards;
 use crate::look;
@@ -38,6 +39,8 @@ pub struct Raised {
     pub outdated: bool,
     /// Links that go on taking router advertisements because we say so.
     pub advertised: Vec<String>,
+    /// What whoever asked should hear besides, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Everything that is known before a plan is made.
@@ -52,6 +55,8 @@ pub struct Outlook {
     pub host: Seen,
     /// The host as far as this network is concerned.
     pub seen: plan::Seen,
+    /// What whoever asked should hear besides, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Look at a network and its host.
@@ -63,13 +68,14 @@ pub fn look(places: &Places, links: &Links, wanted: &Network, rehearsal: bool) -
     if let Some(other) = record.as_ref().filter(|record| record.network != wanted.name.as_str()) {
         return Err(failed(&format!("its bridge belongs to {}", network(&other.network))));
     }
-    let wanted = settle(places, wanted, &host, record.as_ref(), rehearsal)?;
+    let mut notes = Vec::new();
+    let wanted = settle(places, wanted, &host, record.as_ref(), rehearsal, &mut notes)?;
     let switch = switch::settle(&wanted.network, &room)?;
     let guests = guest::known(&wanted.network.hosts, &view::leases(&room)?);
     let mut goal = Goal::new(wanted, &host::place(room.path()), &guests, host::translates_frames(), switch);
     goal.cables = cables::goals(places, goal.wanted.name(), Some(goal.wanted.mtu), &host)?;
     let seen = look::network(&room, &goal, record.as_ref(), &host)?;
-    Ok(Outlook { goal, room, record, host, seen })
+    Ok(Outlook { goal, room, record, host, seen, notes })
 }
 
 /// Only say what would be done.
@@ -84,7 +90,53 @@ pub fn rehearse(places: &Places, name: &NetName) -> Result<Raised, Error> {
         was_down: false,
         outdated: false,
         advertised: Vec::new(),
+        notes: outlook.notes,
     })
+}
+
+/// Bring it up and see to it that it has a keeper. On demand: only where its file allows that; none if
+/// somebody else was quicker. What is started inherits from the process: its place in the kernel's choice of
+/// whom to kill (`oom_score_adj`) too.
+///
+/// # Errors
+/// It cannot be brought up, and is then as it was before; or it would have no keeper.
+pub fn bring_up(places: &Places, name: &NetName, on_demand: bool) -> Result<Option<Raised>, Error> {
+    if on_demand {
+        let file = networks::read(places, name).map_err(|why| why.failure("start", name))?;
+        if !file.on_demand {
+            return Err(Error::new("start", network(name), "its file says on_demand = false"));
+        }
+        if came_up_meanwhile(places, name)? {
+            return Ok(None);
+        }
+    }
+    let (mut done, mut notes) = (Vec::new(), Vec::new());
+    if background::is_unit(places) && process::keeper(&places.room(&name.bridge())).is_none() {
+        // What can be seen to be wrong is told here, and not in the unit's log.
+        Raised { steps: done, notes, .. } = rehearse(places, name)?;
+        background::start_unit(name)?;
+    }
+    let mut raised = raise(places, name)?;
+    // The unit's are ours.
+    raised.steps.extend(done);
+    raised.notes.splice(0..0, notes);
+    if let Err(failure) = background::ensure_keeper(places, name) {
+        if raised.was_down {
+            take_down::take_down(places, name)?;
+        }
+        return Err(failure);
+    }
+    Ok(Some(raised))
+}
+
+/// Of many helpers that ask at once, the first starts the network and the others find it up when
+/// their turn comes.
+fn came_up_meanwhile(places: &Places, name: &NetName) -> Result<bool, Error> {
+    let lock = places.lock()?;
+    let record = Record::read(&places.room(&name.bridge()))?;
+    drop(lock);
+    let up = record.is_some_and(|record| record.phase == Phase::Up);
+    Ok(up && process::keeper(&places.room(&name.bridge())).is_some())
 }
 
 /// Make it so. A network that was down is down again after a failure; one that was up stays up.
@@ -107,12 +159,13 @@ fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Error> {
     // still be interrupted.
     outlast_interrupts();
     let outdated = plan::outdates_leases(&steps, &outlook.seen);
-    let Outlook { goal, room, record: earlier, host, .. } = outlook;
+    let Outlook { goal, room, record: earlier, host, notes, .. } = outlook;
     let settled = earlier.as_ref().is_some_and(|record| record.phase == Phase::Up);
     let mut record = Record::begin(&goal, earlier.as_ref());
     let counted = record.counts(&goal.forwards);
     if steps.is_empty() && settled && counted && earlier.as_ref() == Some(&record) {
-        return Ok(Raised { wanted: goal.wanted, steps, was_down: false, outdated, advertised: Vec::new() });
+        let advertised = Vec::new();
+        return Ok(Raised { wanted: goal.wanted, steps, was_down: false, outdated, advertised, notes });
     }
     // What is put back must be known before.
     let is_undone_by = |part| steps.iter().any(|step| undoing(step) == Undo::By(part));
@@ -147,7 +200,7 @@ fn raise_locked(places: &Places, wanted: &Network) -> Result<Raised, Error> {
         record.write(&room)
     });
     match finished {
-        Ok(()) => Ok(Raised { wanted: goal.wanted, steps, was_down: !settled, outdated, advertised }),
+        Ok(()) => Ok(Raised { wanted: goal.wanted, steps, was_down: !settled, outdated, advertised, notes }),
         Err(failure) if settled => Err(failure),
         Err(failure) => {
             let left = take_down::undo(places, &goal.wanted.bridge, &record, Traces::Exact);

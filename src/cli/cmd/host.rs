@@ -32,7 +32,8 @@ pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Error> {
 
 fn add(places: &Places, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
     need_root("reserve", format!("'{}' on {}", asked.name, network(name)))?;
-    let Added { host, already, holds } = hosts::add(places, name, asked)?;
+    let Added { host, already, holds, notes } = hosts::add(places, name, asked)?;
+    notes.iter().for_each(|note| say::error(note, None));
     let state = if already { "is reserved already" } else { "is reserved" };
     say::line(&format!("{} {state}: {}", host.name, phrase(&host)));
     if let Some(lease) = holds {

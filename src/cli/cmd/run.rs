@@ -24,7 +24,8 @@ pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Er
         let room = places.room(&name.bridge());
         // The network first: a name that means nothing must leave no directory behind.
         if !background {
-            raise(places, name)?;
+            let raised = raise(places, name)?;
+            raised.notes.iter().for_each(|note| Log::Foreground.info(note));
         }
         see_leaver_off(places, name)?;
         let Some(claim) = keeper::claim(&room)? else {

@@ -2,8 +2,8 @@
 
 use super::finding::{Finding, Fix, Report, Severity};
 use super::host::Host;
-use crate::cmd::status;
 use crate::networks;
+use crate::status;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::port_record::BRIDGE_PORTS_MAX;
 

@@ -5,10 +5,10 @@ mod notes;
 mod wants;
 mod xml;
 
-use crate::cmd::up::bring_up;
 use crate::log::Log;
 use crate::networks;
 use crate::places::Places;
+use crate::up::bring_up;
 use notes::Note;
 use std::io::Read;
 use std::path::Path;
@@ -132,7 +132,9 @@ fn start(places: &Places, bridge: &IfName) -> Result<(), Error> {
     if !file.on_demand {
         return Ok(());
     }
-    bring_up(places, &network, true).map(drop)
+    let raised = bring_up(places, &network, true)?;
+    raised.iter().flat_map(|raised| &raised.notes).for_each(|note| Log::Foreground.info(note));
+    Ok(())
 }
 
 /// The network of ours whose bridge this is.

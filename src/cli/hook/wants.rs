@@ -4,6 +4,7 @@
 use super::notes::{Applied, Note};
 use crate::forwards;
 use crate::hosts::{self, Asked};
+use crate::log::Log;
 use crate::memory::{ForwardNote, HostNote, Memory};
 use crate::networks;
 use crate::places::Places;
@@ -54,7 +55,9 @@ fn fulfil(
     let reserve = |host: Host| {
         let asked =
             Asked { name: host.name, mac: host.mac, address: host.address, address6: None, aliases: vec![] };
-        hosts::add(places, name, &asked).map(|added| HostNote::from(&added.host))
+        let added = hosts::add(places, name, &asked)?;
+        added.notes.iter().for_each(|note| Log::Foreground.info(note));
+        Ok(HostNote::from(&added.host))
     };
     let host = host.map(reserve).transpose()?;
     let open = |forward: &&Forward| {
