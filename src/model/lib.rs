@@ -14,13 +14,12 @@
 //! | [`settle`] | the same with nothing left open |
 //! | [`prefix6`] | an IPv6 prefix and the addresses in it |
 //! | [`guest`] | guests as they are named and known |
-//! | [`domain`] | what a libvirt domain asks of our networks |
 //! | [`forward`] | port forwards as they are written |
 //! | [`holder`] | who holds a port that a forward asks for, and which is free |
 //! | [`keeper`] | what a network's keeper does about what happens |
 //! | [`search`] | which subnet is free |
 //! | [`managers`] | which subnets other managers' files claim |
-//! | [`error`] | how something fails
+//! | [`error`] | how something fails |
 //! | [`firewall`] | a network's nftables text |
 //! | [`foreign`] | the host's other firewalls, and what opens them for guests |
 //! | [`switch`] | the nftables text for frames between ports |
@@ -45,7 +44,6 @@ pub mod calendar;
 pub mod delegation;
 pub mod dhcp;
 pub mod dnsmasq;
-pub mod domain;
 pub mod error;
 pub mod firewall;
 pub mod foreign;

@@ -1,13 +1,13 @@
 //! What was done for a domain, so that exactly that is undone at its end: one file a domain, kept where a
 //! reboot does not reach it, because what it tells of outlives one too.
 
+use super::domain::DomainId;
 use crate::memory::{ForwardNote, HostNote};
 use crate::places::Places;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use vmnet_host::files::make_directory;
 use vmnet_host::files::{read_json, write_json};
-use vmnet_model::domain::DomainId;
 use vmnet_model::error::Error;
 use vmnet_sys::trust::plain;
 

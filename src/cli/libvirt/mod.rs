@@ -1,19 +1,22 @@
 //! libvirt's end: what it says when a guest is about to start and when it is gone (libvirt's "hooks").
 //! Networks come up, and what the domain's metadata asks for is done, remembered and undone.
 
+mod domain;
 mod notes;
-mod wants;
+mod requests;
 mod xml;
+
+pub use domain::Moment;
 
 use crate::log::Log;
 use crate::networks;
 use crate::places::Places;
 use crate::up::bring_up;
+use domain::{Domain, DomainId, Told};
 use notes::Note;
 use std::io::Read;
 use std::path::Path;
 use vmnet_access::name::{IfName, NetName};
-use vmnet_model::domain::{Domain, DomainId, Moment, Told};
 use vmnet_model::error::Error;
 
 /// Most bytes of a document that are read. A larger one is no domain that asks anything of us.
@@ -28,19 +31,6 @@ pub enum Call<'a> {
     Release,
     /// A guest asks one of libvirt's networks for a port.
     Port,
-}
-
-impl<'a> Call<'a> {
-    /// What the words mean; none where there is nothing for us to do.
-    pub fn of(words: &[&'a str]) -> Option<Self> {
-        match words {
-            ["qemu", domain, "prepare", "begin", ..] => Some(Self::Begin(domain, Moment::Prepare)),
-            ["qemu", domain, "start", "begin", ..] => Some(Self::Begin(domain, Moment::Start)),
-            ["qemu", _, "release", "end", ..] => Some(Self::Release),
-            ["network", _, "port-created", "begin", ..] => Some(Self::Port),
-            _ => None,
-        }
-    }
 }
 
 /// Answer it. Whoever sends no XML, or too much of it, has nothing to do with us.
@@ -95,7 +85,7 @@ fn begin(places: &Places, name: &str, moment: Moment, told: &Told) -> Result<(),
     }
     let mut note = Note::of(places, &id).unwrap_or_default();
     note.domain = plain(name);
-    let done = wanted.iter().try_for_each(|want| wants::apply(places, &id, &mut note, want));
+    let done = wanted.iter().try_for_each(|want| requests::apply(places, &id, &mut note, want));
     if done.is_err() {
         release(places, &id);
     }
@@ -107,7 +97,7 @@ fn begin(places: &Places, name: &str, moment: Moment, told: &Told) -> Result<(),
 fn release(places: &Places, id: &DomainId) {
     let Some(mut note) = Note::of(places, id) else { return };
     let mut troubles = Vec::new();
-    note.applied.retain(|applied| match wants::undo(places, applied) {
+    note.applied.retain(|applied| match requests::undo(places, applied) {
         Ok(()) => false,
         Err(failure) => {
             troubles.push(failure);
@@ -150,35 +140,6 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_concerns_us_is_answered() {
-        let call = |words: &str| Call::of(&words.split(' ').collect::<Vec<_>>()).is_some();
-        for ours in [
-            "qemu web prepare begin -",
-            "qemu web start begin -",
-            "qemu web release end destroyed",
-            "network lab port-created begin -",
-        ] {
-            assert!(call(ours), "{ours}");
-        }
-        for other in [
-            "qemu web started begin -",
-            "qemu web stopped end -",
-            "qemu web migrate begin -",
-            "qemu web restore begin -",
-            "qemu web reconnect begin -",
-            "qemu web prepare",
-            "network lab start begin -",
-            "network lab port-deleted begin -",
-            "lxc web prepare begin -",
-            "daemon - start - start",
-            "qemu",
-            "",
-        ] {
-            assert!(!call(other), "{other}");
-        }
-    }
 
     #[test]
     fn a_document_is_read_whole_or_not_at_all() {

@@ -1,8 +1,8 @@
 //! libvirt's XML documents, as far as we care: which bridges a domain is on, its UUID and our own words in
 //! its metadata; and the bridge that a network's port is on.
 
+use super::domain::{Element, NAMESPACE, Told, ToldInterface};
 use roxmltree::{Document, Node, ParsingOptions};
-use vmnet_model::domain::{Element, NAMESPACE, Told, ToldInterface};
 
 /// Most elements, attributes and texts of a document. libvirt's largest domains have some thousands.
 const NODES_MAX: u32 = 100_000;

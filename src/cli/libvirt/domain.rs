@@ -1,12 +1,12 @@
 //! What a libvirt domain asks of our networks, from the plain words of its XML: the bridges that it is on,
 //! and, in its metadata, a name and forwards for its guest. Whoever reads the XML hands over strings.
 
-use crate::forward::{Forward, Listen, Ports, Protocol, Target};
-use crate::guest::{Who, is_host_name};
 use std::fmt;
 use std::net::Ipv4Addr;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_model::forward::{Forward, Listen, Ports, Protocol, Target};
+use vmnet_model::guest::{Who, is_host_name};
 
 /// The namespace of our elements in a domain's metadata. It names no host, so nobody is asked for it.
 pub const NAMESPACE: &str = "urn:vmnet:domain:1";

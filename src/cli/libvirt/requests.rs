@@ -1,6 +1,7 @@
 //! One interface's wishes fulfilled as `vmnet host add` and `vmnet forward add` would, and taken back. What
 //! is about to be done is noted first, so that a kill leaves nothing behind that nobody knows of.
 
+use super::domain::{DomainId, Want};
 use super::notes::{Applied, Note};
 use crate::forwards;
 use crate::hosts::{self, Asked};
@@ -10,7 +11,6 @@ use crate::networks;
 use crate::places::Places;
 use std::net::Ipv4Addr;
 use vmnet_access::name::NetName;
-use vmnet_model::domain::{DomainId, Want};
 use vmnet_model::error::Error;
 use vmnet_model::forward::Forward;
 use vmnet_model::guest::{Host, Who};
