@@ -31,6 +31,7 @@ mod record;
 mod resolved;
 mod say;
 mod settle;
+mod show;
 mod status;
 mod switch;
 mod take_down;

@@ -1,10 +1,7 @@
-//! What a running network's parts look like to a reader: ports with their holders, leases with
-//! their age. `ports`, `leases`, `list` and `down` show them.
+//! The parts of a running network: ports with their holders, and leases.
 
 use crate::look;
 use crate::places::Room;
-use serde_json::{Value, json};
-use std::net::Ipv4Addr;
 use std::time::{SystemTime, UNIX_EPOCH};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
@@ -14,7 +11,6 @@ use vmnet_host::links::{Links, SeenLink};
 use vmnet_model::error::Error;
 use vmnet_model::lease::{Lease, leases as parse};
 use vmnet_sys::caller::name_of;
-use vmnet_sys::process::program;
 
 /// One port and whoever holds it.
 pub struct Port {
@@ -48,56 +44,10 @@ pub fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Port>, E
 }
 
 impl Port {
-    /// Column heads of [`Port::row`].
-    pub const HEAD: [&'static str; 7] = ["PORT", "USER", "PID", "PROGRAM", "MAC", "ADDRESS", "NAME"];
-
-    /// As a row of a table.
-    pub fn row(&self) -> Vec<String> {
-        let dash = || "-".to_owned();
-        let tag = self.tag.as_ref();
-        let list = |words: Vec<String>| if words.is_empty() { dash() } else { words.join(" ") };
-        vec![
-            self.link.name.to_string(),
-            tag.map_or_else(dash, |tag| name_of(tag.uid)),
-            self.pid().map_or_else(dash, |pid| pid.to_string()),
-            self.program().or_else(|| self.wire()).or_else(|| self.link.kind.clone()).unwrap_or_else(dash),
-            list(self.macs.iter().map(ToString::to_string).collect()),
-            list(self.leases.iter().map(|lease| lease.address.to_string()).collect()),
-            list(self.leases.iter().filter_map(|lease| lease.name.clone()).collect()),
-        ]
-    }
-
-    /// As JSON.
-    pub fn json(&self) -> Value {
-        let tag = self.tag.as_ref();
-        json!({
-            "port": self.link.name.to_string(),
-            "kind": self.link.kind,
-            "uid": tag.map(|tag| tag.uid),
-            "user": tag.map(|tag| name_of(tag.uid)),
-            "pid": self.pid(),
-            "program": self.program().or_else(|| self.wire()),
-            "kept": tag.is_some_and(|tag| tag.kept),
-            "macs": self.macs.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "leases": self.leases.iter().map(lease_json).collect::<Vec<_>>(),
-        })
-    }
-
     /// The process that it was made for. One that stays was made by a process that is gone, and whose
     /// number may be another's by now.
-    fn pid(&self) -> Option<u32> {
+    pub fn pid(&self) -> Option<u32> {
         self.tag.as_ref().filter(|tag| !tag.kept && !self.is_veth()).map(|tag| tag.pid)
-    }
-
-    fn program(&self) -> Option<String> {
-        self.pid().and_then(program)
-    }
-
-    /// Where it leads, if to another wire.
-    fn wire(&self) -> Option<String> {
-        self.link
-            .wire()
-            .map(|tag| tag.cable.map_or_else(|| "switch".to_owned(), |name| format!("cable {name}")))
     }
 
     /// It leads to the network's own switch.
@@ -133,38 +83,7 @@ pub fn leases(room: &Room) -> Result<Vec<Lease>, Error> {
     Ok(leases)
 }
 
-/// A lease as JSON. `expires` is in seconds since 1970, `left` in seconds; both null for ever.
-pub fn lease_json(lease: &Lease) -> Value {
-    json!({
-        "address": lease.address.to_string(),
-        "mac": lease.mac.to_string(),
-        "name": lease.name,
-        "expires": lease.expires,
-        "left": lease.expires.map(|end| end.saturating_sub(now())),
-    })
-}
-
-/// How long a lease still lasts, in words.
-pub fn time_left(lease: &Lease) -> String {
-    lease.expires.map_or_else(|| "for ever".to_owned(), |end| duration(end.saturating_sub(now())))
-}
-
-/// Seconds in words.
-pub fn duration(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
-}
-
 /// Seconds since 1970.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-/// An address with its prefix length.
-pub fn with_length(address: Ipv4Addr, length: u8) -> String {
-    format!("{address}/{length}")
 }

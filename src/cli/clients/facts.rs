@@ -9,7 +9,6 @@ use std::path::{Component, Path, PathBuf};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::vde::CONTROL;
 use vmnet_access::vde_port_tag::PlugTag;
-use vmnet_model::lease::Lease;
 use vmnet_model::vde_console::{PortView, SwitchView};
 use vmnet_model::vde_switch::{Switch, USER_MAX};
 use vmnet_sys::open_sockets::{self, OpenSocket, open_sockets};
@@ -122,20 +121,13 @@ impl Facts {
         self.ports.iter().find(|port| port.number == number)
     }
 
-    pub(super) fn clients(
-        &self,
-        places: &Places,
-        room: &Room,
-        switch: &Switch,
-        leases: &[Lease],
-    ) -> Vec<Client> {
+    pub(super) fn clients(&self, places: &Places, room: &Room, switch: &Switch) -> Vec<Client> {
         let client = |(number, peers): (u32, Vec<&Option<PathBuf>>)| {
             let seen = self.addresses.iter().filter(|(_, port)| *port == number);
             let macs: Vec<MacAddr> = seen.map(|(mac, _)| *mac).collect();
             Client {
                 port: Some(number),
                 who: who(&peers, places, room, switch),
-                leases: leases.iter().filter(|lease| macs.contains(&lease.mac)).cloned().collect(),
                 macs,
                 connected: self.connection_of(number).map(|(_, client)| client),
                 view: self.port(number).cloned(),

@@ -3,13 +3,11 @@
 
 mod facts;
 mod revoke;
-mod show;
 
 pub use revoke::revoke;
-pub use show::COUNTERS;
 
 use crate::places::{Places, Room};
-use crate::{process, switch, view};
+use crate::{process, switch};
 use facts::Facts;
 use std::collections::BTreeSet;
 use std::io;
@@ -17,11 +15,11 @@ use std::path::PathBuf;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::vde_port_tag::PlugTag;
 use vmnet_model::error::Error;
-use vmnet_model::lease::Lease;
 use vmnet_model::vde_console::{PortView, SwitchView};
 use vmnet_model::vde_switch::Switch;
+use vmnet_sys::caller::name_of;
 use vmnet_sys::open_sockets;
-use vmnet_sys::process::Process;
+use vmnet_sys::process::{Process, program};
 use vmnet_vde::console::{Console, ConsoleError, Talk};
 use vmnet_vde::plug::tags;
 
@@ -34,12 +32,44 @@ pub struct Client {
     pub who: Who,
     /// The MACs last seen there.
     pub macs: Vec<MacAddr>,
-    /// The leases of those.
-    pub leases: Vec<Lease>,
     /// Who connected to the switch, by the kernel's word, where it is certain who that is.
     pub connected: Option<open_sockets::Client>,
     /// What the switch says of the port, where it could be asked.
     pub view: Option<PortView>,
+}
+
+impl Client {
+    /// What it is called for `--revoke`; none where the switch cannot be asked.
+    pub fn name(&self) -> Option<String> {
+        self.port.map(|port| format!("vde{port}"))
+    }
+
+    /// The user and process, as far as anybody but they themselves says so.
+    pub fn holder(&self) -> (Option<u32>, Option<u32>) {
+        match self.who {
+            Who::Granted(tag) => (Some(tag.uid), Some(tag.pid)),
+            Who::Joined => {
+                let pid = self.connected.map(|connected| connected.pid).filter(|pid| program(*pid).is_some());
+                (self.connected.map(|connected| connected.uid), pid)
+            }
+            Who::Pump | Who::Cable => (None, None),
+        }
+    }
+
+    /// The name of the user, as far as anybody says so.
+    pub fn user(&self) -> Option<String> {
+        self.holder().0.map(name_of)
+    }
+
+    /// In a few words, for a list of those in the way.
+    pub fn phrase(&self) -> String {
+        let name = self.name().unwrap_or_else(|| "a port of the switch".to_owned());
+        match (self.user(), self.holder().1) {
+            (Some(user), Some(pid)) => format!("{name} (user {user}, pid {pid})"),
+            (Some(user), None) => format!("{name} (user {user})"),
+            _ => name,
+        }
+    }
 }
 
 /// Who somebody is.
@@ -137,7 +167,7 @@ fn look_for(places: &Places, room: &Room, sought: Sought) -> Result<Clients, Err
     let found = match asked {
         Err(error) => of_holders(&switch, &held, Some(trouble(&switch, &error))),
         Ok((facts, mislaid)) => {
-            let mut list = facts.clients(places, room, &switch, &view::leases(room)?);
+            let mut list = facts.clients(places, room, &switch);
             // A port of one who is gone is mislaid for certain, and nobody's.
             let all = list.len();
             list.retain(|client| match client.who {
@@ -212,7 +242,6 @@ fn of_holders(switch: &Switch, held: &BTreeSet<PlugTag>, trouble: Option<String>
         port: None,
         who: if tag.uid == switch.pump { Who::Pump } else { Who::Granted(*tag) },
         macs: Vec::new(),
-        leases: Vec::new(),
         connected: None,
         view: None,
     };

@@ -5,7 +5,7 @@ use crate::attach::{self, AddressChoice, Attached, Attachment, NamespaceRef};
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;
-use crate::view::duration;
+use crate::show::leases::duration;
 use serde_json::json;
 use vmnet_model::attach::Cidr;
 use vmnet_model::error::Error;

@@ -3,11 +3,12 @@
 use super::need_root;
 use crate::args::ForwardVerb;
 use crate::exit::Exit;
-use crate::forwards::{self, Added, Row, addresses, describe};
+use crate::forwards::{self, Added, Row, State};
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
 use crate::say;
+use crate::show::forwards::{HEAD, addresses, cells, describe, json as row_json};
 use serde_json::json;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
@@ -33,9 +34,9 @@ pub fn run(places: &Places, verb: &ForwardVerb) -> Result<Exit, Error> {
 fn say_added(name: &NetName, added: &Added, json: bool) {
     if json {
         let state = match (added.up, added.opened.leads()) {
-            (false, _) => "closed",
-            (true, false) => "waits",
-            (true, true) => "open",
+            (false, _) => State::Closed,
+            (true, false) => State::Waits,
+            (true, true) => State::Open,
         };
         return say::json(&json!({ "forward": describe(name, &added.opened, state, []) }));
     }
@@ -62,9 +63,9 @@ fn list(places: &Places, name: Option<&NetName>, json: bool) -> Result<(), Error
         }
     }
     if json {
-        say::json(&json!({ "forwards": rows.iter().map(Row::json).collect::<Vec<_>>() }));
+        say::json(&json!({ "forwards": rows.iter().map(row_json).collect::<Vec<_>>() }));
     } else {
-        say::table(&Row::HEAD, rows.iter().map(Row::cells));
+        say::table(&HEAD, rows.iter().map(cells));
     }
     Ok(())
 }

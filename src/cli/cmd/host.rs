@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::hosts::{self, Added, Asked, Reserved};
 use crate::places::Places;
 use crate::say;
-use crate::view::time_left;
+use crate::show::leases::time_left;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};

@@ -1,16 +1,19 @@
 //! `vmnet ports NAME`, and `--revoke` of one
 
 use super::need_root;
-use crate::clients::{self, COUNTERS, Client, Who};
+use crate::clients::{self, Client, Who};
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::record::Record;
 use crate::say;
+use crate::show::clients::{COUNTERS, counters, json as client_json, row as client_row};
+use crate::show::ports::{HEAD, json as port_json, row as port_row};
 use crate::view::{self, Port};
 use serde_json::json;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::links::Links;
 use vmnet_model::error::{Error, network};
+use vmnet_model::lease::Lease;
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;
 use vmnet_sys::trust::plain;
@@ -25,6 +28,7 @@ pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
     let links = Links::open().map_err(|error| Error::new("show the ports of", network(name), error))?;
     let mut ports = view::ports(&links, &bridge, &room)?;
     let clients = clients::look_closely(places, &room)?;
+    let leases = view::leases(&room)?;
     // Who is behind it is seen at the switch's ports.
     for port in ports.iter_mut().filter(|port| port.is_switch() && clients.switch.is_some()) {
         port.macs.clear();
@@ -33,10 +37,10 @@ pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
     // The bridge's end of the pump stands for both.
     let shown: Vec<&Client> = clients.list.iter().filter(|client| client.who != Who::Pump).collect();
     if json {
-        let all = ports.iter().map(Port::json).chain(shown.iter().map(|client| client.json()));
+        let all = ports.iter().map(port_json).chain(shown.iter().map(|client| client_json(client, &leases)));
         say::json(&json!({ "ports": all.collect::<Vec<_>>(), "trouble": clients.trouble }));
     } else {
-        table(&ports, &shown);
+        table(&ports, &shown, &leases);
         if let Some(trouble) = &clients.trouble {
             say::error(trouble, None);
         }
@@ -45,15 +49,15 @@ pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
 }
 
 /// Counters are the switch's, and shown where it could be asked.
-fn table(ports: &[Port], clients: &[&Client]) {
-    let all = ports.iter().map(Port::row).chain(clients.iter().map(|client| client.row()));
+fn table(ports: &[Port], clients: &[&Client], leases: &[Lease]) {
+    let all = ports.iter().map(port_row).chain(clients.iter().map(|client| client_row(client, leases)));
     if clients.iter().all(|client| client.view.is_none()) {
-        return say::table(&Port::HEAD, all);
+        return say::table(&HEAD, all);
     }
     let dashes = || vec!["-".to_owned(); COUNTERS.len()];
-    let counters = ports.iter().map(|_| dashes()).chain(clients.iter().map(|client| client.counters()));
-    let head = [&Port::HEAD[..], &COUNTERS].concat();
-    say::table(&head, all.zip(counters).map(|(row, counters)| [row, counters].concat()));
+    let counted = ports.iter().map(|_| dashes()).chain(clients.iter().map(|client| counters(client)));
+    let head = [&HEAD[..], &COUNTERS].concat();
+    say::table(&head, all.zip(counted).map(|(row, counters)| [row, counters].concat()));
 }
 
 /// Take a port away from whoever holds it: deleting the link, or closing the switch's end, ends what its

@@ -5,7 +5,7 @@ mod conflicts;
 mod seen;
 
 pub use conflicts::refuse_new;
-pub use seen::{Row, addresses, describe, rows};
+pub use seen::{Row, State, rows};
 
 use crate::look;
 use crate::memory::{ForwardNote, Memory};
