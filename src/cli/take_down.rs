@@ -1,11 +1,14 @@
 //! Taking a network down, from its record, one part after the other. It goes on after an error and tells
 //! them all.
 
+use crate::background;
 use crate::cables;
+use crate::clients::{self, Client};
 use crate::places::{Places, Room};
 use crate::process;
 use crate::record::{self, Phase, Record};
 use crate::switch;
+use crate::view::{self, Port};
 use std::thread;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::files::gone;
@@ -217,6 +220,61 @@ pub fn sweep(places: &Places, room: &Room) -> Result<(), Error> {
     }
     places.tidy(lock);
     Ok(())
+}
+
+/// Under whom a network may go down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Down {
+    /// Under nobody.
+    UnlessUsed,
+    /// Under guests too.
+    Force,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is down.
+    Down,
+    /// It was not up. What was left of it is gone.
+    NotUp,
+    /// These are attached, each in a few words, and it stays up.
+    Used(Vec<String>),
+}
+
+/// Take a network down, and have its keeper leave it first.
+///
+/// # Errors
+/// Its keeper does not leave, or something of it could not be undone: then it is half down, with a record, and
+/// this can be tried again.
+pub fn down(places: &Places, name: &NetName, how: Down) -> Result<Outcome, Error> {
+    let room = places.room(&name.bridge());
+    if Record::read(&room)?.is_none() {
+        sweep(places, &room)?;
+        return Ok(Outcome::NotUp);
+    }
+    if how == Down::UnlessUsed {
+        let who = guests(places, name)?;
+        if !who.is_empty() {
+            return Ok(Outcome::Used(who));
+        }
+    }
+    // Before the lock is taken: a keeper that waits for the lock itself could not hear us.
+    background::send_keeper_away(places, name)?;
+    take_down(places, name)?;
+    Ok(Outcome::Down)
+}
+
+/// Who is attached, on the bridge and on the switch.
+fn guests(places: &Places, name: &NetName) -> Result<Vec<String>, Error> {
+    let links = Links::open().map_err(|error| Error::new("take down", network(name), error))?;
+    let bridge = name.bridge();
+    let room = places.room(&bridge);
+    let mut ports = view::ports(&links, &bridge, &room)?;
+    ports.retain(|port| !port.link.is_vacant());
+    let clients = clients::look(places, &room)?;
+    let on_bridge = ports.iter().map(Port::phrase);
+    Ok(on_bridge.chain(clients.guests().map(Client::phrase)).collect())
 }
 
 /// Take it down under the lock, whoever asks.
