@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use vmnet_access::vde::Directory;
 use vmnet_sys::stream::listener_of;
 use vmnet_vde::port::{Port, Wish};
-use vmnet_vde::pump::{End, Pump};
-use vmnet_vde::queue;
+use vmnet_vswitch::pump::{End, Pump};
+use vmnet_vswitch::queue;
 
 /// Round trips of one round.
 pub const TRIPS: usize = 500;

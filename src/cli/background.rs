@@ -1,7 +1,6 @@
 //! Seeing to it that a running network has a keeper: through systemd where it runs and knows the
 //! unit, else as a process of our own.
 
-use crate::daemon;
 use crate::places::Places;
 use crate::process;
 use std::io::Read;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use vmnet_access::name::NetName;
 use vmnet_access::paths;
 use vmnet_model::error::{Error, network};
+use vmnet_sys::daemon;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::trust::plain;
 use vmnet_tools::Tool;

@@ -2,7 +2,6 @@
 //! firewalld by the bus. Several changes that follow each other closely are told as one. firewalld,
 //! which may take seconds to answer, is told of the bridge from here, so that nothing else waits.
 
-use crate::log::Log;
 use crate::places::Room;
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -14,6 +13,7 @@ use vmnet_access::name::{IfName, NetName};
 use vmnet_host::firewalls::firewalld::{Listener, Told};
 use vmnet_host::firewalls::look;
 use vmnet_host::firewalls::{nftables, xtables};
+use vmnet_host::log::Log;
 use vmnet_model::error::{Error, network};
 use vmnet_model::foreign::{FIREWALLD, Family, Guests};
 use vmnet_sys::trust::plain;

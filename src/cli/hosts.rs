@@ -2,12 +2,15 @@
 //! up. What the network's file reserves is its own; it counts more, and is changed there.
 
 use crate::apply::Work;
-use crate::memory::{HostNote, Memory};
+use crate::memory::HostNote;
+use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
-use crate::record::{Phase, Record};
+use crate::record::Phase;
+use crate::record::Record;
 use crate::settle::settle;
-use crate::up::{Outlook, look};
+use crate::up::Outlook;
+use crate::up::look;
 use crate::view;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;

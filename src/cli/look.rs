@@ -3,8 +3,8 @@
 use crate::cables;
 use crate::places::Room;
 use crate::process;
-use crate::record::{Loaded, Record};
-use crate::wire;
+use crate::record::Loaded;
+use crate::record::Record;
 use std::path::Path;
 use vmnet_host::facts as host;
 use vmnet_host::files::read_file;
@@ -21,6 +21,7 @@ use vmnet_model::tether::Act;
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
+use vmnet_vswitch;
 
 /// Look. The links come from one moment; the rest is read after them.
 pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::Seen) -> Result<Seen, Error> {
@@ -63,19 +64,21 @@ fn switch(room: &Room, goal: &Goal) -> Result<Option<SeenSwitch>, Error> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
-    let record = file(&room.switch(), &goal.switch.as_ref().map(Switch::render).unwrap_or_default())?;
+    let record =
+        file(&room.switch().record(), &goal.switch.as_ref().map(Switch::render).unwrap_or_default())?;
     if record == State::Absent && goal.switch.is_none() {
         return Ok(Some(SeenSwitch::NONE));
     }
     let number = |process: Process| process.pid().as_raw().unsigned_abs();
     let directory = goal.switch.as_ref().map(|switch| &switch.door.directory);
-    let plugged = directory.map_or(Ok(false), |directory| wire::is_plugged(room, directory))?;
+    let plugged =
+        directory.map_or(Ok(false), |directory| vmnet_vswitch::is_plugged(&room.switch(), directory))?;
     Ok(Some(SeenSwitch {
         record,
-        process: wire::switch(room).map(number),
-        there: directory.and_then(wire::life).is_some(),
+        process: vmnet_vswitch::switch(&room.switch()).map(number),
+        there: directory.and_then(vmnet_vswitch::life).is_some(),
         plugged,
-        pump: wire::pump(&room.pump()).map(number),
+        pump: vmnet_vswitch::pump(&room.switch().pump()).map(number),
     }))
 }
 

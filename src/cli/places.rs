@@ -5,13 +5,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::paths;
-use vmnet_access::vde_port_tag::PLUGS_DIR;
 use vmnet_host::files::make_directory;
 use vmnet_model::dnsmasq;
 use vmnet_model::error::Error;
 use vmnet_port::policy::RuleFiles;
 use vmnet_sys::lock::Lock;
 use vmnet_sys::trust::plain;
+use vmnet_vswitch::dir::{CABLES_DIR, SwitchDir};
 
 /// The three directories.
 #[derive(Clone, Debug)]
@@ -86,11 +86,6 @@ impl Places {
 pub struct Room(PathBuf);
 
 impl Room {
-    /// The one that this file is in.
-    pub fn holding(file: &Path) -> Self {
-        Self(file.parent().unwrap_or(Path::new("/")).to_owned())
-    }
-
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.0
@@ -151,44 +146,14 @@ impl Room {
         self.0.join("firewalld")
     }
 
-    /// The record of its VDE switch.
-    pub fn switch(&self) -> PathBuf {
-        self.0.join("switch")
-    }
-
-    /// The number of its switch's process.
-    pub fn switch_pid(&self) -> PathBuf {
-        self.0.join("switch.pid")
-    }
-
-    /// Which life of its switch the ports were plugged into.
-    pub fn plugged(&self) -> PathBuf {
-        self.0.join("plugged")
-    }
-
-    /// The directory of a switch of our own.
-    pub fn switch_directory(&self) -> PathBuf {
-        self.0.join("vde")
-    }
-
-    /// The directory of its console.
-    pub fn console_directory(&self) -> PathBuf {
-        self.0.join("console")
-    }
-
-    /// The directory of the sockets of those who hold ports on the switch.
-    pub fn plugs(&self) -> PathBuf {
-        self.0.join(PLUGS_DIR)
-    }
-
-    /// Held by the pump between bridge and switch, its number in it.
-    pub fn pump(&self) -> PathBuf {
-        self.0.join("pump")
+    /// The files of its VDE switch.
+    pub fn switch(&self) -> SwitchDir {
+        SwitchDir::new(&self.0)
     }
 
     /// The directory of its cables to other switches: each has its own record, pump and plugs there.
     pub fn cables(&self) -> PathBuf {
-        self.0.join("cables")
+        self.0.join(CABLES_DIR)
     }
 
     /// Make it.

@@ -2,20 +2,14 @@
 //! directory, the keeper and pumps by their locks.
 
 use crate::places::Room;
-use crate::record;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::fs::OpenOptions;
-use std::io::{Seek, Write};
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::io::Write;
 use std::time::Duration;
 use vmnet_host::files::read_file;
-use vmnet_model::error::Error;
-use vmnet_sys::lock::Claim;
+use vmnet_sys::claim::{claimant, ended, number, processes, stop};
 use vmnet_sys::process::{Process, command_line, is_dying, program};
-use vmnet_sys::trust::plain;
 
 /// The server's program.
 const SERVER: &str = "dnsmasq";
@@ -68,68 +62,6 @@ fn strays(room: &Room) -> Vec<Process> {
     strays
 }
 
-fn processes(is_ours: impl Fn(u32) -> bool) -> Vec<Process> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
-        let Some(pid) = pid.filter(|pid| is_ours(*pid)) else { continue };
-        let process = i32::try_from(pid).ok().and_then(|pid| Process::watch(Pid::from_raw(pid)).ok());
-        // Looked at again while we hold it.
-        found.extend(process.filter(|_| is_ours(pid)));
-    }
-    found
-}
-
-/// The network's VDE switch, if it runs, or what is about to become it.
-pub fn switch(room: &Room) -> Option<Process> {
-    let process = Process::watch(number(&room.switch_pid())?).ok()?;
-    let pid = process.pid().as_raw().unsigned_abs();
-    SwitchMarks::of(room)?.are_of(pid).then_some(process)
-}
-
-/// Stop the network's switch, and every one that has not said its number yet, again and again until there
-/// is none.
-pub fn stop_switches(room: &Room) -> std::io::Result<()> {
-    let Some(marks) = SwitchMarks::of(room) else { return Ok(()) };
-    for _ in 0..LOOKS {
-        let switches = processes(|pid| marks.are_of(pid));
-        if switches.is_empty() {
-            return Ok(());
-        }
-        switches.iter().try_for_each(stop)?;
-    }
-    Err(std::io::ErrorKind::TimedOut.into())
-}
-
-/// What a network's switch is known by: it runs as the network's own user, and says where.
-struct SwitchMarks {
-    user: u32,
-    place: [Vec<u8>; 2],
-    /// The words of root's process that becomes it.
-    before: [Vec<u8>; 4],
-}
-
-impl SwitchMarks {
-    fn of(room: &Room) -> Option<Self> {
-        let switch = record::switch(&room.switch()).ok().flatten()?;
-        let words = ["wire", "switch", "--record"].map(|word| word.as_bytes().to_vec());
-        let [wire, verb, option] = words;
-        Some(Self {
-            user: switch.pump,
-            place: [b"--sock".to_vec(), switch.door.directory.as_str().into()],
-            before: [wire, verb, option, room.switch().into_os_string().into_vec()],
-        })
-    }
-
-    /// Anybody may call his own program so, but not as that user.
-    fn are_of(&self, pid: u32) -> bool {
-        let words = command_line(pid);
-        let has = |marks: &[Vec<u8>]| words.windows(marks.len()).any(|words| words == marks);
-        let user = std::fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
-        user.is_ok_and(|user| user == self.user && has(&self.place) || user == 0 && has(&self.before))
-    }
-}
-
 /// Stop the server and wait for its end, even if somebody took its number away.
 pub fn stop_server(room: &Room) -> std::io::Result<()> {
     match server(room) {
@@ -142,32 +74,6 @@ pub fn stop_server(room: &Room) -> std::io::Result<()> {
 /// Have the server read its names and reservations again.
 pub fn reread_server(room: &Room) -> std::io::Result<()> {
     server(room).map_or(Ok(()), |process| process.signal(Signal::SIGHUP).or_else(ended))
-}
-
-/// Have a process end, and wait for it.
-pub fn stop(process: &Process) -> std::io::Result<()> {
-    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-        process.signal(signal).or_else(ended)?;
-        if process.wait(PATIENCE)? {
-            return Ok(());
-        }
-    }
-    Err(std::io::ErrorKind::TimedOut.into())
-}
-
-/// A process that has ended meanwhile needs no signal.
-fn ended(error: std::io::Error) -> std::io::Result<()> {
-    if error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32) { Ok(()) } else { Err(error) }
-}
-
-/// Claim this file and write our number into it; none if somebody has it.
-pub fn claim(path: &Path) -> Result<Option<Claim>, Error> {
-    let failed = |error: std::io::Error| Error::new("lock", path.display(), plain(&error));
-    let Some(claim) = Claim::try_now(path).map_err(failed)? else { return Ok(None) };
-    let mut file = claim.file();
-    file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-    file.write_all(format!("{}\n", std::process::id()).as_bytes()).map_err(failed)?;
-    Ok(Some(claim))
 }
 
 /// What is added to the keeper's file before it is told to leave: whoever tells it may be killed before it
@@ -196,23 +102,4 @@ pub fn tell_keeper_to_leave(room: &Room) -> Option<Process> {
     // It may have ended meanwhile.
     let _ = keeper.signal(Signal::SIGUSR2);
     Some(keeper)
-}
-
-/// Who has claimed the file at this path and will go on doing so. Its number is in the file.
-pub fn claimant(claim: &Path) -> Option<Process> {
-    if !Claim::is_held(claim).ok()? {
-        return None;
-    }
-    let claimant = Process::watch(number(claim)?).ok()?;
-    // On a busy host one that was killed holds it still.
-    if is_dying(claimant.pid()) && Claim::wait_until_free(claim, PATIENCE).ok()? {
-        return None;
-    }
-    Some(claimant)
-}
-
-fn number(path: &Path) -> Option<Pid> {
-    let bytes = read_file(path).ok().flatten()?;
-    let pid: i32 = std::str::from_utf8(&bytes).ok()?.lines().next()?.trim().parse().ok()?;
-    (pid > 1).then_some(Pid::from_raw(pid))
 }

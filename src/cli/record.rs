@@ -3,9 +3,8 @@
 use crate::places::{Places, Room};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 use vmnet_access::name::{IfName, fnv1a};
-use vmnet_host::files::{read_file, read_json, write_json};
+use vmnet_host::files::{read_json, write_json};
 use vmnet_host::forwarding::Forwarding;
 use vmnet_host::ipv6::Forwarding6;
 use vmnet_model::error::Error;
@@ -13,7 +12,6 @@ use vmnet_model::firewall;
 use vmnet_model::firewall::forwards::Opened;
 use vmnet_model::plan::Goal;
 use vmnet_model::subnet::Subnet;
-use vmnet_model::vde_switch::{BadSwitch, Switch};
 
 /// In place of a subnet.
 pub const NO_SUBNET: &str = "none";
@@ -165,12 +163,4 @@ pub fn all(places: &Places) -> Result<Vec<(IfName, Record)>, Error> {
     }
     records.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(records)
-}
-
-/// The switch of the record at this path; none where there is no such file.
-pub fn switch(path: &Path) -> Result<Option<Switch>, Error> {
-    let Some(bytes) = read_file(path)? else { return Ok(None) };
-    let failed = |bad: BadSwitch| Error::new("read", path.display(), bad);
-    let text = String::from_utf8(bytes).map_err(|_| failed(BadSwitch(0)))?;
-    Switch::parse(&text).map(Some).map_err(failed)
 }

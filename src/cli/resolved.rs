@@ -3,13 +3,13 @@
 //! bridge, or when it starts anew without its state; then it is told again. A host without D-Bus or
 //! without resolved lacks nothing here.
 
-use crate::log::Log;
 use futures_util::StreamExt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use vmnet_host::log::Log;
 use vmnet_model::delegation::Delegation;
 use vmnet_sys::trust::plain;
 use zbus::fdo::{DBusProxy, NameOwnerChangedStream};

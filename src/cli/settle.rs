@@ -4,7 +4,8 @@
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
-use crate::record::{self, Record};
+use crate::record;
+use crate::record::Record;
 use vmnet_access::name::NetName;
 use vmnet_host::facts as host;
 use vmnet_host::ipv6;

@@ -1,15 +1,17 @@
 //! How a network is, beside how its file would have it.
 
-use crate::clients;
 use crate::networks;
 use crate::places::Places;
 use crate::process;
-use crate::record::{self, Phase, Record};
+use crate::record;
+use crate::record::Phase;
+use crate::record::Record;
 use crate::up::look;
 use vmnet_access::name::NetName;
 use vmnet_host::firewalls::firewalld;
 use vmnet_host::links::Links;
 use vmnet_model::error::{Error, ErrorKind, network};
+use vmnet_vswitch::clients;
 
 use vmnet_model::plan::{Aspect, compare};
 
@@ -84,7 +86,7 @@ pub fn status(places: &Places, name: &NetName) -> Result<Status, Error> {
     if nix::unistd::geteuid().is_root() {
         aspects.push(plain("keeper", "running", process::keeper(&room).is_some(), "not running"));
     }
-    if let Some((wanted, actual)) = clients::settings(&room)? {
+    if let Some((wanted, actual)) = clients::settings(&room.switch())? {
         aspects.push(Aspect { what: "switch console".to_owned(), wanted, actual, cure: Vec::new() });
     }
     if record.phase == Phase::Starting {

@@ -3,12 +3,14 @@
 
 use crate::background;
 use crate::cables;
-use crate::clients::{self, Client};
-use crate::places::{Places, Room};
+use crate::places::Places;
+use crate::places::Room;
 use crate::process;
-use crate::record::{self, Phase, Record};
-use crate::switch;
-use crate::view::{self, Port};
+use crate::record;
+use crate::record::Phase;
+use crate::record::Record;
+use crate::view;
+use crate::view::Port;
 use std::thread;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::files::gone;
@@ -21,6 +23,9 @@ use vmnet_sys::lock::Lock;
 use vmnet_sys::process::outlast_interrupts;
 use vmnet_sys::trust::plain;
 use vmnet_tools::nft;
+use vmnet_vswitch::clients;
+use vmnet_vswitch::clients::Client;
+use vmnet_vswitch::settings;
 
 /// How much a record tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +89,7 @@ impl Going<'_> {
         let words = |failure: Error| failure.to_string();
         let done = match part {
             Part::CablePumps => cables::stop(&self.room).map_err(words),
-            Part::Switch => switch::stop(&self.room).map_err(words),
+            Part::Switch => settings::stop(&self.room.switch()).map_err(words),
             Part::Server => return self.stop_server(),
             Part::Links => remove_links(self.bridge, self.record),
             Part::Tables => self.remove_tables(),
@@ -272,7 +277,7 @@ fn guests(places: &Places, name: &NetName) -> Result<Vec<String>, Error> {
     let room = places.room(&bridge);
     let mut ports = view::ports(&links, &bridge, &room)?;
     ports.retain(|port| !port.link.is_vacant());
-    let clients = clients::look(places, &room)?;
+    let clients = clients::look(&places.run, &room.switch())?;
     let on_bridge = ports.iter().map(Port::phrase);
     Ok(on_bridge.chain(clients.guests().map(Client::phrase)).collect())
 }

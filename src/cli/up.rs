@@ -6,12 +6,14 @@ use crate::cables;
 use crate::forwards;
 use crate::look;
 use crate::networks;
-use crate::places::{Places, Room};
+use crate::places::Places;
+use crate::places::Room;
 use crate::process;
-use crate::record::{Phase, Record};
+use crate::record::Phase;
+use crate::record::Record;
 use crate::settle::settle;
-use crate::switch;
-use crate::take_down::{self, Traces};
+use crate::take_down;
+use crate::take_down::Traces;
 use crate::view;
 use vmnet_access::name::NetName;
 use vmnet_host::facts as host;
@@ -25,6 +27,7 @@ use vmnet_model::plan::{self, Goal, Part, ServerStep, Step, Undo, undoing};
 use vmnet_model::settle::Wanted;
 use vmnet_sys::process::outlast_interrupts;
 use vmnet_sys::trust::plain;
+use vmnet_vswitch::settings;
 
 /// What came of it.
 #[derive(Debug)]
@@ -70,7 +73,7 @@ pub fn look(places: &Places, links: &Links, wanted: &Network, rehearsal: bool) -
     }
     let mut notes = Vec::new();
     let wanted = settle(places, wanted, &host, record.as_ref(), rehearsal, &mut notes)?;
-    let switch = switch::settle(&wanted.network, &room)?;
+    let switch = settings::settle(&wanted.network, &room.switch())?;
     let guests = guest::known(&wanted.network.hosts, &view::leases(&room)?);
     let mut goal = Goal::new(wanted, &host::place(room.path()), &guests, host::translates_frames(), switch);
     goal.cables = cables::goals(places, goal.wanted.name(), Some(goal.wanted.mtu), &host)?;

@@ -13,6 +13,7 @@
 //! | [`sysctl`] | the switches under /proc/sys |
 //! | [`forwarding`] | the host's IPv4 forwarding |
 //! | [`ipv6`] | the host's IPv6: whether there is any, its part on a bridge, its forwarding |
+//! | [`log`] | a line in the log of a service |
 //! | [`listeners`] | who waits for others to speak |
 
 #![forbid(unsafe_code)]
@@ -24,5 +25,6 @@ pub mod forwarding;
 pub mod ipv6;
 pub mod links;
 pub mod listeners;
+pub mod log;
 pub mod runtime;
 pub mod sysctl;

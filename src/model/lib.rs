@@ -26,7 +26,6 @@
 //! | [`frame`] | frames between a TAP with offloads and a switch without |
 //! | [`cable`] | which cables between wires there may be |
 //! | [`vde_switch`] | a VDE switch that a network has, and its record |
-//! | [`vde_console`] | what a VDE switch's console says |
 //! | [`delegation`] | what the host's own resolver asks a network's server about |
 //! | [`dnsmasq`] | a network's dnsmasq file |
 //! | [`attach`] | a namespace's interface: its address, name and MAC |
@@ -68,5 +67,4 @@ pub mod subnet;
 pub mod switch;
 pub mod tether;
 pub mod turns;
-pub mod vde_console;
 pub mod vde_switch;

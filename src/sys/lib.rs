@@ -16,6 +16,8 @@
 //! | [`address`] | addresses and default routes |
 //! | [`open_sockets`] | what sockets another process has open, and who is at their other ends |
 //! | [`packet`] | frames on one link |
+//! | [`claim`] | who has claimed a file, and ending that process |
+//! | [`daemon`] | our own program in the background |
 //! | [`child`] | run one program as root in a clean child |
 //! | [`worker`] | a child for one piece of privileged work |
 //! | [`lock`] | wait for one's turn |
@@ -38,6 +40,8 @@ pub mod batch;
 pub mod caller;
 pub mod checksum;
 pub mod child;
+pub mod claim;
+pub mod daemon;
 pub mod datagram;
 pub mod fds;
 pub mod harden;

@@ -1,11 +1,12 @@
 //! The steps about firewalls: the network's own tables by nft, and other programs' chains.
 
 use super::Work;
-use crate::log::Log;
 use crate::look;
-use crate::record::{Loaded, Record};
+use crate::record::Loaded;
+use crate::record::Record;
 use std::thread;
 use vmnet_host::firewalls as foreign;
+use vmnet_host::log::Log;
 use vmnet_model::error::Error;
 use vmnet_model::firewall::{self, forwards};
 use vmnet_model::plan::{FirewallStep, Goal};

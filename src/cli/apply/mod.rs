@@ -8,7 +8,7 @@
 //! | `server` | those about dnsmasq |
 //! | `port` | those about the bridge's ports |
 //!
-//! Those about the switch are done in [`crate::switch`], those about cables in [`crate::cables`].
+//! Those about the switch are done in [`vmnet_vswitch::settings`], those about cables in [`crate::cables`].
 
 mod bridge;
 mod firewall;
@@ -16,16 +16,17 @@ mod host;
 mod port;
 mod server;
 
-use crate::cables::{self, Site};
-use crate::log::Log;
+use crate::cables;
+use crate::cables::Site;
 use crate::places::Room;
 use crate::record::Record;
-use crate::switch;
 use firewall::Unloaded;
 use std::thread::JoinHandle;
 use vmnet_host::links::{Cause, LinkError, Links};
+use vmnet_host::log::Log;
 use vmnet_model::error::{Error, network};
 use vmnet_model::plan::{CableStep, Goal, Step};
+use vmnet_vswitch::settings;
 
 /// What the steps of one network work on.
 pub struct Work<'a> {
@@ -63,7 +64,7 @@ impl Work<'_> {
             Step::Host(step) => self.host(*step),
             Step::Firewall(step) => self.firewall(*step),
             Step::Server(step) => self.server(*step),
-            Step::Switch(step) => switch::apply(*step, self.goal, self.room),
+            Step::Switch(step) => settings::apply(*step, self.goal, &self.room.switch()),
             Step::Cable(step) => {
                 self.plug(step);
                 Ok(())

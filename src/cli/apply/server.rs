@@ -1,9 +1,9 @@
 //! The steps about dnsmasq and its files.
 
 use super::Work;
-use crate::log::Log;
 use crate::process;
 use vmnet_host::files::{make_directory, write_file};
+use vmnet_host::log::Log;
 use vmnet_model::error::Error;
 use vmnet_model::plan::{Goal, ServerStep};
 use vmnet_sys::checksum;

@@ -1,8 +1,9 @@
 //! What is known of a bridge: the network of ours that it is, and its own addresses.
 
+use crate::networks;
 use crate::places::Places;
 use crate::record::Record;
-use crate::{networks, view};
+use crate::view;
 use std::net::IpAddr;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};

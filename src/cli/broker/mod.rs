@@ -7,7 +7,6 @@ mod work;
 
 pub use socket::Socket;
 
-use crate::log::Log;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -16,6 +15,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use vmnet_access::request::ASK_SIZE;
+use vmnet_host::log::Log;
 use vmnet_model::error::Error;
 use vmnet_model::turns::{Entry, Limits, Stage, Ticket, Turns};
 use vmnet_port::talk::{self, Unheard};

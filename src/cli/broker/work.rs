@@ -1,12 +1,12 @@
 //! What the broker does in children: serve one request as the setuid helper would for the same
 //! caller, and close what strangers left behind.
 
-use crate::log::Log;
 use nix::unistd::alarm;
 use std::io::{PipeReader, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 use vmnet_access::request::{ASK_SIZE, Answer, Ask};
+use vmnet_host::log::Log;
 use vmnet_port::serve::{Authority, Request};
 use vmnet_port::talk::{self, DESCRIPTORS_MAX};
 use vmnet_sys::process::parent_of;

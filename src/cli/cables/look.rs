@@ -4,9 +4,10 @@ use super::wires;
 use super::work::{place_of, places_in};
 use crate::memory::Memory;
 use crate::networks;
-use crate::places::{Places, Room};
-use crate::record::{Phase, Record};
-use crate::{switch, wire};
+use crate::places::Places;
+use crate::places::Room;
+use crate::record::Phase;
+use crate::record::Record;
 use vmnet_access::name::NetName;
 use vmnet_access::port_record::group_of;
 use vmnet_access::vde::{Directory, MTU_MAX};
@@ -16,6 +17,8 @@ use vmnet_model::error::Error;
 use vmnet_model::network::{MtuChoice, Network};
 use vmnet_model::plan::{By, CableGoal, Can, FarBridge, SeenCable, State, bridge_alias};
 use vmnet_model::vde_switch::{Switch, user_of};
+use vmnet_vswitch;
+use vmnet_vswitch::settings;
 
 /// Why a network cannot be joined with a switch.
 pub(super) fn too_wide(network: &Network) -> Option<String> {
@@ -87,13 +90,13 @@ fn pump(places: &Places, name: &NetName, to: &End, directory: &Directory) -> Res
     if !nix::unistd::geteuid().is_root() {
         return Ok(Can::Hidden);
     }
-    if wire::life(directory).is_none() {
+    if vmnet_vswitch::life(directory).is_none() {
         return Ok(Can::Wait);
     }
-    Ok(match wire::join_check(directory) {
+    Ok(match vmnet_vswitch::join_check(directory) {
         Ok(door) => Can::Pump(Switch { door, pump: user_of(name), run: None, console: None }),
         // It is just going.
-        Err(_) if place_of(&places.room(&name.bridge()), to).switch().exists() => Can::Wait,
+        Err(_) if place_of(&places.room(&name.bridge()), to).record().exists() => Can::Wait,
         Err(failure) => Can::Never(failure.to_string()),
     })
 }
@@ -141,15 +144,15 @@ fn ends(name: &NetName, near: &SeenLink, to: &End, host: &Seen) -> By {
 fn pumps(room: &Room, goals: &[CableGoal]) -> Result<Vec<SeenCable>, Error> {
     let mut cables = Vec::new();
     for place in places_in(room) {
-        let Ok(Some(switch)) = switch::recorded(&place) else { continue };
+        let Ok(Some(switch)) = settings::recorded(&place) else { continue };
         let to = End::Switch(switch.door.directory.clone());
         let wanted = goals.iter().find(|goal| goal.to == to).map(|goal| &goal.can);
         let other = matches!(wanted, Some(Can::Pump(wanted)) if *wanted != switch);
-        let process = wire::pump(&place.pump());
+        let process = vmnet_vswitch::pump(&place.pump());
         let by = By::Pump {
             record: if other { State::Other } else { State::Right },
             process: process.map(|process| process.pid().as_raw().unsigned_abs()),
-            plugged: wire::is_plugged(&place, &switch.door.directory)?,
+            plugged: vmnet_vswitch::is_plugged(&place, &switch.door.directory)?,
         };
         cables.push(SeenCable { to, by });
     }

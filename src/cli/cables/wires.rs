@@ -39,7 +39,7 @@ fn switches(places: &Places) -> Result<Vec<Edge>, Error> {
     let mut edges = Vec::new();
     for name in networks::names(places)? {
         let Some(vde) = networks::read(places, &name).ok().and_then(|network| network.vde) else { continue };
-        let own = places.room(&name.bridge()).switch_directory();
+        let own = places.room(&name.bridge()).switch().switch();
         let own = || own.to_str().and_then(|path| Directory::new(path).ok());
         let Some(directory) = vde.socket.or_else(own) else { continue };
         edges.push(real(&Edge(End::Network(name), End::Switch(directory))));

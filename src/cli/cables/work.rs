@@ -2,8 +2,8 @@
 
 use super::{goals, seen};
 use crate::memory::Memory;
-use crate::places::{Places, Room};
-use crate::{switch, wire};
+use crate::places::Places;
+use crate::places::Room;
 use std::fs;
 use vmnet_access::name::{IfName, NetName, fnv1a};
 use vmnet_access::port_record::{WIRE_TEMPLATE, WireTag, group_of, port_name};
@@ -17,6 +17,9 @@ use vmnet_model::plan::{self, CableStep, FarBridge};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
+use vmnet_vswitch;
+use vmnet_vswitch::dir::SwitchDir;
+use vmnet_vswitch::settings;
 
 /// Pumps take numbers at the same time; so often is another one tried.
 const TRIES: usize = 8;
@@ -44,15 +47,15 @@ impl Site<'_> {
     }
 }
 
-/// The directory of this cable to a switch: a room of its own, as the network's is.
-pub(super) fn place_of(room: &Room, to: &End) -> Room {
-    Room::holding(&room.cables().join(format!("{:016x}", fnv1a(to.to_string().as_bytes()))).join("switch"))
+/// The directory of this cable to a switch: one of its own, as the network's is.
+pub(super) fn place_of(room: &Room, to: &End) -> SwitchDir {
+    SwitchDir::new(room.cables().join(format!("{:016x}", fnv1a(to.to_string().as_bytes()))))
 }
 
 /// Those that are there.
-pub(super) fn places_in(room: &Room) -> Vec<Room> {
+pub(super) fn places_in(room: &Room) -> Vec<SwitchDir> {
     let entries = fs::read_dir(room.cables()).into_iter().flatten().flatten();
-    entries.map(|entry| Room::holding(&entry.path().join("switch"))).collect()
+    entries.map(|entry| SwitchDir::new(entry.path())).collect()
 }
 
 /// One step about cables.
@@ -153,37 +156,37 @@ pub fn remove_pairs(links: &Links, bridge: &IfName) -> Result<(), LinkError> {
 
 fn start(site: &Site<'_>, to: &End, wanted: &Switch) -> Result<(), Error> {
     let place = place_of(site.room, to);
-    switch::write(&place, wanted)?;
-    switch::tidy(&place)?;
-    let life = wire::life(&wanted.door.directory);
-    wire::start_pump(site.name, &place.switch(), Some(&to.to_string()))?;
-    wire::remember(&place, life)
+    settings::write(&place, wanted)?;
+    settings::tidy(&place)?;
+    let life = vmnet_vswitch::life(&wanted.door.directory);
+    vmnet_vswitch::start_pump(site.name, &place.record(), Some(&to.to_string()))?;
+    vmnet_vswitch::remember(&place, life)
 }
 
 fn plug_again(room: &Room, to: &End) -> Result<(), Error> {
     let place = place_of(room, to);
     let End::Switch(directory) = to else { return Ok(()) };
     // Before: a switch that is started once more meanwhile is another one.
-    let life = wire::life(directory);
-    switch::tidy(&place)?;
-    wire::plug_again(&place.switch(), &place.plugs())?;
-    wire::remember(&place, life)
+    let life = vmnet_vswitch::life(directory);
+    settings::tidy(&place)?;
+    vmnet_vswitch::plug_again(&place.record(), &place.plugs())?;
+    vmnet_vswitch::remember(&place, life)
 }
 
-fn stop_one(place: &Room) -> Result<(), Error> {
-    wire::stop_pump(&place.pump())?;
+fn stop_one(place: &SwitchDir) -> Result<(), Error> {
+    vmnet_vswitch::stop_pump(&place.pump())?;
     gone(fs::remove_dir_all(place.path()))
         .map_err(|error| Error::new("remove", place.path().display(), plain(&error)))
 }
 
 /// The pumps that run for a network's cables.
 pub fn pumps(room: &Room) -> Vec<Process> {
-    places_in(room).iter().filter_map(|place| wire::pump(&place.pump())).collect()
+    places_in(room).iter().filter_map(|place| vmnet_vswitch::pump(&place.pump())).collect()
 }
 
 /// Stop all pumps of a network's cables.
 pub fn stop(room: &Room) -> Result<(), Error> {
-    places_in(room).iter().try_for_each(|place| wire::stop_pump(&place.pump()))
+    places_in(room).iter().try_for_each(|place| vmnet_vswitch::stop_pump(&place.pump()))
 }
 
 /// Where the switches of its cables are, for whoever watches them.

@@ -1,7 +1,12 @@
 //! `vmnet attach NAME`
 
-use crate::args::{AttachWords, SpaceWords};
-use crate::attach::{self, AddressChoice, Attached, Attachment, NamespaceRef};
+use crate::args::AttachWords;
+use crate::args::SpaceWords;
+use crate::attach;
+use crate::attach::AddressChoice;
+use crate::attach::Attached;
+use crate::attach::Attachment;
+use crate::attach::NamespaceRef;
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;

@@ -1,7 +1,8 @@
 //! `vmnet broker`: the service that the helper asks where it has no rights of its own.
 
 use super::need_root;
-use crate::broker::{Broker, Socket};
+use crate::broker::Broker;
+use crate::broker::Socket;
 use crate::exit::Exit;
 use crate::places::Places;
 use sd_notify::NotifyState;

@@ -1,7 +1,8 @@
 //! `vmnet cable NAME TO`
 
 use super::need_root;
-use crate::cables::{self, Added};
+use crate::cables;
+use crate::cables::Added;
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;

@@ -1,7 +1,8 @@
 //! `vmnet check [NAME]`: the network files, and without a name the access rules too.
 
 use crate::exit::Exit;
-use crate::networks::{self, Unreadable};
+use crate::networks;
+use crate::networks::Unreadable;
 use crate::places::Places;
 use crate::say;
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 
 use super::attach::namespace;
 use crate::args::SpaceWords;
-use crate::attach::{self, Detached};
+use crate::attach;
+use crate::attach::Detached;
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;

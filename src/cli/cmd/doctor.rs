@@ -1,7 +1,10 @@
 //! `vmnet doctor [NAME] [--fix] [--json]`: what on this host breaks guests' networking, and its cure.
 
 use super::need_root;
-use crate::doctor::{self, Finding, Report, Severity};
+use crate::doctor;
+use crate::doctor::Finding;
+use crate::doctor::Report;
+use crate::doctor::Severity;
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;

@@ -4,7 +4,9 @@ use super::need_root;
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;
-use crate::take_down::{Down, Outcome, down};
+use crate::take_down::Down;
+use crate::take_down::Outcome;
+use crate::take_down::down;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
 

@@ -3,9 +3,12 @@
 
 mod qemu;
 
-use crate::args::{ExecWords, Switch};
-use crate::exit::{Exit, Leave};
-use crate::plug::{self, Plugged};
+use crate::args::ExecWords;
+use crate::args::Switch;
+use crate::exit::Exit;
+use crate::exit::Leave;
+use crate::plug;
+use crate::plug::Plugged;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::{AccessFlags, access, execvpe};

@@ -3,7 +3,9 @@
 
 use super::take_own_place;
 use crate::exit::Exit;
-use crate::libvirt::{self, Call, Moment};
+use crate::libvirt;
+use crate::libvirt::Call;
+use crate::libvirt::Moment;
 use crate::places::Places;
 use std::ffi::OsString;
 use vmnet_model::error::Error;

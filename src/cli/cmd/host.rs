@@ -3,7 +3,10 @@
 use super::need_root;
 use crate::args::HostVerb;
 use crate::exit::Exit;
-use crate::hosts::{self, Added, Asked, Reserved};
+use crate::hosts;
+use crate::hosts::Added;
+use crate::hosts::Asked;
+use crate::hosts::Reserved;
 use crate::places::Places;
 use crate::say;
 use crate::show::leases::time_left;

@@ -1,12 +1,16 @@
 //! `vmnet leases NAME [--watch]`
 
 use crate::exit::Exit;
-use crate::lease_watch::{Event, LeaseWatch};
+use crate::lease_watch::Event;
+use crate::lease_watch::LeaseWatch;
 use crate::networks;
-use crate::places::{Places, Room};
+use crate::places::Places;
+use crate::places::Room;
 use crate::record::Record;
 use crate::say;
-use crate::show::leases::{duration, lease_json, time_left};
+use crate::show::leases::duration;
+use crate::show::leases::lease_json;
+use crate::show::leases::time_left;
 use crate::view;
 use serde_json::{Map, Value, json};
 use std::net::Ipv6Addr;

@@ -1,18 +1,22 @@
 //! `vmnet list`
 
-use crate::clients::{self, Who};
 use crate::exit::Exit;
 use crate::look;
 use crate::memory::Memory;
 use crate::networks;
 use crate::places::Places;
-use crate::record::{self, NO_SUBNET, Phase, Record};
+use crate::record;
+use crate::record::NO_SUBNET;
+use crate::record::Phase;
+use crate::record::Record;
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::links::{Links, SeenLink};
 use vmnet_model::error::Error;
 use vmnet_model::network::{Mode, SubnetChoice};
+use vmnet_vswitch::clients;
+use vmnet_vswitch::clients::Who;
 
 struct Row {
     name: NetName,
@@ -73,7 +77,7 @@ fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -
 fn ports(places: &Places, links: &Links, bridge: &IfName) -> Result<usize, Error> {
     let on_bridge = look::ports(links, bridge)?;
     let is_wire = |link: &SeenLink| link.wire().is_some();
-    let clients = clients::look(places, &places.room(bridge))?;
+    let clients = clients::look(&places.run, &places.room(bridge).switch())?;
     let on_switch = clients.list.iter().filter(|client| client.who != Who::Pump).count();
     Ok(on_bridge.iter().filter(|link| !is_wire(link)).count() + on_switch)
 }

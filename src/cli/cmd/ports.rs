@@ -1,14 +1,19 @@
 //! `vmnet ports NAME`, and `--revoke` of one
 
 use super::need_root;
-use crate::clients::{self, Client, Who};
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::record::Record;
 use crate::say;
-use crate::show::clients::{COUNTERS, counters, json as client_json, row as client_row};
-use crate::show::ports::{HEAD, json as port_json, row as port_row};
-use crate::view::{self, Port};
+use crate::show::clients::COUNTERS;
+use crate::show::clients::counters;
+use crate::show::clients::json as client_json;
+use crate::show::clients::row as client_row;
+use crate::show::ports::HEAD;
+use crate::show::ports::json as port_json;
+use crate::show::ports::row as port_row;
+use crate::view;
+use crate::view::Port;
 use serde_json::json;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::links::Links;
@@ -17,6 +22,9 @@ use vmnet_model::lease::Lease;
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;
 use vmnet_sys::trust::plain;
+use vmnet_vswitch::clients;
+use vmnet_vswitch::clients::Client;
+use vmnet_vswitch::clients::Who;
 
 /// Who is plugged in.
 pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
@@ -27,7 +35,7 @@ pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
     }
     let links = Links::open().map_err(|error| Error::new("show the ports of", network(name), error))?;
     let mut ports = view::ports(&links, &bridge, &room)?;
-    let clients = clients::look_closely(places, &room)?;
+    let clients = clients::look_closely(&places.run, &room.switch())?;
     let leases = view::leases(&room)?;
     // Who is behind it is seen at the switch's ports.
     for port in ports.iter_mut().filter(|port| port.is_switch() && clients.switch.is_some()) {
@@ -74,9 +82,10 @@ pub fn revoke(places: &Places, name: &NetName, port: &IfName) -> Result<Exit, Er
     let ports = view::ports(&links, &bridge, &places.room(&bridge))?;
     let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
         let room = places.room(&bridge);
-        let (user, phrase) = clients::revoke(places, &room, &port.to_string()).map_err(|cause| {
-            failed(&cause.unwrap_or_else(|| format!("it is no port of {}", network(name))))
-        })?;
+        let (user, phrase) =
+            clients::revoke(&places.run, &room.switch(), &port.to_string()).map_err(|cause| {
+                failed(&cause.unwrap_or_else(|| format!("it is no port of {}", network(name))))
+            })?;
         tell(&user, &bridge, ("vde", port), &phrase);
         return Ok(Exit::Done);
     };

@@ -2,10 +2,9 @@
 
 use super::need_root;
 use crate::background::see_leaver_off;
-use crate::daemon;
 use crate::exit::Exit;
-use crate::keeper::{self, Keeper};
-use crate::log::Log;
+use crate::keeper;
+use crate::keeper::Keeper;
 use crate::places::Places;
 use crate::process;
 use crate::take_down;
@@ -13,8 +12,10 @@ use crate::up::raise;
 use sd_notify::NotifyState;
 use std::io::{Write, stdout};
 use vmnet_access::name::NetName;
+use vmnet_host::log::Log;
 use vmnet_host::runtime::events;
 use vmnet_model::error::{Error, network};
+use vmnet_sys::daemon;
 use vmnet_sys::trust::plain;
 
 /// Bring it up and keep it so.

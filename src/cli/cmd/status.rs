@@ -3,7 +3,10 @@
 use crate::exit::Exit;
 use crate::places::Places;
 use crate::say;
-use crate::status::{State, Status, running, status};
+use crate::status::State;
+use crate::status::Status;
+use crate::status::running;
+use crate::status::status;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, ErrorKind};

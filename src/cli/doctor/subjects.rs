@@ -2,10 +2,13 @@
 
 use super::finding::{Finding, Severity, Subject, quoted};
 use super::host::text;
-use crate::networks::{self, Unreadable};
+use crate::networks;
+use crate::networks::Unreadable;
 use crate::places::Places;
 use crate::process;
-use crate::record::{self, Phase, Record};
+use crate::record;
+use crate::record::Phase;
+use crate::record::Record;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::links::Seen;
 use vmnet_model::error::Error;

@@ -4,10 +4,7 @@
 use super::finding::{Finding, Report, Severity, quoted};
 use super::host::{Host, text};
 use super::remedy;
-use crate::clients;
 use crate::networks;
-use crate::switch;
-use crate::wire::switch::PROGRAM;
 use nix::unistd::Group;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,6 +13,9 @@ use vmnet_access::port_record::SwitchDoor;
 use vmnet_model::network::Network;
 use vmnet_model::vde_switch::Switch;
 use vmnet_tools::find;
+use vmnet_vswitch::clients;
+use vmnet_vswitch::process_switch::PROGRAM;
+use vmnet_vswitch::settings;
 
 /// Each network's switch: what it needs, and while it runs its directory and who is plugged in.
 pub(super) fn check(host: &Host<'_>, report: &mut Report) {
@@ -23,12 +23,12 @@ pub(super) fn check(host: &Host<'_>, report: &mut Report) {
     for subject in host.subjects {
         let room = host.places.room(&subject.bridge);
         let file = host.places.network_file(&subject.network).display().to_string();
-        let number = room.switch_pid().display().to_string();
+        let number = room.switch().pid().display().to_string();
         let mut examined = Examined { network: &subject.network, file: &file, number: None };
         if let Ok(network) = networks::read(host.places, &subject.network) {
             report.findings.extend(wanting(&examined, &network, &mut misses));
         }
-        let of = match switch::recorded(&room) {
+        let of = match settings::recorded(&room.switch()) {
             Ok(Some(of)) if subject.up => of,
             Ok(_) => continue,
             Err(failure) => {
@@ -43,7 +43,7 @@ pub(super) fn check(host: &Host<'_>, report: &mut Report) {
             report.unseen.push(format!("who is on the switch of network '{network}': only root can ask it"));
             continue;
         }
-        match clients::look(host.places, &room) {
+        match clients::look(&host.places.run, &room.switch()) {
             Ok(clients) => report.findings.extend(plugged(&examined, &of, &clients)),
             Err(failure) => report.unseen.push(failure.to_string()),
         }

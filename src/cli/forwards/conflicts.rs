@@ -4,7 +4,8 @@
 use super::place;
 use crate::networks;
 use crate::places::Places;
-use crate::record::{self, Record};
+use crate::record;
+use crate::record::Record;
 use vmnet_access::name::NetName;
 use vmnet_host::listeners::{self, Listener, listeners};
 use vmnet_model::error::{Error, network};

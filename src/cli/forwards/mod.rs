@@ -8,10 +8,13 @@ pub use conflicts::refuse_new;
 pub use seen::{Row, State, rows};
 
 use crate::look;
-use crate::memory::{ForwardNote, Memory};
+use crate::memory::ForwardNote;
+use crate::memory::Memory;
 use crate::networks;
-use crate::places::{Places, Room};
-use crate::record::{Phase, Record};
+use crate::places::Places;
+use crate::places::Room;
+use crate::record::Phase;
+use crate::record::Record;
 use crate::view;
 use conflicts::Others;
 use std::net::IpAddr;

@@ -3,10 +3,11 @@
 
 use super::Keeper;
 use super::wake::{ended, listen_to};
-use crate::cables::{self, Site};
-use crate::lease_watch::{self, Source};
+use crate::cables;
+use crate::cables::Site;
+use crate::lease_watch;
+use crate::lease_watch::Source;
 use crate::memory::Memory;
-use crate::wire;
 use futures_util::future::select_all;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;
@@ -18,6 +19,7 @@ use vmnet_model::error::Error;
 use vmnet_model::keeper::KeeperEvent;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
+use vmnet_vswitch;
 
 /// How often a switch whose directory is gone is looked for.
 const LOOK_OUT: Duration = Duration::from_secs(1);
@@ -74,7 +76,7 @@ impl Keeper<'_> {
             return Ok(Err(KeeperEvent::Lost("a cable")));
         }
         let pumps = cables::pumps(&self.room).into_iter().map(listen_to).collect::<io::Result<_>>();
-        let away = switches.iter().any(|switch| wire::life(switch).is_none());
+        let away = switches.iter().any(|switch| vmnet_vswitch::life(switch).is_none());
         Ok(Ok(Lines { processes: pumps.map_err(failed)?, places, away }))
     }
 }

@@ -3,9 +3,8 @@
 
 use super::Keeper;
 use super::listen::reached;
-use crate::clients::{self, Client, Clients, Who};
-use crate::places::{Places, Room};
-use crate::{switch, wire};
+use crate::places::Places;
+use crate::places::Room;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -13,8 +12,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vmnet_model::error::{Error, network};
 use vmnet_model::keeper::{KeeperEvent, SwitchHealth};
-use vmnet_model::vde_console::tells_of_a_port;
-use vmnet_vde::console::{Console, ConsoleError};
+use vmnet_vswitch;
+use vmnet_vswitch::clients;
+use vmnet_vswitch::clients::Client;
+use vmnet_vswitch::clients::Clients;
+use vmnet_vswitch::clients::Who;
+use vmnet_vswitch::console::{Console, ConsoleError};
+use vmnet_vswitch::console_text::tells_of_a_port;
+use vmnet_vswitch::settings;
 
 /// Several who come together are looked at together.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -64,7 +69,7 @@ pub enum Heard {
 impl Feed {
     /// Ask what is to be asked. A network without a switch, or one whose switch is away, is not asked.
     pub(super) fn tend(&mut self, places: &Places, room: &Room) {
-        let Some(of) = switch::recorded(room).ok().flatten() else {
+        let Some(of) = settings::recorded(&room.switch()).ok().flatten() else {
             *self = Self::default();
             return;
         };
@@ -82,8 +87,8 @@ impl Feed {
             self.looked = Some(now);
             let (places, room) = (places.clone(), room.clone());
             self.ask(move || {
-                let clients = clients::look(&places, &room);
-                wire::give_room(&room);
+                let clients = clients::look(&places.run, &room.switch());
+                vmnet_vswitch::give_room(&room.switch());
                 Answer::Clients(clients)
             });
         }
@@ -211,12 +216,12 @@ impl Keeper<'_> {
 
     /// What is left of the gone. Where it cannot be removed now, it can be the next time.
     pub(super) fn tidy_plugs(&self) {
-        let _ = vmnet_vde::plug::tidy(&self.room.plugs());
+        let _ = vmnet_vde::plug::tidy(&self.room.switch().plugs());
     }
 
     /// The switch is started again by the repair that follows.
     pub(super) fn stop_switch(&self) -> Option<KeeperEvent> {
-        match self.places.lock().and_then(|_lock| wire::stop_switch(&self.room)) {
+        match self.places.lock().and_then(|_lock| vmnet_vswitch::stop_switch(&self.room.switch())) {
             Ok(()) => {
                 self.log.info(&format!("{}: its switch has mislaid a port", network(self.name)));
                 Some(KeeperEvent::SwitchStopped)

@@ -2,13 +2,14 @@
 //! to stop; never under a guest, nor under one that is just being attached.
 
 use super::Keeper;
-use crate::clients::{self, Client};
 use crate::look;
 use crate::take_down::take_down_under;
 use vmnet_host::links::SeenLink;
 use vmnet_model::error::Error;
 use vmnet_model::keeper::{KeeperEvent, User};
 use vmnet_sys::trust::plain;
+use vmnet_vswitch::clients;
+use vmnet_vswitch::clients::Client;
 
 impl Keeper<'_> {
     /// Who uses the network. Where that cannot be found out, nothing changes.
@@ -31,7 +32,7 @@ impl Keeper<'_> {
             return Ok(KeeperEvent::InUse(User::OnTheWayIn));
         }
         let ports = look::ports(&self.links, &self.name.bridge())?;
-        let clients = clients::look(self.places, &self.room)?;
+        let clients = clients::look(&self.places.run, &self.room.switch())?;
         let held = ports.iter().filter(|port| !port.is_vacant()).map(|port| port.name.to_string());
         let held: Vec<String> = held.chain(clients.guests().map(Client::phrase)).collect();
         if held.is_empty() {

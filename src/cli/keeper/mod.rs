@@ -31,15 +31,15 @@ mod wake;
 
 use crate::firewall_watch::Watch as FirewallWatch;
 use crate::lease_watch::LeaseWatch;
-use crate::log::Log;
-use crate::places::{Places, Room};
-use crate::process;
+use crate::places::Places;
+use crate::places::Room;
 use crate::resolved::Registrar;
 use clients::Feed;
 use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
 use vmnet_access::name::NetName;
 use vmnet_host::links::{Links, Watch};
+use vmnet_host::log::Log;
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest::Guest;
 use vmnet_model::keeper::{Ending, KeeperAction, KeeperEvent, KeeperState, Moment, Offence, Trouble, User};
@@ -81,7 +81,8 @@ pub struct Keeper<'a> {
 /// The file that says who keeps a network; none if somebody does.
 pub fn claim(room: &Room) -> Result<Option<Claim>, Error> {
     room.make()?;
-    process::claim(&room.keeper())
+    let path = room.keeper();
+    vmnet_sys::claim::claim(&path).map_err(|error| Error::new("lock", path.display(), plain(&error)))
 }
 
 impl<'a> Keeper<'a> {

@@ -8,7 +8,6 @@ mod xml;
 
 pub use domain::Moment;
 
-use crate::log::Log;
 use crate::networks;
 use crate::places::Places;
 use crate::up::bring_up;
@@ -17,6 +16,7 @@ use notes::Note;
 use std::io::Read;
 use std::path::Path;
 use vmnet_access::name::{IfName, NetName};
+use vmnet_host::log::Log;
 use vmnet_model::error::Error;
 
 /// Most bytes of a document that are read. A larger one is no domain that asks anything of us.

@@ -2,7 +2,8 @@
 //! reboot does not reach it, because what it tells of outlives one too.
 
 use super::domain::DomainId;
-use crate::memory::{ForwardNote, HostNote};
+use crate::memory::ForwardNote;
+use crate::memory::HostNote;
 use crate::places::Places;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,11 +1,12 @@
 //! Those who are plugged into a switch, in the tables of those on the bridge.
 
 use super::leases::lease_json;
-use crate::clients::{Client, Who};
 use serde_json::{Value, json};
 use vmnet_model::lease::Lease;
-use vmnet_model::vde_console::{PortView, Traffic};
 use vmnet_sys::process::program;
+use vmnet_vswitch::clients::Client;
+use vmnet_vswitch::clients::Who;
+use vmnet_vswitch::console_text::{PortView, Traffic};
 
 /// Column heads of [`counters`]: frames from there, frames to there, the VLAN of those without a tag.
 pub const COUNTERS: [&str; 3] = ["IN", "OUT", "VLAN"];

@@ -1,6 +1,7 @@
 //! Forwards, as `forward list` and `forward add` show them.
 
-use crate::forwards::{Row, State};
+use crate::forwards::Row;
+use crate::forwards::State;
 use serde_json::Value;
 use std::net::IpAddr;
 use vmnet_access::name::NetName;

@@ -351,11 +351,11 @@ fn frames_wait_at_a_switch_for_a_pump_and_for_who_was_granted_a_port_and_for_nob
         taken(to)
     };
     assert!(arrived(to.data()) < count);
-    vmnet_vde::queue::widen_all(&process, &plugs(&switch)).unwrap();
+    vmnet_vswitch::queue::widen_all(&process, &plugs(&switch)).unwrap();
     assert_eq!(arrived(to.data()), count);
     assert!(arrived(stranger.data()) < count);
-    vmnet_vde::queue::fit(Some(&process), to.data()).unwrap();
+    vmnet_vswitch::queue::fit(Some(&process), to.data()).unwrap();
     assert_eq!(arrived(to.data()), count);
-    vmnet_vde::queue::widen_all(&process, &plugs(&switch)).unwrap();
+    vmnet_vswitch::queue::widen_all(&process, &plugs(&switch)).unwrap();
     assert_eq!(arrived(to.data()), count);
 }

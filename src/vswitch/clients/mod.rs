@@ -6,21 +6,25 @@ mod revoke;
 
 pub use revoke::revoke;
 
-use crate::places::{Places, Room};
-use crate::{process, switch};
+use crate::console::Console;
+use crate::console::ConsoleError;
+use crate::console::Talk;
+use crate::console_text::PortView;
+use crate::console_text::SwitchView;
+use crate::dir::SwitchDir;
+use crate::process;
+use crate::settings;
 use facts::Facts;
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::vde_port_tag::PlugTag;
 use vmnet_model::error::Error;
-use vmnet_model::vde_console::{PortView, SwitchView};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::caller::name_of;
 use vmnet_sys::open_sockets;
 use vmnet_sys::process::{Process, program};
-use vmnet_vde::console::{Console, ConsoleError, Talk};
 use vmnet_vde::plug::tags;
 
 /// One who is plugged in.
@@ -132,13 +136,13 @@ pub fn console(switch: &Switch) -> Option<Console> {
 }
 
 /// Look. A network without a switch has none.
-pub fn look(places: &Places, room: &Room) -> Result<Clients, Error> {
-    look_for(places, room, Sought::Who)
+pub fn look(run_dir: &Path, dir: &SwitchDir) -> Result<Clients, Error> {
+    look_for(run_dir, dir, Sought::Who)
 }
 
 /// Look at the ports too: whose they are, their VLANs and counters.
-pub fn look_closely(places: &Places, room: &Room) -> Result<Clients, Error> {
-    look_for(places, room, Sought::Ports)
+pub fn look_closely(run_dir: &Path, dir: &SwitchDir) -> Result<Clients, Error> {
+    look_for(run_dir, dir, Sought::Ports)
 }
 
 /// What is asked for.
@@ -148,26 +152,26 @@ enum Sought {
     Ports,
 }
 
-fn look_for(places: &Places, room: &Room, sought: Sought) -> Result<Clients, Error> {
-    let Some(switch) = switch::recorded(room)? else { return Ok(Clients::default()) };
-    let held = holders_of(room)?;
+fn look_for(run_dir: &Path, dir: &SwitchDir, sought: Sought) -> Result<Clients, Error> {
+    let Some(switch) = settings::recorded(dir)? else { return Ok(Clients::default()) };
+    let held = holders_of(dir)?;
     let is_anothers = switch.run.is_none();
-    let is_away = switch.run.is_some() && process::switch(room).is_none();
+    let is_away = switch.run.is_some() && process::switch(dir).is_none();
     let console = console(&switch).filter(|_| nix::unistd::geteuid().is_root() && !is_away);
     let Some(console) = console else {
         return Ok(Clients { is_anothers, ..of_holders(&switch, &held, None) });
     };
-    let asked = begin(&console, &switch, room).and_then(|(mut talk, process)| {
+    let asked = begin(&console, &switch, dir).and_then(|(mut talk, process)| {
         let (mut facts, mislaid) = ask(&mut talk, &process)?;
         if sought == Sought::Ports && facts.trouble.is_none() {
-            facts.ask_ports(&mut talk, &process, &room.plugs(), &held)?;
+            facts.ask_ports(&mut talk, &process, &dir.plugs(), &held)?;
         }
         Ok((facts, mislaid))
     });
     let found = match asked {
         Err(error) => of_holders(&switch, &held, Some(trouble(&switch, &error))),
         Ok((facts, mislaid)) => {
-            let mut list = facts.clients(places, room, &switch);
+            let mut list = facts.clients(run_dir, dir, &switch);
             // A port of one who is gone is mislaid for certain, and nobody's.
             let all = list.len();
             list.retain(|client| match client.who {
@@ -184,17 +188,17 @@ fn look_for(places: &Places, room: &Room, sought: Sought) -> Result<Clients, Err
 }
 
 /// Those who have anything of a port that was granted.
-fn holders_of(room: &Room) -> Result<BTreeSet<PlugTag>, Error> {
-    let failed = |error| Error::new("list", room.plugs().display(), vmnet_sys::trust::plain(&error));
-    tags(&room.plugs()).map_err(failed)
+fn holders_of(dir: &SwitchDir) -> Result<BTreeSet<PlugTag>, Error> {
+    let failed = |error| Error::new("list", dir.plugs().display(), vmnet_sys::trust::plain(&error));
+    tags(&dir.plugs()).map_err(failed)
 }
 
 /// A talk with the switch, and its process: of one of ours by its number, of another's by the kernel's word of
 /// who listens at its console.
-fn begin(console: &Console, switch: &Switch, room: &Room) -> Result<(Talk, Process), ConsoleError> {
+fn begin(console: &Console, switch: &Switch, dir: &SwitchDir) -> Result<(Talk, Process), ConsoleError> {
     let gone = || ConsoleError::NoConsole(io::ErrorKind::NotFound.into());
     let ours = match switch.run {
-        Some(_) => Some(process::switch(room).ok_or_else(gone)?),
+        Some(_) => Some(process::switch(dir).ok_or_else(gone)?),
         None => None,
     };
     let talk = console.talk()?;
@@ -204,8 +208,8 @@ fn begin(console: &Console, switch: &Switch, room: &Room) -> Result<(Talk, Proce
 
 /// The settings of a switch of ours in words, as they were given to it and as it says they are; none where
 /// it cannot be asked. One question.
-pub fn settings(room: &Room) -> Result<Option<(String, String)>, Error> {
-    let of = switch::recorded(room)?.filter(|_| nix::unistd::geteuid().is_root());
+pub fn settings(dir: &SwitchDir) -> Result<Option<(String, String)>, Error> {
+    let of = settings::recorded(dir)?.filter(|_| nix::unistd::geteuid().is_root());
     let Some((of, run)) = of.and_then(|of| of.run.map(|run| (of, run))) else { return Ok(None) };
     let Some(console) = console(&of) else { return Ok(None) };
     let words = |ports: u32, hub: bool| format!("{ports} ports{}", if hub { ", hub" } else { "" });

@@ -1,10 +1,14 @@
 //! `vmnet wire plug`: after a switch was started again, everybody who held a port on it gets one again. QEMU
 //! and the pump notice nothing: it is their own sockets that are connected anew.
 
-use super::descriptors::Descriptors;
-use super::handshake::{self, Kind, Refused};
-use super::{fit_queues, give_room, recorded};
-use crate::places::Room;
+use crate::dir::SwitchDir;
+use crate::fit_queues;
+use crate::give_room;
+use crate::held_sockets::Descriptors;
+use crate::join_for;
+use crate::join_for::Kind;
+use crate::join_for::Refused;
+use crate::recorded;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -57,7 +61,7 @@ pub fn run(path: &Path, plugs: &Path, tell: &mut dyn FnMut(&Error)) -> Result<bo
             break;
         }
     }
-    give_room(&Room::holding(path));
+    give_room(&SwitchDir::of_record(path));
     Ok(all)
 }
 
@@ -104,7 +108,7 @@ fn again(
     };
     let line = Line::bind(plugs, holder.tag)?;
     let plug = Plug::of(data, hold)?;
-    handshake::join_again(door, &plug, line, holder.tag)?;
+    join_for::join_again(door, &plug, line, holder.tag)?;
     Ok(Some(plug))
 }
 

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use switch::{Switch, directory, frame, join, wait_until};
 use tempfile::TempDir;
 use vmnet_access::vde::{ANSWER_SIZE, REQUEST_SIZE};
-use vmnet_model::vde_console::tells_of_a_port;
-use vmnet_vde::console::{Console, ConsoleError};
 use vmnet_vde::port::JoinError;
+use vmnet_vswitch::console::{Console, ConsoleError};
+use vmnet_vswitch::console_text::tells_of_a_port;
 
 #[test]
 fn frames_of_every_length_a_switch_carries_arrive_whole() {

@@ -2,12 +2,13 @@
 
 use super::facts::Facts;
 use super::{Client, Who, begin, console, holders_of, look_closely};
-use crate::places::{Places, Room};
-use crate::switch;
+use crate::console::ConsoleError;
+use crate::dir::SwitchDir;
+use crate::settings;
+use std::path::Path;
 use vmnet_model::error::Error;
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::trust::plain;
-use vmnet_vde::console::ConsoleError;
 use vmnet_vde::plug;
 
 /// Close a port of the switch, by its name, for good: what its holder has is not plugged in again. Answers
@@ -15,11 +16,11 @@ use vmnet_vde::plug;
 ///
 /// # Errors
 /// Why not; none where there is no such port.
-pub fn revoke(places: &Places, room: &Room, name: &str) -> Result<(String, String), Option<String>> {
+pub fn revoke(run_dir: &Path, dir: &SwitchDir, name: &str) -> Result<(String, String), Option<String>> {
     let failed = |failure: Error| Some(failure.to_string());
-    let clients = look_closely(places, room).map_err(failed)?;
+    let clients = look_closely(run_dir, dir).map_err(failed)?;
     let found = clients.list.iter().find(|client| client.name().as_deref() == Some(name));
-    let (Some(client), Some(switch)) = (found, switch::recorded(room).map_err(failed)?) else {
+    let (Some(client), Some(switch)) = (found, settings::recorded(dir).map_err(failed)?) else {
         return Err(clients.trouble);
     };
     // While they are there.
@@ -27,18 +28,18 @@ pub fn revoke(places: &Places, room: &Room, name: &str) -> Result<(String, Strin
     match client.who {
         Who::Pump | Who::Cable => return Err(Some("it is the network's own".to_owned())),
         Who::Joined if clients.is_anothers => return Err(Some("the switch is somebody else's".to_owned())),
-        Who::Joined | Who::Granted(_) => close(client, &switch, room)?,
+        Who::Joined | Who::Granted(_) => close(client, &switch, dir)?,
     }
     Ok(told)
 }
 
-fn close(client: &Client, switch: &Switch, room: &Room) -> Result<(), Option<String>> {
+fn close(client: &Client, switch: &Switch, dir: &SwitchDir) -> Result<(), Option<String>> {
     let asked = |error: ConsoleError| Some(error.to_string());
     let (number, console) = (client.port.ok_or(None)?, console(switch).ok_or(None)?);
-    let held = holders_of(room).map_err(|failure| Some(failure.to_string()))?;
-    let (mut talk, process) = begin(&console, switch, room).map_err(asked)?;
+    let held = holders_of(dir).map_err(|failure| Some(failure.to_string()))?;
+    let (mut talk, process) = begin(&console, switch, dir).map_err(asked)?;
     let mut facts = Facts::ask(&mut talk, &process).map_err(asked)?;
-    facts.ask_ports(&mut talk, &process, &room.plugs(), &held).map_err(asked)?;
+    facts.ask_ports(&mut talk, &process, &dir.plugs(), &held).map_err(asked)?;
     let connection = facts.connection_of(number);
     // By now it could be another's.
     let Some((id, _)) = connection.filter(|(_, connected)| client.connected == Some(*connected)) else {
@@ -46,7 +47,7 @@ fn close(client: &Client, switch: &Switch, room: &Room) -> Result<(), Option<Str
     };
     // Before: else it could be plugged in again.
     if let Who::Granted(tag) = client.who {
-        plug::disown(&room.plugs(), tag).map_err(|error| Some(plain(&error)))?;
+        plug::disown(&dir.plugs(), tag).map_err(|error| Some(plain(&error)))?;
     }
     talk.close_endpoint(number, id).map_err(asked)
 }

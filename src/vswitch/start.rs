@@ -1,12 +1,11 @@
 //! Starting and stopping the processes of a switch. They are known by their numbers beside the record, and
 //! those are believed only as far as the process itself bears them out.
 
-use super::pump::CLAIM;
-use super::switch::PROGRAM;
-use super::{door, named};
-use crate::daemon::{self, READY};
-use crate::places::Room;
+use crate::dir::SwitchDir;
+use crate::directory;
+use crate::named;
 use crate::process;
+use crate::process_switch::PROGRAM;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
@@ -21,6 +20,9 @@ use vmnet_access::vde::CONTROL;
 use vmnet_host::files::gone;
 use vmnet_model::error::{Error, network};
 use vmnet_model::vde_switch::Switch;
+use vmnet_sys::claim;
+use vmnet_sys::daemon;
+use vmnet_sys::daemon::READY;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::Process;
 use vmnet_sys::ready::{Source, wait};
@@ -37,22 +39,22 @@ const WORDS_MAX: usize = 64 << 10;
 const SENTENCES_MAX: usize = 3;
 
 /// Start the network's switch, unless it runs, and wait until it listens.
-pub fn start_switch(room: &Room, switch: &Switch) -> Result<(), Error> {
+pub fn start_switch(dir: &SwitchDir, switch: &Switch) -> Result<(), Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("start", named(&switch.door.directory), cause);
     // Before anything is made.
     find::program(PROGRAM).map_err(|error| failed(&error).hint("it is in the package vde2"))?;
-    door::make(switch)?;
+    directory::make(switch)?;
     let news = news_of(switch).map_err(|error| failed(&plain(&error)))?;
-    let process = match process::switch(room) {
+    let process = match process::switch(dir) {
         // Its starter may have been killed a moment ago.
         Some(process) => process,
         None => {
-            begin_switch(room).map_err(|trouble| trouble.unwrap_or_else(|error| failed(&plain(&error))))?
+            begin_switch(dir).map_err(|trouble| trouble.unwrap_or_else(|error| failed(&plain(&error))))?
         }
     };
     await_switch(&process, switch, &news).map_err(|cause| {
         // Whatever state it is in.
-        let _ = stop_switch(room);
+        let _ = stop_switch(dir);
         failed(&cause)
     })
 }
@@ -60,10 +62,10 @@ pub fn start_switch(room: &Room, switch: &Switch) -> Result<(), Error> {
 /// What a process said of its failure, or what the kernel did.
 type Trouble = Result<Error, std::io::Error>;
 
-fn begin_switch(room: &Room) -> Result<Process, Trouble> {
+fn begin_switch(dir: &SwitchDir) -> Result<Process, Trouble> {
     // One that was on its way there before us would be a second one.
-    process::stop_switches(room).map_err(Err)?;
-    let record = room.switch();
+    process::stop_switches(dir).map_err(Err)?;
+    let record = dir.record();
     let words = ["switch".as_ref(), "--record".as_ref(), record.as_os_str()];
     let (child, said) = begin(&words, Hear::Errors).map_err(Err)?;
     let process = Process::watch(number_of(&child)).map_err(Err)?;
@@ -111,22 +113,21 @@ fn listening(list: &str, paths: &[&str]) -> bool {
 fn news_of(switch: &Switch) -> std::io::Result<Inotify> {
     let news = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
     let kinds = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_ATTRIB;
-    for directory in door::directories(switch) {
+    for directory in directory::directories(switch) {
         news.add_watch(directory, kinds | AddWatchFlags::IN_ONLYDIR | AddWatchFlags::IN_DONT_FOLLOW)?;
     }
     Ok(news)
 }
 
 /// Stop the network's switch, and whatever is becoming it.
-pub fn stop_switch(room: &Room) -> Result<(), Error> {
-    let failed =
-        |error| Error::new("stop", format!("the switch in {}", room.path().display()), plain(&error));
-    process::stop_switches(room).and_then(|()| gone(fs::remove_file(room.switch_pid()))).map_err(failed)
+pub fn stop_switch(dir: &SwitchDir) -> Result<(), Error> {
+    let failed = |error| Error::new("stop", format!("the switch in {}", dir.path().display()), plain(&error));
+    process::stop_switches(dir).and_then(|()| gone(fs::remove_file(dir.pid()))).map_err(failed)
 }
 
 /// Start a pump, unless it is at work, and wait until it is.
 pub fn start_pump(name: &NetName, record: &Path, cable: Option<&str>) -> Result<(), Error> {
-    if pump(&record.with_file_name(CLAIM)).is_some() {
+    if pump(&SwitchDir::of_record(record).pump()).is_some() {
         return Ok(());
     }
     let failed =
@@ -149,7 +150,7 @@ pub fn start_pump(name: &NetName, record: &Path, cable: Option<&str>) -> Result<
 
 /// The pump that has claimed this file.
 pub fn pump(claim: &Path) -> Option<Process> {
-    let pump = process::claimant(claim)?;
+    let pump = claim::claimant(claim)?;
     let words = vmnet_sys::process::command_line(pump.pid().as_raw().unsigned_abs());
     let is_pump =
         words.windows(2).any(|pair| matches!(pair, [wire, verb] if wire == b"wire" && verb == b"pump"));
@@ -160,7 +161,7 @@ pub fn pump(claim: &Path) -> Option<Process> {
 pub fn stop_pump(claim: &Path) -> Result<(), Error> {
     let attempt = || -> std::io::Result<()> {
         if let Some(pump) = pump(claim) {
-            process::stop(&pump)?;
+            claim::stop(&pump)?;
         }
         // One that is just beginning has not said its number yet.
         if !Claim::is_held(claim)? {
@@ -180,7 +181,7 @@ pub fn plug_again(record: &Path, plugs: &Path) -> Result<(), Error> {
     let words =
         ["plug".as_ref(), "--record".as_ref(), record.as_os_str(), "--plugs".as_ref(), plugs.as_os_str()];
     let (mut child, said) = begin(&words, Hear::All).map_err(|error| failed(&plain(&error)))?;
-    let limit = super::plug::LIMIT + PATIENCE;
+    let limit = crate::process_rejoin::LIMIT + PATIENCE;
     let said = hear(said, Instant::now() + limit).map_err(|error| failed(&plain(&error)))?;
     let ended = reap(&mut child);
     match (said.is_empty(), ended) {

@@ -1,39 +1,37 @@
 //! A network's VDE switch: what its file leaves open is settled, and the steps about it are done.
 
-use crate::log::Log;
-use crate::places::Room;
-use crate::record;
-use crate::wire;
+use crate::dir::SwitchDir;
 use nix::unistd::Group;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use vmnet_access::port_record::SwitchDoor;
 use vmnet_access::vde::Directory;
-use vmnet_host::files::{gone, make_directory, write_file};
+use vmnet_host::files::{gone, make_directory, read_file, write_file};
+use vmnet_host::log::Log;
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::{Network, Vde};
 use vmnet_model::plan::{Goal, SwitchStep};
-use vmnet_model::vde_switch::{Run, Switch, user_of};
+use vmnet_model::vde_switch::{BadSwitch, Run, Switch, user_of};
 use vmnet_sys::trust::plain;
 
 /// The console's name in its directory.
 const CONSOLE: &str = "mgmt";
 
 /// The switch that the network is to have.
-pub fn settle(network: &Network, room: &Room) -> Result<Option<Switch>, Error> {
+pub fn settle(network: &Network, dir: &SwitchDir) -> Result<Option<Switch>, Error> {
     let Some(vde) = &network.vde else { return Ok(None) };
-    if vde.create { own(network, vde, room).map(Some) } else { joined(network, vde, room).map(Some) }
+    if vde.create { own(network, vde, dir).map(Some) } else { joined(network, vde, dir).map(Some) }
 }
 
 /// One that we run.
-fn own(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Error> {
+fn own(wanted: &Network, vde: &Vde, dir: &SwitchDir) -> Result<Switch, Error> {
     let failed = |cause: String| Error::new("start", network(&wanted.name), cause);
     let user = user_of(&wanted.name);
     let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| failed("not UTF-8".to_owned()));
     let directory = match &vde.socket {
         Some(directory) => directory.clone(),
-        None => Directory::new(&text(&room.switch_directory())?).map_err(|why| failed(why.to_string()))?,
+        None => Directory::new(&text(&dir.switch())?).map_err(|why| failed(why.to_string()))?,
     };
     let group = match &vde.group {
         None => user,
@@ -47,20 +45,20 @@ fn own(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Error> {
     };
     let console = match &vde.mgmt_socket {
         Some(path) => path.clone(),
-        None => text(&room.console_directory().join(CONSOLE))?,
+        None => text(&dir.console().join(CONSOLE))?,
     };
     let door = SwitchDoor { directory, owner: user, group };
     Ok(Switch { door, pump: user, run: Some(Run::of(vde)), console: Some(console) })
 }
 
 /// One that somebody else runs. While the network is up it may be gone for a while.
-fn joined(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Error> {
+fn joined(wanted: &Network, vde: &Vde, dir: &SwitchDir) -> Result<Switch, Error> {
     let failed = |cause: String| Error::new("start", network(&wanted.name), cause);
     let directory = vde.socket.as_ref().ok_or_else(|| failed("no switch is named".to_owned()))?;
-    let door = match wire::join_check(directory) {
+    let door = match crate::join_check(directory) {
         Ok(door) => door,
         Err(failure) => {
-            let before = recorded(room)?.filter(|switch| switch.door.directory == *directory);
+            let before = recorded(dir)?.filter(|switch| switch.door.directory == *directory);
             before.ok_or_else(|| failed(failure.to_string()))?.door
         }
     };
@@ -68,73 +66,81 @@ fn joined(wanted: &Network, vde: &Vde, room: &Room) -> Result<Switch, Error> {
 }
 
 /// The switch that the network has.
-pub fn recorded(room: &Room) -> Result<Option<Switch>, Error> {
-    record::switch(&room.switch())
+pub fn recorded(dir: &SwitchDir) -> Result<Option<Switch>, Error> {
+    of_record(&dir.record())
+}
+
+/// The switch of the record at this path; none where there is no such file.
+pub fn of_record(path: &Path) -> Result<Option<Switch>, Error> {
+    let Some(bytes) = read_file(path)? else { return Ok(None) };
+    let failed = |bad: BadSwitch| Error::new("read", path.display(), bad);
+    let text = String::from_utf8(bytes).map_err(|_| failed(BadSwitch(0)))?;
+    Switch::parse(&text).map(Some).map_err(failed)
 }
 
 /// One step about the switch.
-pub fn apply(step: SwitchStep, goal: &Goal, room: &Room) -> Result<(), Error> {
+pub fn apply(step: SwitchStep, goal: &Goal, dir: &SwitchDir) -> Result<(), Error> {
     let name = goal.wanted.name();
     let wanted =
         || goal.switch.as_ref().ok_or_else(|| Error::new("start", network(name), "it has no switch"));
     match step {
-        SwitchStep::WriteRecord => write(room, wanted()?),
-        SwitchStep::RemoveRecord => remove(room),
-        SwitchStep::Start => wire::start_switch(room, wanted()?),
-        SwitchStep::Stop(_) => stop_switch(room),
-        SwitchStep::PlugAgain => plug_again(room, wanted()?),
-        SwitchStep::StartPump => wire::start_pump(name, &room.switch(), None),
-        SwitchStep::StopPump(_) => wire::stop_pump(&room.pump()),
+        SwitchStep::WriteRecord => write(dir, wanted()?),
+        SwitchStep::RemoveRecord => remove(dir),
+        SwitchStep::Start => crate::start_switch(dir, wanted()?),
+        SwitchStep::Stop(_) => stop_switch(dir),
+        SwitchStep::PlugAgain => plug_again(dir, wanted()?),
+        SwitchStep::StartPump => crate::start_pump(name, &dir.record(), None),
+        SwitchStep::StopPump(_) => crate::stop_pump(&dir.pump()),
     }
 }
 
 /// Write its record, beside a directory for the sockets of those who hold ports.
-pub fn write(room: &Room, switch: &Switch) -> Result<(), Error> {
-    let plugs = room.plugs();
+pub fn write(dir: &SwitchDir, switch: &Switch) -> Result<(), Error> {
+    let plugs = dir.plugs();
     make_directory(&plugs)?;
     // Whoever runs a switch must reach the sockets in it, and nobody needs to list them.
     fs::set_permissions(&plugs, Permissions::from_mode(0o711))
         .map_err(|error| Error::new("make directory", plugs.display(), plain(&error)))?;
-    write_file(&room.switch(), &switch.render(), 0o644)
+    write_file(&dir.record(), &switch.render(), 0o644)
 }
 
-fn plug_again(room: &Room, switch: &Switch) -> Result<(), Error> {
+fn plug_again(dir: &SwitchDir, switch: &Switch) -> Result<(), Error> {
     // Before: a switch that is started once more meanwhile is another one.
-    let life = wire::life(&switch.door.directory);
-    let plugs = room.plugs();
-    tidy(room)?;
+    let life = crate::life(&switch.door.directory);
+    let plugs = dir.plugs();
+    tidy(dir)?;
     let some = fs::read_dir(&plugs).is_ok_and(|mut names| names.next().is_some());
-    if some && let Err(failure) = wire::plug_again(&room.switch(), &plugs) {
+    if some && let Err(failure) = crate::plug_again(&dir.record(), &plugs) {
         // A holder that cannot be plugged in keeps nobody else from it, and is not tried for ever.
         Log::Background.trouble(&failure.to_string());
         // If it was the pump, the keeper starts another.
-        wire::stop_pump(&room.pump())?;
+        crate::stop_pump(&dir.pump())?;
     }
-    wire::remember(room, life)
+    crate::remember(dir, life)
 }
 
 /// Remove the names of those who are gone.
-pub fn tidy(room: &Room) -> Result<(), Error> {
-    let plugs = room.plugs();
+pub fn tidy(dir: &SwitchDir) -> Result<(), Error> {
+    let plugs = dir.plugs();
     let tidied = vmnet_vde::plug::tidy(&plugs);
     tidied.map_err(|error| Error::new("tidy", plugs.display(), plain(&error)))
 }
 
 /// Stop whatever runs.
-pub fn stop(room: &Room) -> Result<(), Error> {
-    wire::stop_pump(&room.pump())?;
-    stop_switch(room)
+pub fn stop(dir: &SwitchDir) -> Result<(), Error> {
+    crate::stop_pump(&dir.pump())?;
+    stop_switch(dir)
 }
 
 /// Stop it, and remove what we made for it elsewhere; what is in the room goes with that.
-fn stop_switch(room: &Room) -> Result<(), Error> {
-    wire::stop_switch(room)?;
-    let Some(switch) = recorded(room)?.filter(|switch| switch.run.is_some()) else { return Ok(()) };
+fn stop_switch(dir: &SwitchDir) -> Result<(), Error> {
+    crate::stop_switch(dir)?;
+    let Some(switch) = recorded(dir)?.filter(|switch| switch.run.is_some()) else { return Ok(()) };
     let console = switch.console.as_deref().map(Path::new).and_then(Path::parent);
     for path in [Path::new(switch.door.directory.as_str())].into_iter().chain(console) {
         // Under another owner it is not what we made.
         let ours = fs::symlink_metadata(path).is_ok_and(|at| at.is_dir() && at.uid() == switch.door.owner);
-        if ours && !path.starts_with(room.path()) {
+        if ours && !path.starts_with(dir.path()) {
             gone(fs::remove_dir_all(path))
                 .map_err(|error| Error::new("remove", path.display(), plain(&error)))?;
         }
@@ -143,16 +149,16 @@ fn stop_switch(room: &Room) -> Result<(), Error> {
 }
 
 /// Remove all that is left of a switch.
-fn remove(room: &Room) -> Result<(), Error> {
+fn remove(dir: &SwitchDir) -> Result<(), Error> {
     let attempt = || -> std::io::Result<()> {
-        for directory in [room.switch_directory(), room.console_directory(), room.plugs()] {
+        for directory in [dir.switch(), dir.console(), dir.plugs()] {
             gone(fs::remove_dir_all(directory))?;
         }
         // The record last: as long as it is there, so may be the rest.
-        for file in [room.switch_pid(), room.pump(), room.plugged(), room.switch()] {
+        for file in [dir.pid(), dir.pump(), dir.plugged(), dir.record()] {
             gone(fs::remove_file(file))?;
         }
         Ok(())
     };
-    attempt().map_err(|error| Error::new("remove the switch in", room.path().display(), plain(&error)))
+    attempt().map_err(|error| Error::new("remove the switch in", dir.path().display(), plain(&error)))
 }

@@ -1,8 +1,9 @@
 //! The directories of a switch: made for our own, looked at before another's is joined. Nothing in one
 //! that others may write to is done with root's rights.
 
-use super::{group_of_user, named};
-use crate::places::Room;
+use crate::dir::SwitchDir;
+use crate::group_of_user;
+use crate::named;
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
@@ -111,14 +112,14 @@ pub fn life(directory: &Directory) -> Option<String> {
 }
 
 /// All that hold ports were plugged into this life.
-pub fn remember(room: &Room, life: Option<String>) -> Result<(), Error> {
-    life.map_or(Ok(()), |life| write_file(&room.plugged(), &life, 0o644))
+pub fn remember(dir: &SwitchDir, life: Option<String>) -> Result<(), Error> {
+    life.map_or(Ok(()), |life| write_file(&dir.plugged(), &life, 0o644))
 }
 
 /// Is there a switch, and were they plugged into the life that it has now?
-pub fn is_plugged(room: &Room, directory: &Directory) -> Result<bool, Error> {
+pub fn is_plugged(dir: &SwitchDir, directory: &Directory) -> Result<bool, Error> {
     let Some(life) = life(directory) else { return Ok(false) };
-    Ok(read_file(&room.plugged())?.is_some_and(|plugged| plugged == life.as_bytes()))
+    Ok(read_file(&dir.plugged())?.is_some_and(|plugged| plugged == life.as_bytes()))
 }
 
 /// Look whether a switch of somebody else's can be joined, and as whom.

@@ -1,17 +1,23 @@
 //! A switch's console: questions and answers, and a feed of who comes and goes. Whoever reaches the console can have the switch run any
 //! code, so nobody but us is given it.
 
+use crate::console_text::COMMAND_MAX;
+use crate::console_text::PROMPT;
+use crate::console_text::addresses;
+use crate::console_text::port;
+use crate::console_text::status;
+use crate::console_text::switch;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vmnet_access::mac::MacAddr;
-use vmnet_model::vde_console::{COMMAND_MAX, PROMPT, addresses, port, status, switch};
 use vmnet_sys::process::Process;
 use vmnet_sys::stream::{connect_owned, listener_of};
 
-pub use vmnet_model::vde_console::{PortView, SwitchView};
+pub use crate::console_text::PortView;
+pub use crate::console_text::SwitchView;
 
 /// How long the switch has for a whole conversation.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -90,7 +96,7 @@ impl Console {
     }
 
     /// A connection on which the switch tells who comes and goes
-    /// ([`vmnet_model::vde_console::tells_of_a_port`]), for a reader who never waits. It ends with the
+    /// ([`crate::console_text::tells_of_a_port`]), for a reader who never waits. It ends with the
     /// switch.
     ///
     /// # Errors

@@ -55,8 +55,8 @@ fn frames_go_both_ways_at_once_and_neither_side_waits_for_the_other() {
         }
     });
     for counters in wire.end() {
-        assert_eq!(counters.to_switch, count.into());
-        assert_eq!(counters.from_switch, count.into());
+        assert_eq!(counters.to_switch, u64::from(count));
+        assert_eq!(counters.from_switch, u64::from(count));
     }
 }
 

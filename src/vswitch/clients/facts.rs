@@ -3,18 +3,20 @@
 //! anybody's may be in a user namespace.
 
 use super::{Client, Who};
-use crate::places::{Places, Room};
+use crate::console::ConsoleError;
+use crate::console::Talk;
+use crate::console_text::PortView;
+use crate::console_text::SwitchView;
+use crate::dir::{CABLES_DIR, SwitchDir};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::vde::CONTROL;
 use vmnet_access::vde_port_tag::PlugTag;
-use vmnet_model::vde_console::{PortView, SwitchView};
 use vmnet_model::vde_switch::{Switch, USER_MAX};
 use vmnet_sys::open_sockets::{self, OpenSocket, open_sockets};
 use vmnet_sys::process::Process;
 use vmnet_sys::user_namespace::largest_user_seen_by;
-use vmnet_vde::console::{ConsoleError, Talk};
 
 /// One look.
 pub(super) struct Facts {
@@ -121,13 +123,13 @@ impl Facts {
         self.ports.iter().find(|port| port.number == number)
     }
 
-    pub(super) fn clients(&self, places: &Places, room: &Room, switch: &Switch) -> Vec<Client> {
+    pub(super) fn clients(&self, run_dir: &Path, dir: &SwitchDir, switch: &Switch) -> Vec<Client> {
         let client = |(number, peers): (u32, Vec<&Option<PathBuf>>)| {
             let seen = self.addresses.iter().filter(|(_, port)| *port == number);
             let macs: Vec<MacAddr> = seen.map(|(mac, _)| *mac).collect();
             Client {
                 port: Some(number),
-                who: who(&peers, places, room, switch),
+                who: who(&peers, run_dir, dir, switch),
                 macs,
                 connected: self.connection_of(number).map(|(_, client)| client),
                 view: self.port(number).cloned(),
@@ -145,13 +147,13 @@ fn port_number(name: &str) -> Option<u32> {
 }
 
 /// By the sockets at the other ends.
-fn who(peers: &[&Option<PathBuf>], places: &Places, room: &Room, switch: &Switch) -> Who {
-    let is_cables = |part: Component<'_>| room.cables().file_name() == Some(part.as_os_str());
+fn who(peers: &[&Option<PathBuf>], run_dir: &Path, dir: &SwitchDir, switch: &Switch) -> Who {
+    let is_cables = |part: Component<'_>| part.as_os_str() == CABLES_DIR;
     for peer in peers.iter().copied().flatten() {
-        if let Some(tag) = PlugTag::of_data_socket(peer, &room.plugs()) {
+        if let Some(tag) = PlugTag::of_data_socket(peer, &dir.plugs()) {
             return if tag.uid == switch.pump { Who::Pump } else { Who::Granted(tag) };
         }
-        if peer.starts_with(&places.run) && peer.components().any(is_cables) {
+        if peer.starts_with(run_dir) && peer.components().any(is_cables) {
             return Who::Cable;
         }
     }

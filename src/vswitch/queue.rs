@@ -1,7 +1,6 @@
 //! How many frames wait at a switch for whoever is late. The switch drops what is more, and to TCP that
 //! is worse than waiting.
 
-use crate::plug::tags;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
@@ -10,6 +9,7 @@ use vmnet_access::vde_port_tag::PlugTag;
 use vmnet_sys::batch;
 use vmnet_sys::open_sockets::{OpenSocket, open_sockets};
 use vmnet_sys::process::Process;
+use vmnet_vde::plug::tags;
 
 /// So many bytes may wait for a pump of ours, which does not let frames lie; the kernel doubles the number and
 /// counts 2,304 for a full frame, which makes 1,736.
@@ -19,7 +19,7 @@ const PUMP_ROOM: usize = 2_000_000;
 /// socket has, 92 frames.
 const GUEST_ROOM: usize = 1_152_000;
 
-/// So many bytes of a pump's may wait at a switch that has that room, 434 frames: a switch that need not sleep
+/// So many bytes of a pump's may wait at a switch that has that dir, 434 frames: a switch that need not sleep
 /// carries a third more, and what waits there is a few milliseconds late at most.
 const OWN_ROOM: usize = 500_000;
 /// Bytes that may wait at a switch that has no such room for us, 52 frames. With the 92 that it would let in, a

@@ -1,9 +1,14 @@
 //! `vmnet wire pump`: a TAP on the bridge and a port on the switch, and a process without any right that
 //! carries frames between them. It needs neither its starter nor the keeper, and ends with its bridge.
 
-use super::{door, fit_queues, group_of_user, handshake, named, recorded};
-use crate::daemon;
-use crate::process;
+use crate::dir::SwitchDir;
+use crate::directory;
+use crate::fit_queues;
+use crate::group_of_user;
+use crate::join_for;
+use crate::named;
+use crate::pump::Pump;
+use crate::recorded;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{alarm, getpid};
@@ -20,6 +25,7 @@ use vmnet_access::vde::MTU_MAX;
 use vmnet_access::vde_port_tag::{PLUGS_DIR, PlugTag};
 use vmnet_model::error::{Error, network};
 use vmnet_model::vde_switch::Switch;
+use vmnet_sys::daemon;
 use vmnet_sys::link::gone::Watched;
 use vmnet_sys::link::{self, Link, PortWish};
 use vmnet_sys::lock::Claim;
@@ -30,10 +36,7 @@ use vmnet_sys::tun::{TapName, TapWish, TunDevice};
 use vmnet_sys::{privilege, random, tun, worker};
 use vmnet_vde::plug::{Line, Plug};
 use vmnet_vde::port::Absence;
-use vmnet_vde::pump::Pump;
 
-/// The file that says who is at it, beside the record.
-pub const CLAIM: &str = "pump";
 /// All until it is ready is done in this time, in seconds.
 const PREPARATION_MAX: u32 = 20;
 /// As good as for ever.
@@ -47,7 +50,7 @@ pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<(), Error
         Error::new("join", format!("{} and {}", network(name), named(&switch.door.directory)), cause)
     };
     // Its lock goes with this process.
-    let _claim = claim(&path.with_file_name(CLAIM))?;
+    let _claim = claim(&SwitchDir::of_record(path).pump())?;
     let plug = plugged_in(&switch, &path.with_file_name(PLUGS_DIR)).map_err(|cause| failed(&cause))?;
     // Before the last right goes.
     fit_queues(path, &switch, plug.data());
@@ -62,13 +65,15 @@ pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<(), Error
 /// There is one for each record.
 fn claim(path: &Path) -> Result<Claim, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("lock", path.display(), cause);
-    process::claim(path)?.ok_or_else(|| failed(&"another pump is at work"))
+    vmnet_sys::claim::claim(path)
+        .map_err(|error| failed(&plain(&error)))?
+        .ok_or_else(|| failed(&"another pump is at work"))
 }
 
 /// A port on the switch.
 fn plugged_in(switch: &Switch, plugs: &Path) -> Result<Plug, String> {
     let fresh = || -> std::io::Result<(Plug, Line, PlugTag)> {
-        door::make_plugs(plugs)?;
+        directory::make_plugs(plugs)?;
         let token = u32::from_ne_bytes(random::bytes()?);
         let tag = PlugTag { uid: switch.pump, pid: std::process::id(), token };
         let (plug, line) = Plug::prepare(plugs, tag, switch.door.group)?;
@@ -83,7 +88,7 @@ fn plugged_in(switch: &Switch, plugs: &Path) -> Result<Plug, String> {
     let (plug, line, tag) = fresh().map_err(|error| plain(&error))?;
     // A switch of ours may just be starting again.
     let absence = if switch.run.is_some() { Absence::Passing } else { Absence::Final };
-    handshake::join(&switch.door, &plug, line, tag, absence).map_err(|refused| refused.cause)?;
+    join_for::join(&switch.door, &plug, line, tag, absence).map_err(|refused| refused.cause)?;
     Ok(plug)
 }
 

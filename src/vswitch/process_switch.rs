@@ -1,7 +1,10 @@
 //! `vmnet wire switch`: becomes `vde_switch`, as a user who is nobody else, with nothing of whoever started
 //! it, so that it needs nobody and nobody can take anything from it.
 
-use super::{group_of_user, named, recorded};
+use crate::dir::SwitchDir;
+use crate::group_of_user;
+use crate::named;
+use crate::recorded;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
@@ -26,8 +29,6 @@ use vmnet_tools::find;
 
 /// The program.
 pub const PROGRAM: &str = "vde_switch";
-/// Its number, beside the record.
-pub const NUMBER: &str = "switch.pid";
 /// Two descriptors a port, and those that it loses with each port that it refuses.
 const DESCRIPTORS: u64 = 16_384;
 
@@ -41,7 +42,7 @@ pub fn run(path: &Path) -> Result<Infallible, Error> {
     let words = switch.arguments().ok_or_else(|| failed(&"it is somebody else's"))?;
     let program = find::program(PROGRAM).map_err(|error| failed(&error))?;
     // Still ours to write, and known before there is a switch.
-    write_file(&path.with_file_name(NUMBER), &format!("{}\n", std::process::id()), 0o644)?;
+    write_file(&SwitchDir::of_record(path).pid(), &format!("{}\n", std::process::id()), 0o644)?;
     let error = become_switch(&switch, &program, &words).map_or_else(|error| error, |never| match never {});
     Err(failed(&plain(&error)))
 }

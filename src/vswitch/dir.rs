@@ -1,0 +1,64 @@
+//! The files of one switch, in a network's run directory or in that of a cable.
+
+use std::path::{Path, PathBuf};
+use vmnet_access::vde_port_tag::PLUGS_DIR;
+
+/// The directory of a network's cables in its run directory: each cable has a [`SwitchDir`] of its own there.
+pub const CABLES_DIR: &str = "cables";
+
+/// Where the record, the numbers and the sockets of one switch are. The network's own switch shares the
+/// network's run directory.
+#[derive(Clone, Debug)]
+pub struct SwitchDir(PathBuf);
+
+impl SwitchDir {
+    /// In this directory.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self(directory.into())
+    }
+
+    /// The one that this record is in.
+    pub fn of_record(record: &Path) -> Self {
+        Self(record.parent().unwrap_or(Path::new("/")).to_owned())
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The record of the switch.
+    pub fn record(&self) -> PathBuf {
+        self.0.join("switch")
+    }
+
+    /// The number of the switch's process.
+    pub fn pid(&self) -> PathBuf {
+        self.0.join("switch.pid")
+    }
+
+    /// Which life of the switch the ports were plugged into.
+    pub fn plugged(&self) -> PathBuf {
+        self.0.join("plugged")
+    }
+
+    /// The directory of the switch's own sockets, if it is one of ours.
+    pub fn switch(&self) -> PathBuf {
+        self.0.join("vde")
+    }
+
+    /// The directory of its console.
+    pub fn console(&self) -> PathBuf {
+        self.0.join("console")
+    }
+
+    /// The directory of the sockets of those who hold ports.
+    pub fn plugs(&self) -> PathBuf {
+        self.0.join(PLUGS_DIR)
+    }
+
+    /// Held by the pump, its number in it.
+    pub fn pump(&self) -> PathBuf {
+        self.0.join("pump")
+    }
+}
