@@ -32,7 +32,7 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub struct Leave {
     /// What failed.
-    pub failure: Error,
+    pub failure: Box<Error>,
     /// How to leave.
     pub exit: Exit,
 }
@@ -49,14 +49,14 @@ impl From<Error> for Leave {
             | ErrorKind::Denied
             | ErrorKind::Host => Exit::Failed,
         };
-        Self { failure, exit }
+        Self { failure: Box::new(failure), exit }
     }
 }
 
 impl Exit {
     /// A failure that leaves so, whatever its kind.
     pub fn with(self, failure: Error) -> Leave {
-        Leave { failure, exit: self }
+        Leave { failure: Box::new(failure), exit: self }
     }
 }
 

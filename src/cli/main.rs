@@ -3,42 +3,17 @@
 
 #![forbid(unsafe_code)]
 
-mod apply;
 mod args;
-mod attach;
-mod background;
-mod broker;
-mod cables;
 mod cmd;
-mod doctor;
 mod exit;
-mod firewall_watch;
-mod forwards;
-mod hosts;
-mod keeper;
-mod lease_watch;
-mod libvirt;
-mod look;
-mod memory;
-mod networks;
-mod places;
-mod plug;
-mod process;
-mod record;
-mod resolved;
 mod say;
-mod settle;
 mod show;
-mod status;
-mod take_down;
-mod up;
-mod view;
 
 use args::{Arguments, Directories, HookVerb, Verb};
 use exit::{Exit, Leave};
-use places::Places;
 use std::process::ExitCode;
 use vmnet_model::error::Error;
+use vmnet_network::dirs::Places;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| say::error("cannot go on: internal error", None)));

@@ -9,7 +9,6 @@
 //! | [`calendar`] | a moment as people write it |
 //! | [`reservation`] | what a guest may be promised |
 //! | [`tether`] | how far whoever holds a TAP may go |
-//! | [`turns`] | who is served when, so that no user holds up another |
 //! | [`network`] | one network as its file describes it |
 //! | [`settle`] | the same with nothing left open |
 //! | [`prefix6`] | an IPv6 prefix and the addresses in it |
@@ -66,5 +65,4 @@ pub mod snippet;
 pub mod subnet;
 pub mod switch;
 pub mod tether;
-pub mod turns;
 pub mod vde_switch;

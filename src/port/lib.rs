@@ -4,6 +4,7 @@
 //! | file | step |
 //! |---|---|
 //! | [`talk`] | a request from a socket, and its answer |
+//! | [`acquire`] | asking whoever may make ports for one |
 //! | [`client`] | the other end of that socket |
 //! | [`serve`] | one request from beginning to end |
 //! | [`accounts`] | names of users and groups, without NSS |
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod acquire;
 pub mod audit;
 pub mod bridge;
 pub mod client;

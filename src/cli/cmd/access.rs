@@ -1,12 +1,12 @@
 //! `vmnet access NAME [--user U]`: the verdict that the helper would give, and the line behind it.
 
 use crate::exit::Exit;
-use crate::places::Places;
 use crate::say;
 use serde_json::json;
 use vmnet_access::name::IfName;
 use vmnet_access::rules::{Caller, Verdict};
 use vmnet_model::error::Error;
+use vmnet_network::dirs::Places;
 use vmnet_port::policy;
 use vmnet_sys::caller;
 use vmnet_sys::trust::Reader;

@@ -2,18 +2,18 @@
 
 use crate::args::AttachWords;
 use crate::args::SpaceWords;
-use crate::attach;
-use crate::attach::AddressChoice;
-use crate::attach::Attached;
-use crate::attach::Attachment;
-use crate::attach::NamespaceRef;
 use crate::exit::Exit;
-use crate::places::Places;
 use crate::say;
 use crate::show::leases::duration;
 use serde_json::json;
+use vmnet_attach;
+use vmnet_attach::AddressChoice;
+use vmnet_attach::Attached;
+use vmnet_attach::Attachment;
+use vmnet_attach::NamespaceRef;
 use vmnet_model::attach::Cidr;
 use vmnet_model::error::Error;
+use vmnet_network::dirs::Places;
 
 /// Give a namespace its interface, and say what it has.
 pub fn run(places: &Places, words: &AttachWords) -> Result<Exit, Error> {
@@ -25,7 +25,7 @@ pub fn run(places: &Places, words: &AttachWords) -> Result<Exit, Error> {
         hostname: None,
         addresses: addresses(words)?,
     };
-    let attached = attach::attach(places, &asked)?;
+    let attached = vmnet_attach::attach(places, &asked)?;
     if words.json {
         say_json(&attached)
     } else {

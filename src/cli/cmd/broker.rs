@@ -1,12 +1,12 @@
 //! `vmnet broker`: the service that the helper asks where it has no rights of its own.
 
 use super::need_root;
-use crate::broker::Broker;
-use crate::broker::Socket;
 use crate::exit::Exit;
-use crate::places::Places;
 use sd_notify::NotifyState;
+use vmnet_broker::Broker;
+use vmnet_broker::Socket;
 use vmnet_model::error::Error;
+use vmnet_network::dirs::Places;
 
 /// Serve until SIGTERM.
 pub fn run(places: &Places) -> Result<Exit, Error> {

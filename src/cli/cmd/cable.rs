@@ -1,14 +1,14 @@
 //! `vmnet cable NAME TO`
 
 use super::need_root;
-use crate::cables;
-use crate::cables::Added;
 use crate::exit::Exit;
-use crate::places::Places;
 use crate::say;
 use vmnet_access::name::NetName;
 use vmnet_model::cable::End;
 use vmnet_model::error::{Error, network};
+use vmnet_network::cables;
+use vmnet_network::cables::Added;
+use vmnet_network::dirs::Places;
 
 /// Join two wires, or part them again.
 pub fn run(places: &Places, name: &NetName, to: &End, remove: bool) -> Result<Exit, Error> {

@@ -1,13 +1,13 @@
 //! `vmnet check [NAME]`: the network files, and without a name the access rules too.
 
 use crate::exit::Exit;
-use crate::networks;
-use crate::networks::Unreadable;
-use crate::places::Places;
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::error::Error;
+use vmnet_network::dirs::Places;
+use vmnet_network::store::definitions;
+use vmnet_network::store::definitions::Unreadable;
 use vmnet_port::policy::{self, PolicyError, RuleSet};
 use vmnet_sys::caller::Database;
 use vmnet_sys::trust::Reader;
@@ -24,10 +24,10 @@ pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, 
     let mut findings = Vec::new();
     let names = match name {
         Some(name) => vec![name.clone()],
-        None => networks::names(places)?,
+        None => definitions::names(places)?,
     };
     for name in &names {
-        if let Err(why) = networks::read(places, name) {
+        if let Err(why) = definitions::read(places, name) {
             findings.extend(mistakes(why, name));
         }
     }

@@ -1,16 +1,16 @@
 //! `vmnet doctor [NAME] [--fix] [--json]`: what on this host breaks guests' networking, and its cure.
 
 use super::need_root;
-use crate::doctor;
-use crate::doctor::Finding;
-use crate::doctor::Report;
-use crate::doctor::Severity;
 use crate::exit::Exit;
-use crate::places::Places;
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
+use vmnet_doctor;
+use vmnet_doctor::Finding;
+use vmnet_doctor::Report;
+use vmnet_doctor::Severity;
 use vmnet_model::error::Error;
+use vmnet_network::dirs::Places;
 
 /// What became of a finding.
 enum Outcome {
@@ -27,12 +27,12 @@ pub fn run(places: &Places, name: Option<&NetName>, fix: bool, json: bool) -> Re
     if fix {
         need_root("fix", "this host".to_owned())?;
     }
-    let Report { findings, unseen } = doctor::examine(places, name)?;
+    let Report { findings, unseen } = vmnet_doctor::examine(places, name)?;
     let mut told = Vec::new();
     for finding in findings {
         let outcome = match finding.fix.as_ref().filter(|_| fix) {
             None => Outcome::Told,
-            Some(safe) => match doctor::cure(places, safe) {
+            Some(safe) => match vmnet_doctor::cure(places, safe) {
                 Ok(()) => Outcome::Fixed,
                 Err(failure) => Outcome::Failed(failure),
             },

@@ -2,13 +2,13 @@
 
 use super::need_root;
 use crate::exit::Exit;
-use crate::places::Places;
 use crate::say;
-use crate::take_down::Down;
-use crate::take_down::Outcome;
-use crate::take_down::down;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
+use vmnet_network::dirs::Places;
+use vmnet_network::down::Down;
+use vmnet_network::down::Outcome;
+use vmnet_network::down::down;
 
 /// Take it down.
 pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Error> {

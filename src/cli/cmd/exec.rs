@@ -7,8 +7,6 @@ use crate::args::ExecWords;
 use crate::args::Switch;
 use crate::exit::Exit;
 use crate::exit::Leave;
-use crate::plug;
-use crate::plug::Plugged;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::{AccessFlags, access, execvpe};
@@ -20,6 +18,8 @@ use vmnet_access::mac::MacAddr;
 use vmnet_access::request::{Ask, Wish};
 use vmnet_model::error::Error;
 use vmnet_model::launch::{Handed, Kind, PlugForm, VARIABLES, guest_mac};
+use vmnet_network::ports;
+use vmnet_port::acquire::Plugged;
 use vmnet_sys::trust::plain;
 use vmnet_sys::{inherited, random};
 
@@ -40,7 +40,7 @@ pub fn run(words: &ExecWords) -> Result<Exit, Leave> {
         Some(_) => (Wish::Plug, 2),
         None => (Wish::Tap { vnet_header: words.vnet_hdr == Switch::On, queues: words.queues }, words.queues),
     };
-    let plugged = plug::ask(&Ask { bridge: words.name.clone(), for_itself: true, wish }, None)?;
+    let plugged = ports::acquire(&Ask { bridge: words.name.clone(), for_itself: true, wish }, None)?;
     if plugged.descriptors.len() != usize::from(count) {
         let cause = format!("{} descriptors came, not {count}", plugged.descriptors.len());
         return Err(Error::new("take over", format!("port '{}'", plugged.port), cause).into());

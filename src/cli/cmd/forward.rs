@@ -3,13 +3,6 @@
 use super::need_root;
 use crate::args::ForwardVerb;
 use crate::exit::Exit;
-use crate::forwards;
-use crate::forwards::Added;
-use crate::forwards::Row;
-use crate::forwards::State;
-use crate::memory::Memory;
-use crate::networks;
-use crate::places::Places;
 use crate::say;
 use crate::show::forwards::HEAD;
 use crate::show::forwards::addresses;
@@ -19,6 +12,13 @@ use crate::show::forwards::json as row_json;
 use serde_json::json;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
+use vmnet_network::dirs::Places;
+use vmnet_network::forwards;
+use vmnet_network::forwards::Added;
+use vmnet_network::forwards::Row;
+use vmnet_network::forwards::State;
+use vmnet_network::store::definitions;
+use vmnet_network::store::live_changes::Memory;
 
 /// Do what is asked.
 pub fn run(places: &Places, verb: &ForwardVerb) -> Result<Exit, Error> {
@@ -61,7 +61,7 @@ fn list(places: &Places, name: Option<&NetName>, json: bool) -> Result<(), Error
     match name {
         Some(name) => rows.extend(forwards::rows(places, name)?),
         None => {
-            let mut names = networks::names(places)?;
+            let mut names = definitions::names(places)?;
             names.extend(Memory::names(places));
             names.sort();
             names.dedup();

@@ -3,12 +3,12 @@
 
 use super::take_own_place;
 use crate::exit::Exit;
-use crate::libvirt;
-use crate::libvirt::Call;
-use crate::libvirt::Moment;
-use crate::places::Places;
 use std::ffi::OsString;
+use vmnet_libvirt;
+use vmnet_libvirt::Call;
+use vmnet_libvirt::Moment;
 use vmnet_model::error::Error;
+use vmnet_network::dirs::Places;
 
 /// Answer a call. What is not about a network of ours is none of our business, and never an error.
 pub fn run(places: &Places, words: &[OsString]) -> Result<Exit, Error> {
@@ -19,7 +19,7 @@ pub fn run(places: &Places, words: &[OsString]) -> Result<Exit, Error> {
     let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     if let Some(call) = call(&words) {
         take_own_place();
-        libvirt::answer(places, call, std::io::stdin().lock()).map_err(|mut failure| {
+        vmnet_libvirt::answer(places, call, std::io::stdin().lock()).map_err(|mut failure| {
             // libvirt puts what we say into a sentence of its own, which has room for one line.
             failure.hint = None;
             failure

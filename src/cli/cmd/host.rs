@@ -3,17 +3,17 @@
 use super::need_root;
 use crate::args::HostVerb;
 use crate::exit::Exit;
-use crate::hosts;
-use crate::hosts::Added;
-use crate::hosts::Asked;
-use crate::hosts::Reserved;
-use crate::places::Places;
 use crate::say;
 use crate::show::leases::time_left;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{Host, Who};
+use vmnet_network::dirs::Places;
+use vmnet_network::reservations;
+use vmnet_network::reservations::Added;
+use vmnet_network::reservations::Asked;
+use vmnet_network::reservations::Reserved;
 
 /// Whatever of the three is asked for.
 pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Error> {
@@ -35,7 +35,7 @@ pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Error> {
 
 fn add(places: &Places, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
     need_root("reserve", format!("'{}' on {}", asked.name, network(name)))?;
-    let Added { host, already, holds, notes } = hosts::add(places, name, asked)?;
+    let Added { host, already, holds, notes } = reservations::add(places, name, asked)?;
     notes.iter().for_each(|note| say::error(note, None));
     let state = if already { "is reserved already" } else { "is reserved" };
     say::line(&format!("{} {state}: {}", host.name, phrase(&host)));
@@ -48,7 +48,7 @@ fn add(places: &Places, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
 
 fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Exit, Error> {
     need_root("remove", format!("host '{who}' of {}", network(name)))?;
-    let host = hosts::remove(places, name, who)?;
+    let host = reservations::remove(places, name, who)?;
     say::line(&format!("{} is not reserved any more: {}", host.name, phrase(&host)));
     Ok(Exit::Done)
 }
@@ -61,7 +61,7 @@ fn phrase(host: &Host) -> String {
 }
 
 fn list(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
-    let all = hosts::all(places, name)?;
+    let all = reservations::all(places, name)?;
     if json {
         say::json(&json!({ "hosts": all.iter().map(as_json).collect::<Vec<_>>() }));
     } else {

@@ -1,13 +1,13 @@
 //! `vmnet init NAME`
 
 use crate::exit::Exit;
-use crate::places::Places;
 use crate::say;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use vmnet_access::name::NetName;
 use vmnet_host::files::make_directory;
 use vmnet_model::error::{Error, network};
+use vmnet_network::dirs::Places;
 use vmnet_sys::trust::plain;
 
 /// Write a commented file; never over one that is there.

@@ -1,17 +1,10 @@
 //! `vmnet leases NAME [--watch]`
 
 use crate::exit::Exit;
-use crate::lease_watch::Event;
-use crate::lease_watch::LeaseWatch;
-use crate::networks;
-use crate::places::Places;
-use crate::places::Room;
-use crate::record::Record;
 use crate::say;
 use crate::show::leases::duration;
 use crate::show::leases::lease_json;
 use crate::show::leases::time_left;
-use crate::view;
 use serde_json::{Map, Value, json};
 use std::net::Ipv6Addr;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +17,13 @@ use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{self, Host};
 use vmnet_model::lease::{Fate, Lease, changes};
 use vmnet_model::network::{LeaseTime, Network};
+use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Room;
+use vmnet_network::lease_watch::Event;
+use vmnet_network::lease_watch::LeaseWatch;
+use vmnet_network::leases;
+use vmnet_network::store::definitions;
+use vmnet_network::store::run_record::Record;
 use vmnet_sys::trust::plain;
 
 /// dnsmasq makes shorter ones as long as this (MIN_LEASETIME in 2.90's option.c).
@@ -38,7 +38,7 @@ pub fn run(places: &Places, name: &NetName, watch: bool, json: bool) -> Result<E
     if watch {
         return events(follow(places, name, &room, json));
     }
-    let leases = view::leases(&room)?;
+    let leases = leases::leases(&room)?;
     let knowledge = Knowledge::of(places, name);
     if json {
         let leases: Vec<Value> = leases.iter().map(|lease| knowledge.pairs(lease).into()).collect();
@@ -55,7 +55,7 @@ async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Res
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let watch = LeaseWatch::open(room).map_err(failed)?;
-    let mut before = view::leases(room)?;
+    let mut before = leases::leases(room)?;
     loop {
         let event = tokio::select! {
             event = watch.next() => event.map_err(failed)?,
@@ -65,7 +65,7 @@ async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Res
         if event == Event::Down {
             return Ok(Exit::Done);
         }
-        let after = view::leases(room)?;
+        let after = leases::leases(room)?;
         // Reservations come and go too.
         let knowledge = Knowledge::of(places, name);
         for (fate, lease) in changes(&before, &after) {
@@ -89,7 +89,7 @@ impl Knowledge {
     /// A file with mistakes, or a kernel that does not tell, makes leases no secret.
     fn of(places: &Places, name: &NetName) -> Self {
         Self {
-            network: networks::with_live(places, name).ok(),
+            network: definitions::with_live(places, name).ok(),
             heard: heard(&name.bridge()).unwrap_or_default(),
         }
     }
@@ -123,7 +123,7 @@ impl Knowledge {
 
     fn age(&self, lease: &Lease) -> Option<u64> {
         match self.network.as_ref()?.dhcp.lease_time {
-            LeaseTime::Seconds(time) => lease.age(time.max(SHORTEST), view::now()),
+            LeaseTime::Seconds(time) => lease.age(time.max(SHORTEST), leases::now()),
             LeaseTime::Infinite => None,
         }
     }
@@ -165,7 +165,7 @@ impl Knowledge {
     }
 
     fn line(&self, fate: Fate, lease: &Lease, json: bool) -> String {
-        let now = view::now();
+        let now = leases::now();
         if json {
             let mut pairs = self.pairs(lease);
             pairs.insert("event".to_owned(), fate.as_str().into());

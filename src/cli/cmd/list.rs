@@ -1,20 +1,20 @@
 //! `vmnet list`
 
 use crate::exit::Exit;
-use crate::look;
-use crate::memory::Memory;
-use crate::networks;
-use crate::places::Places;
-use crate::record;
-use crate::record::NO_SUBNET;
-use crate::record::Phase;
-use crate::record::Record;
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::links::{Links, SeenLink};
 use vmnet_model::error::Error;
 use vmnet_model::network::{Mode, SubnetChoice};
+use vmnet_network::dirs::Places;
+use vmnet_network::observe;
+use vmnet_network::store::definitions;
+use vmnet_network::store::live_changes::Memory;
+use vmnet_network::store::run_record;
+use vmnet_network::store::run_record::NO_SUBNET;
+use vmnet_network::store::run_record::Phase;
+use vmnet_network::store::run_record::Record;
 use vmnet_vswitch::clients;
 use vmnet_vswitch::clients::Who;
 
@@ -29,8 +29,8 @@ struct Row {
 
 /// Every network with a file, the built-in one, and those that run without either.
 pub fn run(places: &Places, json: bool) -> Result<Exit, Error> {
-    let records = record::all(places)?;
-    let mut names = networks::names(places)?;
+    let records = run_record::all(places)?;
+    let mut names = definitions::names(places)?;
     names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
     names.sort();
     names.dedup();
@@ -51,7 +51,7 @@ pub fn run(places: &Places, json: bool) -> Result<Exit, Error> {
 }
 
 fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -> Result<Row, Error> {
-    let file = networks::read(places, &name).ok();
+    let file = definitions::read(places, &name).ok();
     let given = file.as_ref().and_then(|network| match network.subnet {
         _ if network.mode == Mode::Vde => Some(NO_SUBNET.to_owned()),
         SubnetChoice::Fixed(subnet) => Some(subnet.to_string()),
@@ -75,7 +75,7 @@ fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -
 
 /// Those on the bridge and on the switch, but for what joins them with each other or with other wires.
 fn ports(places: &Places, links: &Links, bridge: &IfName) -> Result<usize, Error> {
-    let on_bridge = look::ports(links, bridge)?;
+    let on_bridge = observe::ports(links, bridge)?;
     let is_wire = |link: &SeenLink| link.wire().is_some();
     let clients = clients::look(&places.run, &places.room(bridge).switch())?;
     let on_switch = clients.list.iter().filter(|client| client.who != Who::Pump).count();

@@ -2,8 +2,6 @@
 
 use super::need_root;
 use crate::exit::Exit;
-use crate::places::Places;
-use crate::record::Record;
 use crate::say;
 use crate::show::clients::COUNTERS;
 use crate::show::clients::counters;
@@ -12,13 +10,16 @@ use crate::show::clients::row as client_row;
 use crate::show::ports::HEAD;
 use crate::show::ports::json as port_json;
 use crate::show::ports::row as port_row;
-use crate::view;
-use crate::view::Port;
 use serde_json::json;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::links::Links;
 use vmnet_model::error::{Error, network};
 use vmnet_model::lease::Lease;
+use vmnet_network::dirs::Places;
+use vmnet_network::leases;
+use vmnet_network::ports;
+use vmnet_network::ports::Port;
+use vmnet_network::store::run_record::Record;
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;
 use vmnet_sys::trust::plain;
@@ -34,9 +35,9 @@ pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
         return Err(Error::not_up("show the ports of", name));
     }
     let links = Links::open().map_err(|error| Error::new("show the ports of", network(name), error))?;
-    let mut ports = view::ports(&links, &bridge, &room)?;
+    let mut ports = ports::ports(&links, &bridge, &room)?;
     let clients = clients::look_closely(&places.run, &room.switch())?;
-    let leases = view::leases(&room)?;
+    let leases = leases::leases(&room)?;
     // Who is behind it is seen at the switch's ports.
     for port in ports.iter_mut().filter(|port| port.is_switch() && clients.switch.is_some()) {
         port.macs.clear();
@@ -79,7 +80,7 @@ pub fn revoke(places: &Places, name: &NetName, port: &IfName) -> Result<Exit, Er
     if links.find(&bridge).map_err(|error| failed(&error))?.is_none() {
         return Err(Error::not_up("revoke a port of", name));
     }
-    let ports = view::ports(&links, &bridge, &places.room(&bridge))?;
+    let ports = ports::ports(&links, &bridge, &places.room(&bridge))?;
     let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
         let room = places.room(&bridge);
         let (user, phrase) =

@@ -1,20 +1,20 @@
 //! `vmnet run NAME`: the keeper, for a service manager or, with `--background`, for `up`.
 
 use super::need_root;
-use crate::background::see_leaver_off;
 use crate::exit::Exit;
-use crate::keeper;
-use crate::keeper::Keeper;
-use crate::places::Places;
-use crate::process;
-use crate::take_down;
-use crate::up::raise;
 use sd_notify::NotifyState;
 use std::io::{Write, stdout};
 use vmnet_access::name::NetName;
 use vmnet_host::log::Log;
 use vmnet_host::runtime::events;
 use vmnet_model::error::{Error, network};
+use vmnet_network::dirs::Places;
+use vmnet_network::down;
+use vmnet_network::keeper;
+use vmnet_network::keeper::Keeper;
+use vmnet_network::keeper_handle;
+use vmnet_network::keeper_handle::see_leaver_off;
+use vmnet_network::up::raise;
 use vmnet_sys::daemon;
 use vmnet_sys::trust::plain;
 
@@ -40,18 +40,18 @@ pub fn run(places: &Places, name: &NetName, background: bool) -> Result<Exit, Er
             let _ = sd_notify::notify(&[NotifyState::Ready]);
         }
         let kept = keeper.keep().await;
-        take_down::sweep(places, &room)?;
+        down::sweep(places, &room)?;
         kept.map(|()| Exit::Done)
     })
 }
 
 /// To `up`, that is as good as its own keeper.
-fn already_kept(name: &NetName, room: &crate::places::Room, background: bool) -> Result<Exit, Error> {
+fn already_kept(name: &NetName, room: &vmnet_network::dirs::Room, background: bool) -> Result<Exit, Error> {
     if background {
         let _ = stdout().write_all(daemon::READY);
         return Ok(Exit::Done);
     }
     let who =
-        process::keeper(room).map_or_else(String::new, |keeper| format!(" by process {}", keeper.pid()));
+        keeper_handle::find(room).map_or_else(String::new, |keeper| format!(" by process {}", keeper.pid()));
     Err(Error::new("keep", network(name), format!("it is kept already{who}")))
 }

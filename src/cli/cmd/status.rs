@@ -1,16 +1,16 @@
 //! `vmnet status [NAME]`
 
 use crate::exit::Exit;
-use crate::places::Places;
 use crate::say;
-use crate::status::State;
-use crate::status::Status;
-use crate::status::running;
-use crate::status::status;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::plan::Aspect;
+use vmnet_network::dirs::Places;
+use vmnet_network::status::State;
+use vmnet_network::status::Status;
+use vmnet_network::status::running;
+use vmnet_network::status::status;
 
 /// Wanted beside actual.
 pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, Error> {

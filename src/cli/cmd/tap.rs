@@ -2,11 +2,11 @@
 
 use crate::args::TapVerb;
 use crate::exit::Exit;
-use crate::plug;
 use crate::say;
 use vmnet_access::name::IfName;
 use vmnet_access::request::{Ask, KeptTap, Wish};
 use vmnet_model::error::Error;
+use vmnet_network::ports;
 use vmnet_sys::caller;
 use vmnet_sys::trust::plain;
 
@@ -16,12 +16,12 @@ pub fn run(verb: &TapVerb) -> Result<Exit, Error> {
         TapVerb::Add { name, owner, interface, queues } => {
             let owner = owner.as_deref().map(number_of).transpose()?;
             let kept = KeptTap { name: interface.clone(), owner, many_queues: *queues };
-            let plugged = plug::ask(&ask(name.clone(), Wish::Kept(kept)), None)?;
+            let plugged = ports::acquire(&ask(name.clone(), Wish::Kept(kept)), None)?;
             say::line(&plugged.port.to_string());
         }
         TapVerb::Rm { tap } => {
             // Where it is a port does not matter.
-            plug::ask(&ask(tap.clone(), Wish::Remove { tap: tap.clone() }), None)?;
+            ports::acquire(&ask(tap.clone(), Wish::Remove { tap: tap.clone() }), None)?;
         }
     }
     Ok(Exit::Done)

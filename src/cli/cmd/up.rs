@@ -2,15 +2,15 @@
 
 use super::{need_root, take_own_place};
 use crate::exit::Exit;
-use crate::places::Places;
 use crate::say;
 use crate::show::leases::with_length;
-use crate::up::Raised;
-use crate::up::bring_up;
-use crate::up::rehearse;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
 use vmnet_model::prefix6::PREFIX6_LENGTH;
+use vmnet_network::dirs::Places;
+use vmnet_network::up::Raised;
+use vmnet_network::up::bring_up;
+use vmnet_network::up::rehearse;
 
 /// Bring it up, or only say how.
 pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Error> {

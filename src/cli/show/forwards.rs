@@ -1,11 +1,11 @@
 //! Forwards, as `forward list` and `forward add` show them.
 
-use crate::forwards::Row;
-use crate::forwards::State;
 use serde_json::Value;
 use std::net::IpAddr;
 use vmnet_access::name::NetName;
 use vmnet_model::firewall::forwards::Opened;
+use vmnet_network::forwards::Row;
+use vmnet_network::forwards::State;
 
 /// Column heads of [`cells`].
 pub const HEAD: [&str; 7] = ["NETWORK", "LISTEN", "PROTOCOL", "TO", "ADDRESS", "HITS", "STATE"];

@@ -1,9 +1,9 @@
 //! Leases and times.
 
-use crate::view::now;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use vmnet_model::lease::Lease;
+use vmnet_network::leases::now;
 
 /// A lease as JSON. `expires` is in seconds since 1970, `left` in seconds; both null for ever.
 pub fn lease_json(lease: &Lease) -> Value {

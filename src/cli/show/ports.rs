@@ -1,8 +1,8 @@
 //! The ports of a bridge, as `ports` shows them.
 
 use super::leases::lease_json;
-use crate::view::Port;
 use serde_json::{Value, json};
+use vmnet_network::ports::Port;
 use vmnet_sys::caller::name_of;
 use vmnet_sys::process::program;
 

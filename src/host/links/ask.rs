@@ -144,7 +144,7 @@ impl Links {
     /// that came or went during it: that is better than no answer while a hundred guests start.
     pub(super) fn list<T: Send>(
         &self,
-        message: RouteNetlinkMessage,
+        message: &RouteNetlinkMessage,
         read: impl Fn(&RouteNetlinkMessage) -> Option<T> + Send + Sync,
     ) -> Result<Vec<T>, Cause> {
         let again = || self.exchange(message.clone(), NLM_F_REQUEST | NLM_F_DUMP, &read);

@@ -20,14 +20,14 @@ impl Links {
     pub fn snapshot(&self) -> Result<Seen, LinkError> {
         let listed = |what| move |cause| cannot_list(what, cause);
         Ok(Seen {
-            links: self.list(all_links(), read_link).map_err(listed("links"))?,
+            links: self.list(&all_links(), read_link).map_err(listed("links"))?,
             addresses: self
-                .list(all_addresses(AddressFamily::Inet), read_address)
+                .list(&all_addresses(AddressFamily::Inet), read_address)
                 .map_err(listed("addresses"))?,
             addresses6: self
-                .list(all_addresses(AddressFamily::Inet6), read_address6)
+                .list(&all_addresses(AddressFamily::Inet6), read_address6)
                 .map_err(listed("IPv6 addresses"))?,
-            routes: self.list(all_routes(), read_route).map_err(listed("routes"))?,
+            routes: self.list(&all_routes(), read_route).map_err(listed("routes"))?,
         })
     }
 
@@ -36,7 +36,7 @@ impl Links {
     /// # Errors
     /// When the kernel does not answer.
     pub fn links(&self) -> Result<Vec<SeenLink>, LinkError> {
-        self.list(all_links(), read_link).map_err(|cause| cannot_list("links", cause))
+        self.list(&all_links(), read_link).map_err(|cause| cannot_list("links", cause))
     }
 
     /// The link of this name, if there is one. The kernel looks among alternative names too: the
@@ -86,7 +86,7 @@ impl Links {
             RouteNetlinkMessage::NewNeighbour(message) => seen::learned(message),
             _ => None,
         };
-        match self.list(RouteNetlinkMessage::GetNeighbour(question), read) {
+        match self.list(&RouteNetlinkMessage::GetNeighbour(question), read) {
             Err(cause) if cause.is_absent() => Ok(Vec::new()),
             Err(cause) => Err(self.error("list addresses behind", bridge, cause)),
             Ok(table) => Ok(table),
@@ -107,7 +107,7 @@ impl Links {
             }
             _ => None,
         };
-        match self.list(RouteNetlinkMessage::GetNeighbour(question), read) {
+        match self.list(&RouteNetlinkMessage::GetNeighbour(question), read) {
             Err(cause) => Err(self.error("list neighbours on", index, cause)),
             Ok(table) => Ok(table),
         }

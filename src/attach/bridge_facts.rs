@@ -1,0 +1,89 @@
+//! What is known of a bridge: the network of ours that it is, and its own addresses.
+
+use std::net::IpAddr;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::{IfName, NetName};
+use vmnet_host::facts as host;
+use vmnet_host::ipv6;
+use vmnet_model::attach::{self, Cidr};
+use vmnet_model::error::Error;
+use vmnet_model::lease::Lease;
+use vmnet_model::settle::{Circumstances, Wanted};
+use vmnet_network::dirs::Places;
+use vmnet_network::leases;
+use vmnet_network::store::definitions;
+use vmnet_network::store::run_record::Record;
+use vmnet_sys::netlink::Netlink;
+use vmnet_sys::trust::plain;
+use vmnet_sys::{address, link};
+
+/// What is known.
+#[derive(Debug)]
+pub struct Facts {
+    /// The bridge is there, and if it is a network of ours, so is its record.
+    pub is_up: bool,
+    /// The network; none for another bridge, or where its file is not for us to read.
+    network: Option<Wanted>,
+    /// Its leases.
+    leases: Vec<Lease>,
+    /// The bridge's own addresses.
+    own: Vec<IpAddr>,
+}
+
+impl Facts {
+    /// Look it up.
+    pub fn learn(places: &Places, netlink: &mut Netlink, bridge: &IfName) -> Result<Self, Error> {
+        let failed =
+            |error: std::io::Error| Error::new("look up", format!("bridge '{bridge}'"), plain(&error));
+        let room = places.room(bridge);
+        let Some(found) = link::find(netlink, bridge).map_err(failed)? else {
+            return Ok(Self { is_up: false, network: None, leases: Vec::new(), own: Vec::new() });
+        };
+        let own = address::list(netlink, found.index).map_err(failed)?;
+        let network = Record::read(&room)?.and_then(|record| network(places, &record));
+        let leases = leases::leases(&room)?;
+        Ok(Self { is_up: true, network, leases, own: own.iter().map(|own| own.address).collect() })
+    }
+
+    /// Can the guest with this MAC have these addresses, or get one if there are none?
+    pub fn check(&self, addresses: &[Cidr], mac: MacAddr) -> Result<(), String> {
+        let Some(network) = &self.network else {
+            let own = addresses.iter().find(|cidr| self.own.contains(&cidr.address));
+            return own.map_or(Ok(()), |cidr| Err(format!("address {} is the bridge's own", cidr.address)));
+        };
+        if addresses.is_empty() && !network.network.dhcp.enabled {
+            return Err("the network has no DHCP; --address gives it an address".to_owned());
+        }
+        addresses.iter().try_for_each(|cidr| attach::fits(network, &self.leases, mac, *cidr))
+    }
+
+    /// The way out for an address that somebody chose.
+    pub fn gateway(&self, cidr: Cidr) -> Option<IpAddr> {
+        match &self.network {
+            Some(network) => attach::gateway(network, cidr),
+            None => attach::nearest(cidr, &self.own),
+        }
+    }
+
+    /// Whom it asks for names, and in which domain, where no DHCP server said so.
+    pub fn resolvers(&self) -> (Vec<IpAddr>, Option<String>) {
+        let Some(network) = &self.network else { return (Vec::new(), None) };
+        (attach::resolvers(network), Some(network.network.domain()))
+    }
+
+    /// May DHCP give this address to another guest?
+    pub fn is_on_offer(&self, mac: MacAddr, address: IpAddr) -> bool {
+        self.network.as_ref().is_some_and(|network| attach::is_on_offer(network, mac, address))
+    }
+}
+
+fn network(places: &Places, record: &Record) -> Option<Wanted> {
+    let name = NetName::new(&record.network).ok()?;
+    let network = definitions::with_live(places, &name).ok()?;
+    Some(network.settle(&Circumstances {
+        subnet: record.subnet()?,
+        machine: &host::machine(),
+        uplink_mtu: None,
+        has_ipv6: ipv6::is_there(),
+    }))
+}

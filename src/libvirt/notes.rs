@@ -1,0 +1,73 @@
+//! What was done for a domain, so that exactly that is undone at its end: one file a domain, kept where a
+//! reboot does not reach it, because what it tells of outlives one too.
+
+use super::domain::DomainId;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use vmnet_host::files::make_directory;
+use vmnet_host::files::{read_json, write_json};
+use vmnet_model::error::Error;
+use vmnet_network::dirs::Places;
+use vmnet_network::store::live_changes::ForwardNote;
+use vmnet_network::store::live_changes::HostNote;
+use vmnet_sys::trust::plain;
+
+/// All that was done for one domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Its name, for people.
+    #[serde(default)]
+    pub domain: String,
+    /// What was done for each of its interfaces.
+    #[serde(default)]
+    pub applied: Vec<Applied>,
+}
+
+/// What was done, or begun, for one interface. What somebody else had done before is not in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The network.
+    pub network: String,
+    /// The interface's MAC.
+    pub mac: String,
+    /// The reservation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostNote>,
+    /// The forwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forwards: Vec<ForwardNote>,
+}
+
+fn directory(places: &Places) -> PathBuf {
+    places.state.join("libvirt")
+}
+
+fn file(places: &Places, id: &DomainId) -> PathBuf {
+    directory(places).join(format!("{id}.json"))
+}
+
+impl Note {
+    /// What is noted of a domain; none if nothing was done for it, or nobody can read what.
+    pub fn of(places: &Places, id: &DomainId) -> Option<Self> {
+        read_json(&file(places, id)).ok().flatten()
+    }
+
+    /// Write it down, or forget it where there is nothing in it.
+    pub fn keep(&self, places: &Places, id: &DomainId) -> Result<(), Error> {
+        let path = file(places, id);
+        if !self.applied.is_empty() {
+            make_directory(&directory(places))?;
+            return write_json(&path, self);
+        }
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::new("remove", path.display(), plain(&error)))
+            }
+            _ => {
+                // Other domains' notes keep it.
+                let _ = std::fs::remove_dir(directory(places));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The parts of a running network: ports with their holders, and leases.
+
+use crate::dirs::Room;
+use crate::observe;
+use std::os::fd::BorrowedFd;
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::IfName;
+use vmnet_access::port_record::PortTag;
+use vmnet_access::request::Ask;
+use vmnet_host::links::{Links, SeenLink};
+use vmnet_model::error::Error;
+use vmnet_model::lease::Lease;
+use vmnet_port::acquire::{self, NotAcquired, Plugged};
+use vmnet_sys::caller::name_of;
+use vmnet_sys::trust::plain;
+
+/// One port and whoever holds it.
+pub struct Port {
+    /// The link.
+    pub link: SeenLink,
+    /// The holder, if the helper made it.
+    pub tag: Option<PortTag>,
+    /// The MACs seen behind it.
+    pub macs: Vec<MacAddr>,
+    /// The leases of those.
+    pub leases: Vec<Lease>,
+}
+
+/// The ports of a bridge, with what is known of each.
+pub fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Port>, Error> {
+    let failed = |error| Error::new("look up", format!("bridge '{bridge}'"), error);
+    let Some(link) = links.find(bridge).map_err(failed)? else { return Ok(Vec::new()) };
+    let known = links.fdb(link.index).map_err(failed)?;
+    let leases = crate::leases::leases(room)?;
+    let port = |link: SeenLink| {
+        let macs: Vec<MacAddr> =
+            known.iter().filter(|(port, _)| *port == link.index).map(|(_, mac)| *mac).collect();
+        Port {
+            tag: link.tag(),
+            leases: leases.iter().filter(|lease| macs.contains(&lease.mac)).cloned().collect(),
+            macs,
+            link,
+        }
+    };
+    Ok(observe::ports(links, bridge)?.into_iter().map(port).collect())
+}
+
+impl Port {
+    /// The process that it was made for. One that stays was made by a process that is gone, and whose
+    /// number may be another's by now.
+    pub fn pid(&self) -> Option<u32> {
+        self.tag.as_ref().filter(|tag| !tag.kept && !self.is_veth()).map(|tag| tag.pid)
+    }
+
+    /// It leads to the network's own switch.
+    pub fn is_switch(&self) -> bool {
+        self.link.wire().is_some_and(|tag| tag.cable.is_none())
+    }
+
+    /// One end of a pair, whose other is in a namespace: whoever asked for it is gone.
+    fn is_veth(&self) -> bool {
+        self.link.kind.as_deref() == Some("veth")
+    }
+
+    /// In a few words, for a list of those in the way.
+    pub fn phrase(&self) -> String {
+        match &self.tag {
+            Some(tag) if tag.kept => format!("{} (kept for user {})", self.link.name, name_of(tag.uid)),
+            Some(tag) if self.is_veth() => {
+                format!("{} (a namespace of user {})", self.link.name, name_of(tag.uid))
+            }
+            Some(tag) => format!("{} (user {}, pid {})", self.link.name, name_of(tag.uid), tag.pid),
+            None => self.link.name.to_string(),
+        }
+    }
+}
+
+/// Ask whoever may make ports for one ([`acquire::ask`]), and say in a sentence why there is none. To be called
+/// before there is a second thread.
+///
+/// # Errors
+/// It was refused ([`vmnet_model::error::ErrorKind::Denied`], in the words of whoever refused), or nobody could
+/// be asked.
+pub fn acquire(request: &Ask, namespace: Option<BorrowedFd<'_>>) -> Result<Plugged, Error> {
+    acquire::ask(request, namespace).map_err(|why| match why {
+        NotAcquired::Refused { sentence, hint } => Error::told(sentence, hint),
+        NotAcquired::Unasked(error) => Error::new("ask for", "a port", plain(&error)),
+    })
+}

@@ -1,0 +1,189 @@
+//! Reservations added and taken away live: remembered, and told to the server of a network that is
+//! up. What the network's file reserves is its own; it counts more, and is changed there.
+
+use crate::apply::Work;
+use crate::dirs::Places;
+use crate::leases;
+use crate::resolve::settle;
+use crate::store::definitions;
+use crate::store::live_changes::HostNote;
+use crate::store::live_changes::Memory;
+use crate::store::run_record::Phase;
+use crate::store::run_record::Record;
+use crate::up::Outlook;
+use crate::up::look;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use vmnet_access::mac::MacAddr;
+use vmnet_access::name::NetName;
+use vmnet_host::links::Links;
+use vmnet_model::error::{Error, network};
+use vmnet_model::guest::{Host, Who};
+use vmnet_model::lease::Lease;
+use vmnet_model::network::{Mode, Network};
+use vmnet_model::plan;
+use vmnet_model::reservation::{self, Refusal};
+use vmnet_sys::process::outlast_interrupts;
+
+/// What is asked for; all names in lower case.
+pub struct Asked {
+    /// The guest's name.
+    pub name: String,
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// Its address; none: vmnet chooses.
+    pub address: Option<Ipv4Addr>,
+    /// Its IPv6 address.
+    pub address6: Option<Ipv6Addr>,
+    /// Its further names.
+    pub aliases: Vec<String>,
+}
+
+/// What came of it.
+pub struct Added {
+    /// The reservation, its address chosen.
+    pub host: Host,
+    /// It was there before.
+    pub already: bool,
+    /// The guest's lease, if that is on another address.
+    pub holds: Option<Lease>,
+    /// What whoever asked should hear besides, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A reservation as it counts.
+pub struct Reserved {
+    /// The reservation.
+    pub host: Host,
+    /// Added live, or from the file.
+    pub live: bool,
+}
+
+/// All that count.
+pub fn all(places: &Places, name: &NetName) -> Result<Vec<Reserved>, Error> {
+    let file = definitions::read(places, name).map_err(|why| why.failure("list the hosts of", name))?;
+    let hosts = Memory::of(places, name)?.add_to(&file).hosts;
+    Ok(hosts.into_iter().map(|host| Reserved { live: !file.hosts.contains(&host), host }).collect())
+}
+
+/// Reserve.
+pub fn add(places: &Places, name: &NetName, asked: &Asked) -> Result<Added, Error> {
+    let file = definitions::read(places, name).map_err(|why| why.failure("reserve a host of", name))?;
+    let lock = places.lock()?;
+    let result = add_locked(places, &file, asked);
+    places.tidy(lock);
+    result
+}
+
+fn add_locked(places: &Places, file: &Network, asked: &Asked) -> Result<Added, Error> {
+    let object = format!("'{}' on {}", asked.name, network(&file.name));
+    let failed = |cause: &dyn std::fmt::Display| Error::new("reserve", &object, cause);
+    if file.mode == Mode::Vde {
+        return Err(failed(&"it is a wire without the host, which gives out no addresses there"));
+    }
+    let room = places.room(&file.name.bridge());
+    let leases = leases::leases(&room)?;
+    let elsewhere = |host: &Host| {
+        let lease = leases.iter().find(|lease| lease.mac == host.mac);
+        lease.filter(|lease| host.address.is_some_and(|address| address != lease.address)).cloned()
+    };
+    let links = Links::open().map_err(|error| failed(&error))?;
+    let seen = links.snapshot().map_err(|error| failed(&error))?;
+    // Where the subnet is open, one is chosen and remembered: the address must be of it.
+    let mut notes = Vec::new();
+    let wanted = settle(places, file, &seen, Record::read(&room)?.as_ref(), false, &mut notes)?;
+    if let Some(host) = wanted.network.hosts.iter().find(|host| asked.is(host)) {
+        return Ok(Added { host: host.clone(), already: true, holds: elsewhere(host), notes });
+    }
+    let refused = |why: Refusal| explain(failed(&why), &why, places, file);
+    let with = |address| Host {
+        name: asked.name.clone(),
+        mac: asked.mac,
+        address,
+        address6: asked.address6,
+        aliases: asked.aliases.clone(),
+    };
+    // First without, so that a name or MAC that is taken is told before an address is looked for.
+    reservation::check(&with(asked.address), &wanted, &leases).map_err(refused)?;
+    let chosen = || reservation::choose(asked.mac, &wanted, &leases).map_err(refused);
+    let host = with(Some(asked.address.map_or_else(chosen, Ok)?));
+    let mut memory = Memory::of(places, &file.name)?;
+    // What a file claimed meanwhile does not count any more, and would come back after it.
+    memory.hosts.retain(|note| note.host().is_some_and(|old| wanted.network.hosts.contains(&old)));
+    memory.hosts.push(HostNote::from(&host));
+    keep(places, file, &memory)?;
+    Ok(Added { already: false, holds: elsewhere(&host), host, notes })
+}
+
+impl Asked {
+    /// Is it this one?
+    fn is(&self, host: &Host) -> bool {
+        self.name == host.name
+            && self.mac == host.mac
+            && (self.address.is_none() || self.address == host.address)
+            && self.address6 == host.address6
+            && self.aliases == host.aliases
+    }
+}
+
+fn explain(failure: Error, why: &Refusal, places: &Places, file: &Network) -> Error {
+    let name = &file.name;
+    match why {
+        Refusal::Name(_, holder) | Refusal::Mac(_, holder) | Refusal::Address(_, holder) => {
+            if file.hosts.iter().any(|host| host.name == *holder) {
+                failure.hint(format!("'{holder}' stands in {}", places.network_file(name).display()))
+            } else {
+                failure.hint(format!("'vmnet host rm {name} {holder}' takes that back"))
+            }
+        }
+        Refusal::Leased(..) => failure.hint("leave the address out, and vmnet chooses a free one"),
+        _ => failure,
+    }
+}
+
+/// Take a reservation back. Answers it.
+pub fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Host, Error> {
+    let file = definitions::read(places, name).map_err(|why| why.failure("remove a host of", name))?;
+    let lock = places.lock()?;
+    let result = remove_locked(places, &file, who);
+    places.tidy(lock);
+    result
+}
+
+fn remove_locked(places: &Places, file: &Network, who: &Who) -> Result<Host, Error> {
+    let failed =
+        |cause: String| Error::new("remove", format!("host '{who}' of {}", network(&file.name)), cause);
+    let mut memory = Memory::of(places, &file.name)?;
+    let gone = memory.hosts.iter().filter_map(HostNote::host).find(|host| host.is(who));
+    let Some(gone) = gone else {
+        if file.hosts.iter().any(|host| host.is(who)) {
+            let path = places.network_file(&file.name);
+            return Err(failed(format!("it stands in {}", path.display()))
+                .hint(format!("take it out there; then 'vmnet up {}' forgets it", file.name)));
+        }
+        let hint = format!("'vmnet host list {}' shows what there is", file.name);
+        return Err(failed("nothing is reserved for it".to_owned()).hint(hint));
+    };
+    memory.hosts.retain(|note| note.host().is_some_and(|host| host != gone));
+    keep(places, file, &memory)?;
+    Ok(gone)
+}
+
+/// Remember, and have a network that is up follow. Call it under the lock.
+fn keep(places: &Places, file: &Network, memory: &Memory) -> Result<(), Error> {
+    outlast_interrupts();
+    memory.keep(places, &file.name)?;
+    let room = places.room(&file.name.bridge());
+    if !Record::read(&room)?.is_some_and(|record| record.phase == Phase::Up) {
+        return Ok(());
+    }
+    let links = Links::open().map_err(|error| Error::new("change", network(&file.name), error))?;
+    let Outlook { goal, room, record, host, seen, .. } = look(places, &links, file, false)?;
+    let Some(mut record) = record else { return Ok(()) };
+    let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
+    let steps = plan::live(&goal, &seen);
+    let mut work =
+        Work { links: &links, goal: &goal, room: &room, record: &mut record, index, loading: None };
+    let done = work.apply(&steps);
+    record.write(&room)?;
+    done
+}

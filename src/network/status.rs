@@ -1,0 +1,102 @@
+//! How a network is, beside how its file would have it.
+
+use crate::dirs::Places;
+use crate::keeper_handle;
+use crate::store::definitions;
+use crate::store::run_record;
+use crate::store::run_record::Phase;
+use crate::store::run_record::Record;
+use crate::up::look;
+use vmnet_access::name::NetName;
+use vmnet_host::firewalls::firewalld;
+use vmnet_host::links::Links;
+use vmnet_model::error::{Error, ErrorKind, network};
+use vmnet_vswitch::clients;
+
+use vmnet_model::plan::{Aspect, compare};
+
+/// One network.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Its name.
+    pub name: NetName,
+    /// In a word.
+    pub state: State,
+    /// What it was compared in; none where it is not up.
+    pub aspects: Vec<Aspect>,
+}
+
+/// A network in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is as its file would have it.
+    Up,
+    /// It has no record.
+    NotUp,
+    /// It is up, but not as its file would have it; or that cannot be said any more.
+    Drifted,
+}
+
+/// The networks that are up, or half up, by their records.
+///
+/// # Errors
+/// A record cannot be read.
+pub fn running(places: &Places) -> Result<Vec<NetName>, Error> {
+    let records = run_record::all(places)?;
+    Ok(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()).collect())
+}
+
+/// The aspects in which a network differs from its file; none if it is not up.
+pub fn drift(places: &Places, name: &NetName) -> Result<Vec<String>, Error> {
+    let status = status(places, name)?;
+    let drifted = status.aspects.into_iter().filter(|aspect| aspect.wanted != aspect.actual);
+    Ok(drifted.map(|aspect| aspect.what).collect())
+}
+
+/// How a network is, beside how its file would have it. Only root sees all aspects.
+///
+/// # Errors
+/// There is no such network, or the host cannot be looked at.
+pub fn status(places: &Places, name: &NetName) -> Result<Status, Error> {
+    let room = places.room(&name.bridge());
+    let file = definitions::read(places, name);
+    let record = Record::read(&room)?;
+    let (wanted, record) = match (file, record) {
+        (Ok(wanted), Some(record)) => (wanted, record),
+        (Ok(_), None) => return Ok(Status { name: name.clone(), state: State::NotUp, aspects: Vec::new() }),
+        (Err(why), None) => return Err(why.failure("look at", name)),
+        // It runs, and nobody can say any more what it should be.
+        (Err(why), Some(_)) => {
+            let aspects = vec![plain("file", "fit to read", false, &why.phrase())];
+            return Ok(Status { name: name.clone(), state: State::Drifted, aspects });
+        }
+    };
+    let links = Links::open().map_err(|error| Error::new("look at", network(name), error))?;
+    let outlook = look(places, &links, &wanted, true)?;
+    let compared = compare(&outlook.goal, &outlook.seen);
+    let mut aspects = compared
+        .map_err(|conflict| Error::new("look at", network(name), conflict).kind(ErrorKind::Conflict))?;
+    // Nobody else is told by firewalld.
+    if nix::unistd::geteuid().is_root()
+        && let Some((wanted, actual)) = firewalld::zones(&name.bridge())
+    {
+        aspects.push(Aspect { what: "firewalld".to_owned(), wanted, actual, cure: Vec::new() });
+    }
+    // Only root can see who holds the keeper's file.
+    if nix::unistd::geteuid().is_root() {
+        aspects.push(plain("keeper", "running", keeper_handle::find(&room).is_some(), "not running"));
+    }
+    if let Some((wanted, actual)) = clients::settings(&room.switch())? {
+        aspects.push(Aspect { what: "switch console".to_owned(), wanted, actual, cure: Vec::new() });
+    }
+    if record.phase == Phase::Starting {
+        aspects.push(plain("start", "finished", false, "interrupted"));
+    }
+    let drifted = aspects.iter().any(|aspect| aspect.wanted != aspect.actual);
+    Ok(Status { name: name.clone(), state: if drifted { State::Drifted } else { State::Up }, aspects })
+}
+
+fn plain(what: &str, wanted: &str, is: bool, otherwise: &str) -> Aspect {
+    let actual = if is { wanted } else { otherwise };
+    Aspect { what: what.to_owned(), wanted: wanted.to_owned(), actual: actual.to_owned(), cure: Vec::new() }
+}

@@ -1,0 +1,160 @@
+//! What is remembered of a network across reboots: the subnet that was chosen, and the reservations
+//! and forwards that were added while it ran. Kept in the words of the network's file.
+
+use crate::dirs::Places;
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use vmnet_access::name::NetName;
+use vmnet_host::files::make_directory;
+use vmnet_host::files::{read_json, write_json};
+use vmnet_model::cable::End;
+use vmnet_model::error::Error;
+use vmnet_model::forward::Forward;
+use vmnet_model::guest::{Host, is_host_name};
+use vmnet_model::network::Network;
+use vmnet_model::subnet::Subnet;
+
+/// The memory of one network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The subnet that was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet: Option<String>,
+    /// Reservations added live.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostNote>,
+    /// Forwards added live.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forwards: Vec<ForwardNote>,
+    /// Where its cables lead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cables: Vec<String>,
+}
+
+/// A reservation as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostNote {
+    name: String,
+    mac: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<Ipv4Addr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address6: Option<Ipv6Addr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
+}
+
+/// A forward as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardNote {
+    listen: String,
+    to: String,
+    protocol: String,
+}
+
+impl From<&Host> for HostNote {
+    fn from(host: &Host) -> Self {
+        Self {
+            name: host.name.clone(),
+            mac: host.mac.to_string(),
+            address: host.address,
+            address6: host.address6,
+            aliases: host.aliases.clone(),
+        }
+    }
+}
+
+impl HostNote {
+    /// Read back; none if somebody wrote something else there.
+    pub fn host(&self) -> Option<Host> {
+        let legal = is_host_name(&self.name) && self.aliases.iter().all(|alias| is_host_name(alias));
+        Some(Host {
+            name: Some(self.name.clone()).filter(|_| legal)?,
+            mac: self.mac.parse().ok()?,
+            address: self.address,
+            address6: self.address6,
+            aliases: self.aliases.clone(),
+        })
+    }
+}
+
+impl From<&Forward> for ForwardNote {
+    fn from(forward: &Forward) -> Self {
+        Self {
+            listen: forward.listen.to_string(),
+            to: forward.to.to_string(),
+            protocol: forward.protocol.as_str().to_owned(),
+        }
+    }
+}
+
+impl ForwardNote {
+    /// Read back; none if somebody wrote something else there.
+    pub fn forward(&self) -> Option<Forward> {
+        let (listen, to) = (self.listen.parse().ok()?, self.to.parse().ok()?);
+        Forward::new(listen, to, self.protocol.parse().ok()?).ok()
+    }
+}
+
+impl Memory {
+    /// What is remembered; nothing of a network that was never up.
+    pub fn of(places: &Places, name: &NetName) -> Result<Self, Error> {
+        Ok(read_json(&places.memory(name))?.unwrap_or_default())
+    }
+
+    /// Write it down. Call it under the lock.
+    pub fn keep(&self, places: &Places, name: &NetName) -> Result<(), Error> {
+        make_directory(&places.state)?;
+        write_json(&places.memory(name), self)
+    }
+
+    /// The subnet remembered for a network.
+    pub fn subnet_of(places: &Places, name: &NetName) -> Result<Option<Subnet>, Error> {
+        Ok(Self::of(places, name)?.subnet.and_then(|subnet| subnet.parse().ok()))
+    }
+
+    /// Remember one.
+    pub fn remember(places: &Places, name: &NetName, subnet: Subnet) -> Result<(), Error> {
+        let mut memory = Self::of(places, name)?;
+        memory.subnet = Some(subnet.to_string());
+        memory.keep(places, name)
+    }
+
+    /// The network as its file has it, with what was added live. Where the two contradict each
+    /// other the file counts.
+    pub fn add_to(&self, network: &Network) -> Network {
+        let mut network = network.clone();
+        for host in self.hosts.iter().filter_map(HostNote::host) {
+            let same = |other: &Host| {
+                other.mac == host.mac
+                    || other.names().any(|name| host.names().any(|own| own == name))
+                    || (other.address.is_some() && other.address == host.address)
+                    || (other.address6.is_some() && other.address6 == host.address6)
+            };
+            if !network.hosts.iter().any(same) {
+                network.hosts.push(host);
+            }
+        }
+        for forward in self.forwards.iter().filter_map(ForwardNote::forward) {
+            if !network.forwards.iter().any(|other| other.overlaps(&forward)) {
+                network.forwards.push(forward);
+            }
+        }
+        network
+    }
+
+    /// Where its cables lead; what somebody else wrote there is passed over.
+    pub fn cables(&self) -> impl Iterator<Item = End> {
+        self.cables.iter().filter_map(|text| text.parse().ok())
+    }
+
+    /// The networks of which something is remembered.
+    pub fn names(places: &Places) -> Vec<NetName> {
+        let Ok(entries) = std::fs::read_dir(&places.state) else { return Vec::new() };
+        let name = |entry: std::fs::DirEntry| {
+            let file = entry.file_name();
+            NetName::new(file.to_str()?.strip_suffix(".json")?).ok()
+        };
+        entries.flatten().filter_map(name).collect()
+    }
+}
