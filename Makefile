@@ -232,7 +232,7 @@ mutants: rust-check ## what the units would not notice, by changing the deciding
 .PHONY: endurance
 endurance: root-check build ## ten minutes of traffic over a VDE switch that is killed every 20 seconds
 	@VMNET_ENDURANCE=600 VMNET_BIN_DIR=$(RELEASE) VMNET_NO_SKIP=1 $(CARGO) test --locked \
-		--manifest-path tests/qemu/Cargo.toml --test vde_endurance -- --nocapture
+		--manifest-path tests/qemu/Cargo.toml --test vde endurance:: -- --nocapture
 
 bench: root-check deps-bench build ## measure beside QEMU's helper, a bare C floor and lxc-net
 	@bench/run $(RELEASE)
