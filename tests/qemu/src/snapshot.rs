@@ -34,44 +34,55 @@ const RESTLESS: [&str; 10] = [
 const RESTLESS_SYSCTLS: &str =
     "nf_conntrack_count|stable_secret|route.flush|dev_weight|fs\\.|tcp_fastopen_key";
 
-/// The state of all places where files may be left; `/var/lib/vmnet` may remember.
-const FILES: &str = r"
+/// The readings, each below a line with its kind; one script, because a test takes hundreds of snapshots.
+/// `/var/lib/vmnet` may remember.
+const READINGS: &str = r"
+@link
+ip -j -d link show
+@address
+ip -j address show
+@tentative
+ip -6 address show tentative
+@route
+ip -j -4 route show table all
+@route6
+ip -j -6 route show table all
+@rule
+ip -j -4 rule show
+@rule6
+ip -j -6 rule show
+@sysctl
+sysctl -a -r '^net\.' 2>/dev/null | grep -v -E 'RESTLESS'
+@process
+ps -eo stat=,user:20=,args= | sed -E '/^Z/d; s/^[^ ]+ +//'
+@file
 find /run /etc /usr/local /dev -xdev -printf '%p %y %m %U:%G %l\n'
 find /run /etc -xdev -path /run/netns -prune -o -type f -print0 | xargs -0r sha256sum
 find /var/lib -xdev -path /var/lib/vmnet -prune -o -not -type d -printf '%p %y %m %U:%G %s %T@ %l\n'
+@nftables
+nft -s list ruleset
 ";
+
+/// What stands before a kind where the readings are put out: a character that the script itself, which is
+/// in the list of processes, does not have.
+const MARK: char = '\x1e';
 
 impl House {
     /// What there is now. A reading program that fails fails the test.
     #[track_caller]
     pub fn snapshot(&self) -> Snapshot {
-        // An IPv6 address that is still being checked for duplicates has no route yet.
-        self.wait_until(Duration::from_secs(5), || self.sh("ip -6 address show tentative").is_empty());
-        let mut facts = BTreeSet::new();
-        for (kind, command) in [
-            ("link", "ip -j -d link show"),
-            ("address", "ip -j address show"),
-            ("route", "ip -j -4 route show table all"),
-            ("route6", "ip -j -6 route show table all"),
-            ("rule", "ip -j -4 rule show"),
-            ("rule6", "ip -j -6 rule show"),
-        ] {
-            let text = self.sh(command);
-            for mut object in objects(&text) {
-                calm(&mut object);
-                facts.insert(format!("{kind} {object}"));
+        let script = READINGS.replace("RESTLESS", RESTLESS_SYSCTLS);
+        let script = script.replace("\n@", "\nprintf '\\036%s\\n' ");
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            let text = self.sh(&script);
+            let readings = text.split(MARK).filter_map(|reading| reading.split_once('\n'));
+            // An IPv6 address that is still being checked for duplicates has no route yet.
+            let checked = readings.clone().any(|(kind, text)| kind == "tentative" && !text.trim().is_empty());
+            if !checked || Instant::now() > end {
+                return Snapshot { facts: readings.flat_map(|(kind, text)| facts(kind, text)).collect() };
             }
         }
-        let sysctls = format!("sysctl -a -r '^net\\.' 2>/dev/null | grep -v -E '{RESTLESS_SYSCTLS}'");
-        for (kind, script) in [
-            ("sysctl", sysctls.as_str()),
-            ("process", "ps -eo stat=,user:20=,args= | sed -E '/^Z/d; s/^[^ ]+ +//'"),
-            ("file", FILES),
-        ] {
-            facts.extend(lines(kind, &self.sh(script)));
-        }
-        facts.extend(nftables(&self.sh("nft -s list ruleset")));
-        Snapshot { facts }
     }
 }
 
@@ -105,6 +116,20 @@ impl Snapshot {
             let _ = writeln!(text, "+ {new}");
         }
         text
+    }
+}
+
+/// The facts of one reading.
+fn facts(kind: &str, text: &str) -> Vec<String> {
+    match kind {
+        "sysctl" | "process" | "file" => lines(kind, text),
+        "nftables" => nftables(text),
+        "tentative" => Vec::new(),
+        _ => {
+            let mut objects = objects(text);
+            objects.iter_mut().for_each(calm);
+            objects.iter().map(|object| format!("{kind} {object}")).collect()
+        }
     }
 }
 

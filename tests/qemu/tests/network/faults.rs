@@ -2,7 +2,7 @@
 //! real trouble on the host. Nothing is left over, one line says why, and the next `up` works.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rig::command::Outcome;
 use rig::companion::{DONE, FAILED};
@@ -101,9 +101,12 @@ fn meet(house: &House, before: &Snapshot, fault: &Fault) {
     } else {
         outcome.complaint(FAILED);
     }
-    let difference = || before.difference(&house.snapshot());
-    let same = house.wait_until(Duration::from_millis(500), || difference().is_empty());
-    let difference = difference();
+    let mut difference = before.difference(&house.snapshot());
+    let end = Instant::now() + Duration::from_millis(500);
+    while !difference.is_empty() && Instant::now() < end {
+        difference = before.difference(&house.snapshot());
+    }
+    let same = difference.is_empty();
     // A link brings some hundred sysctls along.
     let lines = difference.lines().filter(|line| !line.contains(".brmgr0."));
     let lines = lines.map(|line| line.chars().take(120).collect::<String>()).collect::<Vec<_>>().join("\n");
