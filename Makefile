@@ -193,23 +193,18 @@ root-check:
 demo: root-check deps build ## the whole way, in namespaces of its own: a plain user's QEMU gets the network
 	@demo/run $(RELEASE)
 
-# First the rooms on their own, then the built programs from outside. "make deps" brings all that a
-# test needs, so a test that would skip fails here.
-test: root-check build ## every test: units, golden files, namespaces, real guests
-	@mkdir -p build; : >build/test.log; failed=; \
-	for manifest in Cargo.toml tests/qemu/Cargo.toml; do \
-		VMNET_BIN_DIR=$(RELEASE) VMNET_NO_SKIP=1 $(CARGO) test --workspace --locked --no-fail-fast --manifest-path $$manifest \
-			--config 'target."cfg(all())".runner = "$(CURDIR)/tests/qemu/side-by-side"' \
-			2>&1 | tee -a build/test.log || failed=yes; \
-	done; \
-	awk -v failed=$$failed ' \
-		/^test result:/ { good += $$4; bad += $$6; skipped += $$8 } \
-		END { \
-			wrong = failed || bad || skipped || !good; \
-			printf "make test: %s: %d passed, %d failed, %d skipped\n", \
-				wrong ? "FAILED" : "all is well", good, bad, skipped; \
-			exit wrong ? 1 : 0 \
-		}' build/test.log
+# Each test in a process of its own, many side by side; the line that counts is the last. "make deps"
+# brings all that a test needs, so a test that would skip fails here. TESTS=firewall:: runs those alone.
+test: root-check ## every test: units, golden files, namespaces, real guests
+	@# Linking the product takes one processor and long: the tests' programs are built beside it.
+	@$(MAKE) -j$$(nproc) build test-programs
+	@VMNET_BIN_DIR=$(RELEASE) VMNET_NO_SKIP=1 $(CARGO) run --quiet --locked \
+		--manifest-path tests/qemu/Cargo.toml --bin side-by-side -- $(TESTS)
+
+.PHONY: test-programs
+test-programs: rust-check
+	@for workspace in Cargo.toml tests/qemu/Cargo.toml; do \
+		$(CARGO) test --no-run --quiet --workspace --tests --locked --manifest-path $$workspace; done
 
 # Files that earlier versions left must be readable: tests/qemu/golden.
 .PHONY: old-programs golden
@@ -232,7 +227,7 @@ mutants: rust-check ## what the units would not notice, by changing the deciding
 .PHONY: endurance
 endurance: root-check build ## ten minutes of traffic over a VDE switch that is killed every 20 seconds
 	@VMNET_ENDURANCE=600 VMNET_BIN_DIR=$(RELEASE) VMNET_NO_SKIP=1 $(CARGO) test --locked \
-		--manifest-path tests/qemu/Cargo.toml --test vde endurance:: -- --nocapture
+		--manifest-path tests/qemu/Cargo.toml --test vde -- endurance:: --nocapture
 
 bench: root-check deps-bench build ## measure beside QEMU's helper, a bare C floor and lxc-net
 	@bench/run $(RELEASE)

@@ -24,6 +24,7 @@
 //! - [`forwards`]: forwards from the side of their users
 //! - [`mod@unit`]: what a systemd unit of ours leaves its program
 //! - [`skip`]: what a test says when it cannot run
+//! - [`suite`]: every test of the project, run many side by side
 
 pub mod attach;
 pub mod broker;
@@ -46,5 +47,6 @@ pub mod process;
 pub mod skip;
 pub mod snapshot;
 pub mod station;
+pub mod suite;
 pub mod tap;
 pub mod unit;
