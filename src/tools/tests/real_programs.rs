@@ -98,8 +98,10 @@ impl Server {
         let directory = std::env::temp_dir().join(format!("vmnet-{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let server = Self { directory };
-        let pid_file = server.file("pid");
-        let text = format!("user=root\nport=0\npid-file={}\n{lines}\n", pid_file.display());
+        let (pid_file, leases) = (server.file("pid"), server.file("leases"));
+        // Its leases too: else it makes a file of the machine's, which every test of a whole host sees.
+        let (pid_file, leases) = (pid_file.display(), leases.display());
+        let text = format!("user=root\nport=0\npid-file={pid_file}\n{lines}\ndhcp-leasefile={leases}\n");
         fs::write(server.file("conf"), text).unwrap();
         server
     }
