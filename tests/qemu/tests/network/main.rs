@@ -23,4 +23,6 @@ mod services;
 mod subnets;
 mod systemd;
 mod up_down;
+mod upgrade;
+mod upgrade_files;
 mod words;
