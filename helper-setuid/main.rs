@@ -12,10 +12,11 @@ mod say;
 
 use args::Words;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use vmnet_access::request::{Answer, Ask, Wish};
+use vmnet_access::request::{PortKind, PortReply, PortRequest};
 use vmnet_port::accounts::HostAccounts;
+use vmnet_port::answer;
+use vmnet_port::answer::BadRequest;
 use vmnet_port::serve::{Authority, Request};
-use vmnet_port::talk::{self, Unheard};
 use vmnet_port::{audit, client};
 use vmnet_sys::fds::Kind;
 use vmnet_sys::privilege::{self, Privilege};
@@ -44,10 +45,10 @@ fn main() {
 }
 
 /// The request in the arguments.
-fn wanted(ask: args::Ask) -> Ask {
+fn wanted(ask: args::Ask) -> PortRequest {
     match ask.kind {
-        args::Kind::Vde => Ask { bridge: ask.bridge, for_itself: false, wish: Wish::Plug },
-        kind => Ask::tap(ask.bridge, kind == args::Kind::VnetHeader),
+        args::Kind::Vde => PortRequest { bridge: ask.bridge, for_itself: false, wish: PortKind::Plug },
+        kind => PortRequest::tap(ask.bridge, kind == args::Kind::VnetHeader),
     }
 }
 
@@ -66,7 +67,7 @@ fn inherited(number: RawFd, kind: Kind) -> OwnedFd {
 }
 
 /// Who asks, and for what.
-fn request(ask: Ask, space: Option<OwnedFd>) -> Request {
+fn request(ask: PortRequest, space: Option<OwnedFd>) -> Request {
     let caller = match caller::real() {
         Ok(caller) => caller,
         Err(error) => say::fail(&format!("cannot learn who calls: {}", plain(&error)), None),
@@ -75,12 +76,12 @@ fn request(ask: Ask, space: Option<OwnedFd>) -> Request {
 }
 
 /// QEMU's request, and the descriptor for it.
-fn give(ask: Ask, socket: &OwnedFd) -> ! {
+fn give(ask: PortRequest, socket: &OwnedFd) -> ! {
     let privilege = privilege::look();
     // A file capability makes TAPs, but does not become anybody.
     let too_little = match privilege {
         Privilege::Root => false,
-        Privilege::NetAdmin => ask.wish == Wish::Plug,
+        Privilege::NetAdmin => ask.wish == PortKind::Plug,
         Privilege::Missing(_) => true,
     };
     if (too_little || privilege::may_be_a_containers())
@@ -112,21 +113,21 @@ fn broker() -> Option<Channel> {
 }
 
 /// The broker's answer is ours.
-fn pass_on(broker: &Channel, ask: &Ask, socket: &OwnedFd) -> ! {
+fn pass_on(broker: &Channel, ask: &PortRequest, socket: &OwnedFd) -> ! {
     match client::ask(broker, ask, &[]) {
-        Ok((Answer::Done { .. }, descriptors)) => {
+        Ok((PortReply::Done { .. }, descriptors)) => {
             let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
             hand_over(&descriptors, ask, socket)
         }
-        Ok((Answer::Refused { sentence, hint }, _)) => say::fail(&sentence, hint),
+        Ok((PortReply::Refused { sentence, hint }, _)) => say::fail(&sentence, hint),
         Err(error) => say::fail(&format!("cannot ask the broker: {}", plain(&error)), None),
     }
 }
 
 /// The last act. QEMU takes the descriptor first and reads the exit status then, so nothing that
 /// can fail may come after the send.
-fn hand_over(descriptors: &[BorrowedFd<'_>], ask: &Ask, socket: &OwnedFd) -> ! {
-    let (what, count) = if ask.wish == Wish::Plug { ("port", 2) } else { ("tap", 1) };
+fn hand_over(descriptors: &[BorrowedFd<'_>], ask: &PortRequest, socket: &OwnedFd) -> ! {
+    let (what, count) = if ask.wish == PortKind::Plug { ("port", 2) } else { ("tap", 1) };
     if descriptors.len() != count {
         say::fail(&format!("cannot hand over the {what}: {} descriptors came", descriptors.len()), None)
     }
@@ -144,14 +145,14 @@ fn hand_over(descriptors: &[BorrowedFd<'_>], ask: &Ask, socket: &OwnedFd) -> ! {
 /// socket, for `vmnet` to say.
 fn hear(channel: &Channel) -> ! {
     let heard = channel
-        .receive(vmnet_access::request::ASK_SIZE, talk::DESCRIPTORS_MAX)
+        .receive(vmnet_access::request::ASK_SIZE, answer::DESCRIPTORS_MAX)
         .map_err(|error| plain(&error))
-        .and_then(|message| talk::read(message).map_err(|unheard: Unheard| unheard.to_string()));
+        .and_then(|message| answer::read(message).map_err(|unheard: BadRequest| unheard.to_string()));
     let (ask, space) = match heard {
         Ok(heard) => heard,
         Err(why) => say::fail(&format!("cannot hear the request: {why}"), None),
     };
-    let told = talk::answer(channel, &request(ask, space), privilege::look(), say::NAME);
+    let told = answer::answer(channel, &request(ask, space), privilege::look(), say::NAME);
     told.log.unwrap_or_else(|error| say::unlogged(&error));
     match told.answer {
         Ok(()) => harden::end(u8::from(!told.served)),

@@ -49,12 +49,12 @@ pub struct PortRecord {
     /// The port's group; 0 under a `vmnet` that did not know of it.
     pub group: u32,
     /// The VDE switch that is one wire with the bridge.
-    pub switch: Option<SwitchDoor>,
+    pub switch: Option<SwitchAccess>,
 }
 
 /// Where and as whom ports on a VDE switch are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SwitchDoor {
+pub struct SwitchAccess {
     /// The switch.
     pub directory: Directory,
     /// Whose it is.
@@ -80,7 +80,7 @@ impl PortRecord {
     #[must_use]
     pub fn render(&self) -> String {
         let word = |flag: bool| if flag { "on" } else { "off" };
-        let switch = self.switch.as_ref().map(SwitchDoor::render).unwrap_or_default();
+        let switch = self.switch.as_ref().map(SwitchAccess::render).unwrap_or_default();
         format!(
             "network {}\nisolated {}\nhairpin {}\ngroup {}\n{switch}",
             self.network,
@@ -106,7 +106,7 @@ impl PortRecord {
                 ("isolated", word) => isolated = switch(word).ok_or(bad)?,
                 ("hairpin", word) => hairpin = switch(word).ok_or(bad)?,
                 ("group", digits) => group = number(digits.as_bytes()).ok_or(bad)?,
-                ("switch", words) => door = Some(SwitchDoor::parse(words).ok_or(bad)?),
+                ("switch", words) => door = Some(SwitchAccess::parse(words).ok_or(bad)?),
                 _ => {}
             }
         }
@@ -114,7 +114,7 @@ impl PortRecord {
     }
 }
 
-impl SwitchDoor {
+impl SwitchAccess {
     /// One line: `switch OWNER GROUP DIRECTORY`, the path last because it may hold spaces.
     fn render(&self) -> String {
         format!("switch {} {} {}\n", self.owner, self.group, self.directory)
@@ -139,14 +139,14 @@ fn switch(word: &str) -> Option<bool> {
 /// What joins a bridge to another wire: written into the alias of its port there. Such a port is nobody's
 /// guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WireTag {
+pub struct UplinkTag {
     /// The bridge.
     pub bridge: IfName,
     /// Where it leads: the network's own switch, or by a cable of this name.
     pub cable: Option<String>,
 }
 
-impl WireTag {
+impl UplinkTag {
     /// The alias: `vmnet BRIDGE switch` or `vmnet BRIDGE cable NAME`.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(PortRecord::parse(newer), Ok(record));
         let older = PortRecord::parse(b"network lab\nisolated on\n").unwrap();
         assert!(older.isolated && !older.hairpin && older.group == 0);
-        let door = SwitchDoor { directory: Directory::new("/run/my vde").unwrap(), owner: 5, group: 6 };
+        let door = SwitchAccess { directory: Directory::new("/run/my vde").unwrap(), owner: 5, group: 6 };
         let with_switch = PortRecord { switch: Some(door), ..older };
         assert_eq!(PortRecord::parse(with_switch.render().as_bytes()), Ok(with_switch));
         assert_eq!(PortRecord::parse(b"network lab\nswitch 5 6 here\n"), Err(BadRecord(2)));
@@ -275,12 +275,12 @@ mod tests {
     #[test]
     fn a_wire_is_no_guest() {
         for cable in [None, Some("lab2".to_owned()), Some("vde:///run/my switch".to_owned())] {
-            let tag = WireTag { bridge: IfName::new(b"lab").unwrap(), cable };
-            assert_eq!(WireTag::parse(&tag.render()), Some(tag.clone()));
+            let tag = UplinkTag { bridge: IfName::new(b"lab").unwrap(), cable };
+            assert_eq!(UplinkTag::parse(&tag.render()), Some(tag.clone()));
             assert_eq!(PortTag::parse(&tag.render()), None);
         }
-        assert_eq!(WireTag::parse(b"vmnet lab uid=1 pid=2"), None);
-        assert_eq!(WireTag::parse(b"vmnet lab switch on"), None);
+        assert_eq!(UplinkTag::parse(b"vmnet lab uid=1 pid=2"), None);
+        assert_eq!(UplinkTag::parse(b"vmnet lab switch on"), None);
     }
 
     proptest! {

@@ -39,19 +39,19 @@ const MANY: u8 = 16;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct PortRequest {
     /// Where: a bridge, or a network's bridge, which is started if it is down.
     pub bridge: IfName,
     /// The port is for the asking process, not for the one that started it as QEMU starts the
     /// helper. Only told to those who look at ports.
     pub for_itself: bool,
     /// What.
-    pub wish: Wish,
+    pub wish: PortKind,
 }
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum PortKind {
     /// A TAP that lives as long as somebody holds its descriptors, one for each queue.
     Tap {
         /// With virtio-net headers.
@@ -116,17 +116,17 @@ impl fmt::Display for BadMessage {
 
 impl std::error::Error for BadMessage {}
 
-impl Ask {
+impl PortRequest {
     /// A TAP as QEMU's helper makes it.
     #[must_use]
     pub fn tap(bridge: IfName, vnet_header: bool) -> Self {
-        Self { bridge, for_itself: false, wish: Wish::Tap { vnet_header, queues: 1 } }
+        Self { bridge, for_itself: false, wish: PortKind::Tap { vnet_header, queues: 1 } }
     }
 
     /// How many descriptors must come with it.
     #[must_use]
     pub fn descriptors(&self) -> usize {
-        usize::from(matches!(self.wish, Wish::Veth { .. }))
+        usize::from(matches!(self.wish, PortKind::Veth { .. }))
     }
 
     /// As a message.
@@ -137,12 +137,12 @@ impl Ask {
         put(&mut message, 0, &MAGIC);
         put(&mut message, BRIDGE, self.bridge.as_bytes());
         let kind = match &self.wish {
-            Wish::Tap { vnet_header, queues } => {
+            PortKind::Tap { vnet_header, queues } => {
                 flags |= if *vnet_header { VNET_HEADER } else { 0 };
                 put(&mut message, QUEUES, &[*queues]);
                 1
             }
-            Wish::Kept(KeptTap { name, owner, many_queues }) => {
+            PortKind::Kept(KeptTap { name, owner, many_queues }) => {
                 flags |= if *many_queues { MANY } else { 0 };
                 if let Some(name) = name {
                     flags |= NAMED;
@@ -154,16 +154,16 @@ impl Ask {
                 }
                 2
             }
-            Wish::Remove { tap } => {
+            PortKind::Remove { tap } => {
                 put(&mut message, INTERFACE, tap.as_bytes());
                 3
             }
-            Wish::Veth { interface, mac } => {
+            PortKind::Veth { interface, mac } => {
                 put(&mut message, INTERFACE, interface.as_bytes());
                 put(&mut message, MAC, &mac.0);
                 4
             }
-            Wish::Plug => 5,
+            PortKind::Plug => 5,
         };
         put(&mut message, KIND, &[kind, flags]);
         message
@@ -182,21 +182,21 @@ impl Ask {
         let name = |at| name_at(message, at).ok_or(BadMessage::Value(at));
         let wish = match kind {
             1 if queues == 0 || queues > QUEUES_MAX => return Err(BadMessage::Value(QUEUES)),
-            1 => Wish::Tap { vnet_header: flags & VNET_HEADER != 0, queues },
-            2 => Wish::Kept(KeptTap {
+            1 => PortKind::Tap { vnet_header: flags & VNET_HEADER != 0, queues },
+            2 => PortKind::Kept(KeptTap {
                 name: if flags & NAMED != 0 { Some(name(INTERFACE)?) } else { None },
                 owner: (flags & OWNED != 0).then(|| u32::from_le_bytes(part(message, OWNER))),
                 many_queues: flags & MANY != 0,
             }),
-            3 => Wish::Remove { tap: name(INTERFACE)? },
+            3 => PortKind::Remove { tap: name(INTERFACE)? },
             4 => {
                 let mac = MacAddr(part(message, MAC));
                 if !mac.is_assignable() {
                     return Err(BadMessage::Value(MAC));
                 }
-                Wish::Veth { interface: name(INTERFACE)?, mac }
+                PortKind::Veth { interface: name(INTERFACE)?, mac }
             }
-            5 => Wish::Plug,
+            5 => PortKind::Plug,
             other => return Err(BadMessage::Kind(other)),
         };
         let ask = Self { bridge: name(BRIDGE)?, for_itself: flags & FOR_ITSELF != 0, wish };
@@ -210,7 +210,7 @@ impl Ask {
 
 /// What is answered. Descriptors, if any, come beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum PortReply {
     /// It is done.
     Done {
         /// The port.
@@ -230,7 +230,7 @@ pub enum Answer {
 /// Most bytes of a sentence and of a hint.
 const WORDS_MAX: usize = 960;
 
-impl Answer {
+impl PortReply {
     /// As a message.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {

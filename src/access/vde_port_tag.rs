@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Who holds a port on a switch that we asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PlugTag {
+pub struct VdePortTag {
     /// The caller's real user id; the pump's own for a pump.
     pub uid: u32,
     /// The process that it was made for.
@@ -25,7 +25,7 @@ pub const HOLD_ENDING: &str = ".hold";
 /// The ending of the connection that the switch knows the port by, which lies in that socket's queue.
 pub const CONTROL_ENDING: &str = ".ctl";
 
-impl PlugTag {
+impl VdePortTag {
     /// The first part of all sockets' names: `UID-PID-TOKEN`.
     #[must_use]
     pub fn name(self) -> String {
@@ -84,7 +84,7 @@ impl PlugTag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     /// Who.
-    pub tag: PlugTag,
+    pub tag: VdePortTag,
     /// The inode of the socket that carries frames.
     pub data: u64,
     /// The inode of the socket that keeps the port.
@@ -108,12 +108,13 @@ pub fn held(sockets: &str, directory: &str) -> Vec<Held> {
     let (mut data, mut hold) = (BTreeMap::new(), BTreeMap::new());
     for (name, inode) in bound(sockets, directory) {
         for (ending, sockets) in [(DATA_ENDING, &mut data), (HOLD_ENDING, &mut hold)] {
-            if let Some(tag) = name.strip_suffix(ending).and_then(PlugTag::parse) {
+            if let Some(tag) = name.strip_suffix(ending).and_then(VdePortTag::parse) {
                 sockets.insert(tag, inode);
             }
         }
     }
-    let both = |(tag, data): (&PlugTag, &u64)| Some(Held { tag: *tag, data: *data, hold: *hold.get(tag)? });
+    let both =
+        |(tag, data): (&VdePortTag, &u64)| Some(Held { tag: *tag, data: *data, hold: *hold.get(tag)? });
     data.iter().filter_map(both).collect()
 }
 
@@ -141,7 +142,7 @@ mod tests {
             0000000000000000: 00000003 00000000 00000000 0002 03   820 /run/vmnet/lab/plugs/7-9-0000000a.data\n\
             0000000000000000: 00000003 00000000 00000000 0002 03   821 /elsewhere/plugs/7-9-0000000a.hold\n\
             0000000000000000: 00000003 00000000 00000000 0002 03 80471\n";
-        let tag = PlugTag { uid: 7, pid: 8, token: 10 };
+        let tag = VdePortTag { uid: 7, pid: 8, token: 10 };
         let expected = [Held { tag, data: 80_471_815, hold: 819 }];
         assert_eq!(held(list, "/run/vmnet/lab/plugs"), expected);
     }
@@ -154,18 +155,18 @@ mod tests {
 
         #[test]
         fn a_name_reads_back(uid: u32, pid: u32, token: u32) {
-            let tag = PlugTag { uid, pid, token };
-            prop_assert_eq!(PlugTag::parse(&tag.name()), Some(tag));
-            prop_assert_eq!(PlugTag::described(&tag.description()), Some(tag));
+            let tag = VdePortTag { uid, pid, token };
+            prop_assert_eq!(VdePortTag::parse(&tag.name()), Some(tag));
+            prop_assert_eq!(VdePortTag::described(&tag.description()), Some(tag));
             for ending in [DATA_ENDING, HOLD_ENDING, CONTROL_ENDING] {
-                prop_assert_eq!(PlugTag::of_socket(&(tag.name() + ending)), Some(tag));
+                prop_assert_eq!(VdePortTag::of_socket(&(tag.name() + ending)), Some(tag));
             }
-            prop_assert_eq!(PlugTag::of_socket(&tag.name()), None);
+            prop_assert_eq!(VdePortTag::of_socket(&tag.name()), None);
         }
 
         #[test]
         fn no_name_makes_the_reader_fall_over(name in "[ -~]{0,40}") {
-            if let Some(tag) = PlugTag::parse(&name) {
+            if let Some(tag) = VdePortTag::parse(&name) {
                 prop_assert_eq!(tag.name(), name);
             }
         }

@@ -1,18 +1,18 @@
 //! One interface in a namespace: what is asked for, what it has, and the work between both.
 
 use super::bridge_facts::Facts;
-use super::existing::{Ends, Standing, look};
+use super::existing::{Ends, ExistingInterface, look};
 use super::namespace::{NamespaceRef, Target};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
-use vmnet_access::request::{Ask, Wish};
+use vmnet_access::request::{PortKind, PortRequest};
 use vmnet_host::facts as host;
 use vmnet_model::attach::{Cidr, mac_of};
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::ports;
 use vmnet_sys::link::{self, Link};
 use vmnet_sys::namespace::Inside;
@@ -142,7 +142,7 @@ pub fn mac(inner: &Link) -> MacAddr {
 /// One interface being worked on.
 pub struct Work<'a> {
     act: Act,
-    places: &'a Places,
+    dirs: &'a Dirs,
     /// The namespace.
     pub target: Target,
     /// The bridge, by its own name where it is there.
@@ -164,7 +164,7 @@ impl<'a> Work<'a> {
     /// Its owner is somebody else, or the kernel's.
     pub fn begin(
         act: Act,
-        places: &'a Places,
+        dirs: &'a Dirs,
         target: Target,
         bridge: &IfName,
         interface: &'a IfName,
@@ -182,14 +182,14 @@ impl<'a> Work<'a> {
             }
         })?;
         let bridge = own.unwrap_or_else(|| bridge.clone());
-        Ok(Self { act, places, bridge, target, interface, host, inside, packets: None })
+        Ok(Self { act, dirs, bridge, target, interface, host, inside, packets: None })
     }
 
     /// What is at the interface's place already.
     ///
     /// # Errors
     /// The kernel does not say.
-    pub fn look(&mut self) -> Result<Standing, Error> {
+    pub fn look(&mut self) -> Result<ExistingInterface, Error> {
         look(&mut self.host, &mut self.inside.netlink, &self.target.space, &self.bridge, self.interface)
             .map_err(|error| self.failed(&format!("cannot look into it: {}", plain(&error))))
     }
@@ -199,7 +199,7 @@ impl<'a> Work<'a> {
     /// # Errors
     /// It cannot be looked up.
     pub fn facts(&mut self) -> Result<Facts, Error> {
-        Facts::learn(self.places, &mut self.host, &self.bridge)
+        Facts::learn(self.dirs, &mut self.host, &self.bridge)
     }
 
     /// Make the port, and the interface at its other end.
@@ -213,18 +213,18 @@ impl<'a> Work<'a> {
         if known.is_up {
             self.check(&known, addresses, mac)?;
         }
-        let wish = Wish::Veth { interface: self.interface.clone(), mac };
-        let ask = Ask { bridge: asked.bridge.clone(), for_itself: true, wish };
+        let wish = PortKind::Veth { interface: self.interface.clone(), mac };
+        let ask = PortRequest { bridge: asked.bridge.clone(), for_itself: true, wish };
         if let Err(failure) = ports::acquire(&ask, Some(self.target.space.as_fd())) {
             // A half-made one, whose maker was killed.
-            if let Ok(Standing::Stale { index }) = self.look() {
+            if let Ok(ExistingInterface::Stale { index }) = self.look() {
                 let _ = link::delete(&mut self.inside.netlink, index);
             }
             return Err(failure);
         }
         let facts = if known.is_up { known } else { self.facts()? };
         match self.look()? {
-            Standing::Ours(ends) => {
+            ExistingInterface::Ours(ends) => {
                 if let Err(failure) = self.check(&facts, addresses, mac) {
                     let _ = link::delete(&mut self.inside.netlink, ends.inner.index);
                     return Err(failure);

@@ -8,8 +8,8 @@ use vmnet_host::ipv6;
 use vmnet_model::attach::{self, Cidr};
 use vmnet_model::error::Error;
 use vmnet_model::lease::Lease;
-use vmnet_model::settle::{Circumstances, Wanted};
-use vmnet_network::dirs::Places;
+use vmnet_model::settle::{Circumstances, NetworkSpec};
+use vmnet_network::dirs::Dirs;
 use vmnet_network::leases;
 use vmnet_network::store::definitions;
 use vmnet_network::store::run_record::Record;
@@ -23,7 +23,7 @@ pub struct Facts {
     /// The bridge is there, and if it is a network of ours, so is its record.
     pub is_up: bool,
     /// The network; none for another bridge, or where its file is not for us to read.
-    network: Option<Wanted>,
+    network: Option<NetworkSpec>,
     /// Its leases.
     leases: Vec<Lease>,
     /// The bridge's own addresses.
@@ -32,16 +32,16 @@ pub struct Facts {
 
 impl Facts {
     /// Look it up.
-    pub fn learn(places: &Places, netlink: &mut Netlink, bridge: &IfName) -> Result<Self, Error> {
+    pub fn learn(dirs: &Dirs, netlink: &mut Netlink, bridge: &IfName) -> Result<Self, Error> {
         let failed =
             |error: std::io::Error| Error::new("look up", format!("bridge '{bridge}'"), plain(&error));
-        let room = places.room(bridge);
+        let run_dir = dirs.run_dir(bridge);
         let Some(found) = link::find(netlink, bridge).map_err(failed)? else {
             return Ok(Self { is_up: false, network: None, leases: Vec::new(), own: Vec::new() });
         };
         let own = address::list(netlink, found.index).map_err(failed)?;
-        let network = Record::read(&room)?.and_then(|record| network(places, &record));
-        let leases = leases::leases(&room)?;
+        let network = Record::read(&run_dir)?.and_then(|record| network(dirs, &record));
+        let leases = leases::leases(&run_dir)?;
         Ok(Self { is_up: true, network, leases, own: own.iter().map(|own| own.address).collect() })
     }
 
@@ -77,9 +77,9 @@ impl Facts {
     }
 }
 
-fn network(places: &Places, record: &Record) -> Option<Wanted> {
+fn network(dirs: &Dirs, record: &Record) -> Option<NetworkSpec> {
     let name = NetName::new(&record.network).ok()?;
-    let network = definitions::with_live(places, &name).ok()?;
+    let network = definitions::with_live(dirs, &name).ok()?;
     Some(network.settle(&Circumstances {
         subnet: record.subnet()?,
         machine: &host::machine(),

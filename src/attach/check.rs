@@ -3,7 +3,7 @@
 use super::attachment::{Act, AddressChoice, Attached, Attachment, Work, mac};
 use super::bridge_facts::Facts;
 use super::configure::addresses;
-use super::existing::{Ends, Standing};
+use super::existing::{Ends, ExistingInterface};
 use super::namespace::Target;
 use super::resolv_conf;
 use std::net::IpAddr;
@@ -11,27 +11,27 @@ use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_model::attach::{Cidr, Mark};
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 
 /// Is the interface there, ours, on this bridge, with these addresses? Answers what [`super::attach`] would
 /// of one that is there already; as ways out and resolvers those that the bridge's network has.
 ///
 /// # Errors
 /// What is not as it was asked for.
-pub fn check(places: &Places, asked: &Attachment) -> Result<Attached, Error> {
+pub fn check(dirs: &Dirs, asked: &Attachment) -> Result<Attached, Error> {
     let target = Target::open("check", &asked.namespace)?;
     let target =
         target.map_err(|absent| Error::new("check", absent.label, absent.cause).hint(absent.hint))?;
-    let mut work = Work::begin(Act::Check, places, target, &asked.bridge, &asked.ifname)?;
+    let mut work = Work::begin(Act::Check, dirs, target, &asked.bridge, &asked.ifname)?;
     let interface = &asked.ifname;
     let ends = match work.look()? {
-        Standing::Ours(ends) => *ends,
-        Standing::Absent => return Err(work.failed(&format!("it has no {interface}"))),
-        Standing::Stale { .. } => return Err(work.failed(&format!("its {interface} leads nowhere"))),
-        Standing::Other(bridge) => {
+        ExistingInterface::Ours(ends) => *ends,
+        ExistingInterface::Absent => return Err(work.failed(&format!("it has no {interface}"))),
+        ExistingInterface::Stale { .. } => return Err(work.failed(&format!("its {interface} leads nowhere"))),
+        ExistingInterface::Other(bridge) => {
             return Err(work.failed(&format!("its {interface} is on '{bridge}'")));
         }
-        Standing::Foreign => return Err(work.failed(&format!("its {interface} is none of vmnet's"))),
+        ExistingInterface::Foreign => return Err(work.failed(&format!("its {interface} is none of vmnet's"))),
     };
     let has = addresses(&mut work, &ends.inner)?;
     let mark = ends.inner.alias.as_deref().and_then(Mark::parse);

@@ -5,7 +5,7 @@ use super::attachment::{AddressChoice, Attached, Attachment, Work, mac};
 use super::bridge_facts::Facts;
 use super::dhcp_client::Talk;
 use super::existing::Ends;
-use super::lease_keeper::{self, Charge};
+use super::lease_keeper::{self, LeaseJob};
 use super::resolv_conf;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -170,7 +170,7 @@ fn hand_over(
     mark: &mut Mark,
 ) -> Result<(), Error> {
     let index = talk.index;
-    let charge = Charge { talk, port: outer.index, lease: lease.clone() };
+    let charge = LeaseJob { talk, port: outer.index, lease: lease.clone() };
     if lease.renewal.is_some() && !mark.keeper.is_some_and(lease_keeper::is_at_work) {
         mark.keeper = lease_keeper::start(charge, &work.target, &work.bridge, work.interface)
             .map_err(|error| work.failed(&format!("cannot keep its lease: {}", plain(&error))))?;

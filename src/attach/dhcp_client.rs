@@ -107,7 +107,7 @@ fn obtain(
     refused: &mut dyn FnMut(),
 ) -> Result<Lease, NoLease> {
     let end = Instant::now() + limit;
-    let mut room = [0; FRAME_MAX];
+    let mut run_dir = [0; FRAME_MAX];
     let (mut pause, mut refusals) = (FIRST, 0);
     while Instant::now() < end {
         packets.send(&client.frame()).map_err(NoLease::Broken)?;
@@ -120,7 +120,7 @@ fn obtain(
                 Awaited::Nothing if left.is_zero() => break,
                 Awaited::Nothing | Awaited::Frame => {}
             }
-            let Some(frame) = packets.receive(&mut room).map_err(NoLease::Broken)? else { continue };
+            let Some(frame) = packets.receive(&mut run_dir).map_err(NoLease::Broken)? else { continue };
             match client.hear(frame) {
                 Heard::Granted(lease) => return Ok(lease),
                 Heard::Nothing => {}

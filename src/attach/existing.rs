@@ -11,7 +11,7 @@ use vmnet_sys::netlink::Netlink;
 
 /// What is there.
 #[derive(Debug)]
-pub enum Standing {
+pub enum ExistingInterface {
     /// No interface of that name.
     Absent,
     /// The other end of a port on this bridge.
@@ -43,19 +43,21 @@ pub fn look(
     space: &Space,
     bridge: &IfName,
     interface: &IfName,
-) -> io::Result<Standing> {
-    let Some(inner) = link::find(inside, interface)? else { return Ok(Standing::Absent) };
-    let Some(outer) = other_end(host, space, &inner)? else { return Ok(Standing::Foreign) };
+) -> io::Result<ExistingInterface> {
+    let Some(inner) = link::find(inside, interface)? else { return Ok(ExistingInterface::Absent) };
+    let Some(outer) = other_end(host, space, &inner)? else { return Ok(ExistingInterface::Foreign) };
     let index = inner.index;
     let tag = outer.alias.as_deref().and_then(PortTag::parse);
     Ok(match tag {
-        Some(tag) if tag.bridge != *bridge => Standing::Other(tag.bridge),
+        Some(tag) if tag.bridge != *bridge => ExistingInterface::Other(tag.bridge),
         Some(_) => match link::find(host, bridge)? {
-            Some(link) if outer.master == Some(link.index) => Standing::Ours(Box::new(Ends { inner, outer })),
-            _ => Standing::Stale { index },
+            Some(link) if outer.master == Some(link.index) => {
+                ExistingInterface::Ours(Box::new(Ends { inner, outer }))
+            }
+            _ => ExistingInterface::Stale { index },
         },
-        None if outer.master.is_none() && has_our_name(&outer) => Standing::Stale { index },
-        None => Standing::Foreign,
+        None if outer.master.is_none() && has_our_name(&outer) => ExistingInterface::Stale { index },
+        None => ExistingInterface::Foreign,
     })
 }
 

@@ -2,7 +2,7 @@
 //! while it sleeps, so that the namespace can go; the port goes with it, and that is heard on the host.
 
 use super::dhcp_client::Talk;
-use super::namespace::{Target, Way};
+use super::namespace::{NamespacePath, Target};
 use super::resolv_conf;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// What is to be kept.
 #[derive(Clone, Debug)]
-pub struct Charge {
+pub struct LeaseJob {
     /// Whose lease.
     pub talk: Talk,
     /// The number of its port on the host.
@@ -30,7 +30,7 @@ pub struct Charge {
 
 /// Where it is found again, without holding it.
 struct Whereabouts<'a> {
-    way: &'a Way,
+    way: &'a NamespacePath,
     identity: Identity,
     name: Option<&'a str>,
     bridge: &'a IfName,
@@ -44,15 +44,15 @@ pub fn is_at_work((pid, began): (u32, u64)) -> bool {
 
 /// Start it. Its number and the moment when it began are answered.
 pub fn start(
-    charge: Charge,
+    charge: LeaseJob,
     target: &Target,
     bridge: &IfName,
     interface: &IfName,
 ) -> std::io::Result<Option<(u32, u64)>> {
     let identity = target.space.identity()?;
     let kept = match &target.way {
-        Way::Process(process) => Some(process.as_fd()),
-        Way::Path(_) => None,
+        NamespacePath::Process(process) => Some(process.as_fd()),
+        NamespacePath::Path(_) => None,
     };
     let place = Whereabouts { way: &target.way, identity, name: target.name.as_deref(), bridge, interface };
     let pid = worker::leave(kept, || place.keep(charge))?.as_raw().unsigned_abs();
@@ -60,7 +60,7 @@ pub fn start(
 }
 
 impl Whereabouts<'_> {
-    fn keep(&self, mut charge: Charge) {
+    fn keep(&self, mut charge: LeaseJob) {
         let Ok(Some(port)) = Watched::new(charge.port) else { return };
         let mut granted = Instant::now();
         while let Some(renewal) = charge.lease.renewal {
@@ -84,7 +84,7 @@ impl Whereabouts<'_> {
         }
     }
 
-    fn renew(&self, charge: &Charge, granted: Instant) -> Renewed {
+    fn renew(&self, charge: &LeaseJob, granted: Instant) -> Renewed {
         let Some(space) = self.way.same(self.identity) else { return Renewed::Over };
         let (Ok(mut inside), Ok(packets)) = (space.inside(), space.packets()) else {
             return Renewed::Unanswered;

@@ -30,12 +30,12 @@ pub use attachment::{AddressChoice, Attached, Attachment, Detached};
 pub use namespace::NamespaceRef;
 
 use attachment::{Act, Work, mac};
-use existing::Standing;
+use existing::ExistingInterface;
 use namespace::Target;
 use std::time::Duration;
 use vmnet_access::name::IfName;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_sys::link;
 use vmnet_sys::process::Interrupts;
 use vmnet_sys::trust::plain;
@@ -50,17 +50,17 @@ const TURN: Duration = Duration::from_secs(12);
 /// # Errors
 /// There is no such namespace, it is another's, its place is taken, or the interface cannot have what is
 /// asked for. An interface that was not there before is then gone again.
-pub fn attach(places: &Places, asked: &Attachment) -> Result<Attached, Error> {
+pub fn attach(dirs: &Dirs, asked: &Attachment) -> Result<Attached, Error> {
     let target = Target::open("attach", &asked.namespace)?;
     let target =
         target.map_err(|absent| Error::new("attach", absent.label, absent.cause).hint(absent.hint))?;
     let _ = target.space.take_turn(TURN);
-    let mut work = Work::begin(Act::Attach, places, target, &asked.bridge, &asked.ifname)?;
+    let mut work = Work::begin(Act::Attach, dirs, target, &asked.bridge, &asked.ifname)?;
     let taken = |work: &Work<'_>, cause: &str| {
         work.failed(cause).hint("--ifname gives it an interface of another name")
     };
     let (already, ends, facts) = match work.look()? {
-        Standing::Ours(ends) => {
+        ExistingInterface::Ours(ends) => {
             let (facts, own) = (work.facts()?, mac(&ends.inner));
             work.check(&facts, asked.addresses.fixed(), own)?;
             if asked.mac.is_some_and(|asked| asked != own) {
@@ -68,15 +68,15 @@ pub fn attach(places: &Places, asked: &Attachment) -> Result<Attached, Error> {
             }
             (true, *ends, facts)
         }
-        Standing::Stale { index } => {
+        ExistingInterface::Stale { index } => {
             link::delete(&mut work.inside.netlink, index).map_err(|error| work.failed(&plain(&error)))?;
             work.make(asked)?
         }
-        Standing::Absent => work.make(asked)?,
-        Standing::Other(bridge) => {
+        ExistingInterface::Absent => work.make(asked)?,
+        ExistingInterface::Other(bridge) => {
             return Err(taken(&work, &format!("its {} is on '{bridge}' already", asked.ifname)));
         }
-        Standing::Foreign => {
+        ExistingInterface::Foreign => {
             return Err(taken(&work, &format!("it has another interface '{}'", asked.ifname)));
         }
     };
@@ -95,7 +95,7 @@ pub fn attach(places: &Places, asked: &Attachment) -> Result<Attached, Error> {
 /// # Errors
 /// The namespace is another's, or what is at the interface's place is none of ours on this bridge.
 pub fn detach(
-    places: &Places,
+    dirs: &Dirs,
     bridge: &IfName,
     namespace: &NamespaceRef,
     interface: &IfName,
@@ -110,18 +110,20 @@ pub fn detach(
         }
     };
     let _ = target.space.take_turn(TURN);
-    let mut work = Work::begin(Act::Detach, places, target, bridge, interface)?;
+    let mut work = Work::begin(Act::Detach, dirs, target, bridge, interface)?;
     let index = match work.look()? {
-        Standing::Absent => None,
-        Standing::Ours(ends) => {
+        ExistingInterface::Absent => None,
+        ExistingInterface::Ours(ends) => {
             configure::give_back(&work.target.space, &mut work.inside.netlink, &ends.inner);
             Some(ends.inner.index)
         }
-        Standing::Stale { index } => Some(index),
-        Standing::Other(bridge) => {
+        ExistingInterface::Stale { index } => Some(index),
+        ExistingInterface::Other(bridge) => {
             return Err(work.failed(&format!("{interface} there is on '{bridge}'")));
         }
-        Standing::Foreign => return Err(work.failed(&format!("{interface} there is none of vmnet's"))),
+        ExistingInterface::Foreign => {
+            return Err(work.failed(&format!("{interface} there is none of vmnet's")));
+        }
     };
     if let Some(index) = index {
         match link::delete(&mut work.inside.netlink, index) {

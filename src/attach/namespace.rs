@@ -28,12 +28,12 @@ pub struct Target {
     /// Its name among those of `ip netns`.
     pub name: Option<String>,
     /// How to find it again.
-    pub way: Way,
+    pub way: NamespacePath,
 }
 
 /// How a namespace is found.
 #[derive(Debug)]
-pub enum Way {
+pub enum NamespacePath {
     /// By a process in it, which this holds.
     Process(Process),
     /// By a file.
@@ -60,7 +60,7 @@ impl Target {
             NamespaceRef::Process(pid) => {
                 let label = format!("the namespace of process {pid}");
                 match namespace::process(*pid) {
-                    Ok(process) => (label, None, Way::Process(process)),
+                    Ok(process) => (label, None, NamespacePath::Process(process)),
                     Err(error) if is_gone(&error) => return Ok(Err(Absent::process(label))),
                     Err(error) => return Err(Error::new(act, label, plain(&error))),
                 }
@@ -72,7 +72,7 @@ impl Target {
                 let name = name_of(&path).map(str::to_owned);
                 let label =
                     format!("namespace '{}'", name.clone().unwrap_or_else(|| path.display().to_string()));
-                (label, name, Way::Path(path))
+                (label, name, NamespacePath::Path(path))
             }
         };
         let failed = |cause: &str| Error::new(act, &label, cause);
@@ -80,8 +80,8 @@ impl Target {
             Ok(space) => space,
             Err(error) if is_gone(&error) => {
                 return Ok(Err(match way {
-                    Way::Process(_) => Absent::process(label),
-                    Way::Path(_) => Absent::file(label, name),
+                    NamespacePath::Process(_) => Absent::process(label),
+                    NamespacePath::Path(_) => Absent::file(label, name),
                 }));
             }
             Err(error) => return Err(failed(&plain(&error))),
@@ -100,7 +100,7 @@ impl Target {
     }
 }
 
-impl Way {
+impl NamespacePath {
     /// The namespace that it leads to now.
     pub fn space(&self) -> std::io::Result<Space> {
         match self {

@@ -49,9 +49,9 @@ impl Limits {
 
 /// One visitor. A later one's is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(u64);
+pub struct RequestId(u64);
 
-impl Ticket {
+impl RequestId {
     /// Its number, never used again.
     #[must_use]
     pub fn number(self) -> u64 {
@@ -69,9 +69,9 @@ impl Ticket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// They have a place.
-    Welcome(Ticket),
+    Welcome(RequestId),
     /// They have the place of another, who has said nothing and must go.
-    InPlaceOf(Ticket, Ticket),
+    InPlaceOf(RequestId, RequestId),
     /// Their user has all the places that one user may have.
     TooMany,
     /// There is no place.
@@ -90,7 +90,7 @@ pub enum Stage {
 }
 
 #[derive(Debug)]
-struct Visit {
+struct Client {
     uid: u32,
     since: Duration,
     stage: Stage,
@@ -101,8 +101,8 @@ struct Visit {
 /// One user's visitors.
 #[derive(Debug, Default)]
 struct User {
-    silent: BTreeSet<Ticket>,
-    waiting: VecDeque<Ticket>,
+    silent: BTreeSet<RequestId>,
+    waiting: VecDeque<RequestId>,
     at_work: usize,
     /// The moment at which the whole burst will be theirs again (the virtual scheduling algorithm of ITU-T I.371).
     rested: Duration,
@@ -122,18 +122,18 @@ impl User {
 
 /// All visitors.
 #[derive(Debug)]
-pub struct Turns {
+pub struct FairQueue {
     limits: Limits,
     next: u64,
-    visits: BTreeMap<Ticket, Visit>,
-    silent: BTreeSet<Ticket>,
+    visits: BTreeMap<RequestId, Client>,
+    silent: BTreeSet<RequestId>,
     users: BTreeMap<u32, User>,
     /// Users with somebody in line, whose turn it is first.
     line: VecDeque<u32>,
     at_work: usize,
 }
 
-impl Turns {
+impl FairQueue {
     /// Nobody is there.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
@@ -159,22 +159,22 @@ impl Turns {
             self.leave(out, now);
             instead = Some(out);
         }
-        let ticket = Ticket(self.next);
+        let ticket = RequestId(self.next);
         self.next += 1;
-        self.visits.insert(ticket, Visit { uid, since: now, stage: Stage::Silent, is_late: false });
+        self.visits.insert(ticket, Client { uid, since: now, stage: Stage::Silent, is_late: false });
         self.silent.insert(ticket);
         self.users.entry(uid).or_default().silent.insert(ticket);
         instead.map_or(Entry::Welcome(ticket), |out| Entry::InPlaceOf(ticket, out))
     }
 
     /// Whoever has waited longest of those who say nothing, of the user who has the most visitors.
-    fn least_missed(&self) -> Option<Ticket> {
+    fn least_missed(&self) -> Option<RequestId> {
         let with_silent = self.users.values().filter(|user| !user.silent.is_empty());
         with_silent.max_by_key(|user| user.visitors())?.silent.first().copied()
     }
 
     /// The visitor has asked, and stands in line from now on.
-    pub fn ask(&mut self, ticket: Ticket) {
+    pub fn ask(&mut self, ticket: RequestId) {
         let Some(visit) = self.visits.get_mut(&ticket).filter(|visit| visit.stage == Stage::Silent) else {
             return;
         };
@@ -190,7 +190,7 @@ impl Turns {
     }
 
     /// Whoever is to be served now; they are at work from now on. Again, until there is none.
-    pub fn next(&mut self, now: Duration) -> Option<Ticket> {
+    pub fn next(&mut self, now: Duration) -> Option<RequestId> {
         if self.at_work >= self.limits.at_work {
             return None;
         }
@@ -223,7 +223,7 @@ impl Turns {
     }
 
     /// The visitor is gone, or was served.
-    pub fn leave(&mut self, ticket: Ticket, now: Duration) {
+    pub fn leave(&mut self, ticket: RequestId, now: Duration) {
         let Some(visit) = self.visits.remove(&ticket) else { return };
         self.silent.remove(&ticket);
         let Some(user) = self.users.get_mut(&visit.uid) else { return };
@@ -254,12 +254,12 @@ impl Turns {
     }
 
     /// Everybody who has waited too long, each once. They are still there until they leave.
-    pub fn late(&mut self, now: Duration) -> Vec<(Ticket, Stage)> {
+    pub fn late(&mut self, now: Duration) -> Vec<(RequestId, Stage)> {
         let Limits { silence, patience, .. } = self.limits;
         let silent = self.silent.iter().filter_map(|ticket| Some((ticket, self.visits.get(ticket)?)));
         let silent = silent.take_while(|(_, visit)| visit.since + silence <= now);
         let all = self.visits.iter().take_while(|(_, visit)| visit.since + patience <= now);
-        let late: BTreeSet<Ticket> =
+        let late: BTreeSet<RequestId> =
             silent.chain(all).filter(|(_, visit)| !visit.is_late).map(|(ticket, _)| *ticket).collect();
         let mut told = Vec::new();
         for ticket in late {
@@ -275,20 +275,20 @@ impl Turns {
     #[must_use]
     pub fn alarm(&self) -> Option<Duration> {
         let Limits { silence, patience, .. } = self.limits;
-        let timely = |ticket: &&Ticket| self.visits.get(ticket).is_some_and(|visit| !visit.is_late);
-        let since = |ticket: &Ticket| self.visits.get(ticket).map(|visit| visit.since);
+        let timely = |ticket: &&RequestId| self.visits.get(ticket).is_some_and(|visit| !visit.is_late);
+        let since = |ticket: &RequestId| self.visits.get(ticket).map(|visit| visit.since);
         let silent = self.silent.iter().find(timely).and_then(since).map(|since| since + silence);
         let all = self.visits.values().find(|visit| !visit.is_late).map(|visit| visit.since + patience);
         // Who waits for a place hears of it from whoever leaves one; who waits for the clock does not.
-        let room = self.at_work < self.limits.at_work;
-        let resting = self.line.iter().filter(|uid| room && self.has_room(**uid));
+        let run_dir = self.at_work < self.limits.at_work;
+        let resting = self.line.iter().filter(|uid| run_dir && self.has_room(**uid));
         let rested = resting.map(|uid| self.ready_from(*uid)).min();
         [silent, all, rested].into_iter().flatten().min()
     }
 
     /// Is the visitor here, and has said nothing?
     #[must_use]
-    pub fn is_silent(&self, ticket: Ticket) -> bool {
+    pub fn is_silent(&self, ticket: RequestId) -> bool {
         self.silent.contains(&ticket)
     }
 

@@ -1,6 +1,6 @@
 //! The broker: whoever has no rights of their own asks here for a port, and the same code serves
 //! them that serves the setuid helper's callers. One thread, which waits for everybody and does nothing that could
-//! hold it up; each request is a child's work. Who is served when is [`Turns`]'s to say.
+//! hold it up; each request is a child's work. Who is served when is [`FairQueue`]'s to say.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,7 @@ mod work;
 
 pub use socket::Socket;
 
-use crate::fair_queue::{Entry, Limits, Stage, Ticket, Turns};
+use crate::fair_queue::{Entry, FairQueue, Limits, RequestId, Stage};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 use vmnet_access::request::ASK_SIZE;
 use vmnet_host::log::Log;
 use vmnet_model::error::Error;
-use vmnet_port::talk::{self, Unheard};
+use vmnet_port::answer;
+use vmnet_port::answer::BadRequest;
 use vmnet_sys::seqpacket::Channel;
 use vmnet_sys::trust::plain;
 use vmnet_sys::worker::{self, Worker};
@@ -46,9 +47,9 @@ pub struct Broker {
     epoll: Epoll,
     signals: SignalFd,
     beginning: Instant,
-    turns: Turns,
-    visits: BTreeMap<Ticket, Visit>,
-    workers: BTreeMap<Ticket, Worker>,
+    turns: FairQueue,
+    visits: BTreeMap<RequestId, Visit>,
+    workers: BTreeMap<RequestId, Worker>,
     /// Closed for a while.
     shut_until: Option<Duration>,
     /// To be closed by a child.
@@ -72,7 +73,7 @@ impl Broker {
         let attempt = || -> std::io::Result<Self> {
             std::env::set_current_dir("/")?;
             worker::go_first();
-            let limits = Limits { visitors: places()?, ..Limits::BROKER };
+            let limits = Limits { visitors: dirs()?, ..Limits::BROKER };
             let mut heeded = SigSet::empty();
             // SIGHUP means nothing to us: the rules are read for each request.
             for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -88,7 +89,7 @@ impl Broker {
                 epoll,
                 signals,
                 beginning: Instant::now(),
-                turns: Turns::new(limits),
+                turns: FairQueue::new(limits),
                 visits: BTreeMap::new(),
                 workers: BTreeMap::new(),
                 shut_until: None,
@@ -117,7 +118,7 @@ impl Broker {
                     number => self.hear(number),
                 }
             }
-            self.see_to_the_late();
+            self.handle_the_late();
             self.put_to_work();
             self.clean();
             self.open_again();
@@ -192,26 +193,26 @@ impl Broker {
 
     /// Something came from the visitor of this number, if they are still here.
     fn hear(&mut self, number: u64) {
-        let ticket = Ticket::of(number);
+        let ticket = RequestId::of(number);
         if self.turns.is_silent(ticket) {
             self.listen_to(ticket);
         }
     }
 
-    fn listen_to(&mut self, ticket: Ticket) {
+    fn listen_to(&mut self, ticket: RequestId) {
         let Some(visit) = self.visits.get_mut(&ticket) else { return };
         let seen = match visit.channel.glance(ASK_SIZE + 1) {
             Ok(seen) => seen,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
             Err(_) => return self.let_go(ticket),
         };
-        match talk::foresee(&seen) {
+        match answer::foresee(&seen) {
             Ok(_) => {
                 forget(&self.epoll, visit);
                 self.turns.ask(ticket);
             }
             // Nothing is left in it that could hold us up.
-            Err(Unheard::Gone) => drop(self.take_leave(ticket)),
+            Err(BadRequest::Gone) => drop(self.take_leave(ticket)),
             Err(unheard) => self.refuse(ticket, &unheard.to_string()),
         }
     }
@@ -260,7 +261,7 @@ impl Broker {
         self.cleaners.retain(|cleaner| matches!(cleaner.ended(), Ok(None)));
     }
 
-    fn see_to_the_late(&mut self) {
+    fn handle_the_late(&mut self) {
         for (ticket, stage) in self.turns.late(self.now()) {
             match stage {
                 Stage::Silent => self.refuse(ticket, "nothing was asked in time"),
@@ -292,27 +293,27 @@ impl Broker {
                 self.send_away(channel, CAUSE);
             }
         }
-        let is_served = |ticket: &Ticket| self.workers.contains_key(ticket);
-        let unserved: Vec<Ticket> = self.visits.keys().copied().filter(|t| !is_served(t)).collect();
+        let is_served = |ticket: &RequestId| self.workers.contains_key(ticket);
+        let unserved: Vec<RequestId> = self.visits.keys().copied().filter(|t| !is_served(t)).collect();
         for ticket in unserved {
             self.refuse(ticket, CAUSE);
         }
     }
 
-    fn refuse(&mut self, ticket: Ticket, cause: &str) {
+    fn refuse(&mut self, ticket: RequestId, cause: &str) {
         if let Some(visit) = self.visits.get(&ticket) {
             let _ = visit.channel.send_now(&work::refusal(cause));
         }
         self.let_go(ticket);
     }
 
-    fn let_go(&mut self, ticket: Ticket) {
+    fn let_go(&mut self, ticket: RequestId) {
         if let Some(visit) = self.take_leave(ticket) {
             self.close(visit.channel);
         }
     }
 
-    fn take_leave(&mut self, ticket: Ticket) -> Option<Visit> {
+    fn take_leave(&mut self, ticket: RequestId) -> Option<Visit> {
         self.turns.leave(ticket, self.now());
         let mut visit = self.visits.remove(&ticket)?;
         forget(&self.epoll, &mut visit);
@@ -348,11 +349,11 @@ fn forget(epoll: &Epoll, visit: &mut Visit) {
 }
 
 /// Raise our limit of descriptors as far as it goes. How many visitors that leaves room for.
-fn places() -> std::io::Result<usize> {
+fn dirs() -> std::io::Result<usize> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
-    let room = usize::try_from(hard.saturating_sub(DESCRIPTORS_SPARE)).unwrap_or(usize::MAX);
-    Ok(room.clamp(1, Limits::BROKER.visitors))
+    let run_dir = usize::try_from(hard.saturating_sub(DESCRIPTORS_SPARE)).unwrap_or(usize::MAX);
+    Ok(run_dir.clamp(1, Limits::BROKER.visitors))
 }

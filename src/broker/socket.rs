@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vmnet_access::paths;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_sys::process::Process;
 use vmnet_sys::seqpacket::{Channel, Listener};
 use vmnet_sys::trust::plain;
@@ -29,7 +29,7 @@ pub struct Socket {
 /// A file that we made.
 #[derive(Debug)]
 struct Own {
-    places: Places,
+    dirs: Dirs,
     path: PathBuf,
     /// Device and inode.
     identity: (u64, u64),
@@ -37,11 +37,11 @@ struct Own {
 
 impl Socket {
     /// The one that systemd left us (sd_listen_fds(3)), or a new one of our own.
-    pub fn open(places: &Places) -> Result<Self, Error> {
+    pub fn open(dirs: &Dirs) -> Result<Self, Error> {
         let failed = |cause: &dyn std::fmt::Display| Error::new("take", "systemd's socket", cause);
         let mut numbers = sd_notify::listen_fds().map_err(|error| failed(&plain(&error)))?;
         match (numbers.next(), numbers.next()) {
-            (None, _) => Self::bind(places),
+            (None, _) => Self::bind(dirs),
             (Some(number), None) => {
                 let listener = Listener::inherited(number).map_err(|error| failed(&plain(&error)))?;
                 Ok(Self { listener, own: None })
@@ -51,18 +51,18 @@ impl Socket {
     }
 
     /// Everybody may connect: who they are says the kernel, what they may the rules.
-    fn bind(places: &Places) -> Result<Self, Error> {
-        let path = places.run.join(paths::BROKER_SOCKET);
+    fn bind(dirs: &Dirs) -> Result<Self, Error> {
+        let path = dirs.run.join(paths::BROKER_SOCKET);
         let failed = |cause: &dyn std::fmt::Display| Error::new("listen at", path.display(), cause);
         // Between two brokers that start at one time only one makes the file.
-        let _lock = places.lock()?;
+        let _lock = dirs.lock()?;
         clear(&path).map_err(|cause| failed(&cause))?;
         let before = umask(Mode::from_bits_truncate(0o111));
         let bound = Listener::bind(&path, BACKLOG);
         umask(before);
         let listener = bound.map_err(|error| failed(&plain(&error)))?;
         let identity = identity(&path).ok_or_else(|| failed(&"it vanished"))?;
-        Ok(Self { listener, own: Some(Own { places: places.clone(), path, identity }) })
+        Ok(Self { listener, own: Some(Own { dirs: dirs.clone(), path, identity }) })
     }
 
     /// Take the file away, so that nobody comes any more. One that is another's stays; false if so.
@@ -78,10 +78,10 @@ impl Socket {
     /// After the last visitor.
     pub fn tidy(&self) {
         if let Some(own) = &self.own
-            && own.places.run.exists()
-            && let Ok(lock) = own.places.lock()
+            && own.dirs.run.exists()
+            && let Ok(lock) = own.dirs.lock()
         {
-            own.places.tidy(lock);
+            own.dirs.tidy(lock);
         }
     }
 }

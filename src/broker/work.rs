@@ -5,10 +5,11 @@ use nix::unistd::alarm;
 use std::io::{PipeReader, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
-use vmnet_access::request::{ASK_SIZE, Answer, Ask};
+use vmnet_access::request::{ASK_SIZE, PortReply, PortRequest};
 use vmnet_host::log::Log;
+use vmnet_port::answer;
+use vmnet_port::answer::DESCRIPTORS_MAX;
 use vmnet_port::serve::{Authority, Request};
-use vmnet_port::talk::{self, DESCRIPTORS_MAX};
 use vmnet_sys::process::parent_of;
 use vmnet_sys::seqpacket::{Channel, Peer};
 use vmnet_sys::trust::plain;
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A refusal that is none of the rules'.
 pub fn refusal(cause: &str) -> Vec<u8> {
-    Answer::Refused { sentence: format!("cannot serve the request: {cause}"), hint: None }.render()
+    PortReply::Refused { sentence: format!("cannot serve the request: {cause}"), hint: None }.render()
 }
 
 /// Serve the request that waits in the channel. Status 0: it was answered.
@@ -41,12 +42,12 @@ fn attend(channel: &Channel) -> Result<u8, String> {
     // As the helper begins: what is in the broker's environment and umask is not for what it starts.
     harden::begin().and_then(|()| channel.limit_waits(PATIENCE)).map_err(told)?;
     let message = channel.take(ASK_SIZE, DESCRIPTORS_MAX).map_err(told)?;
-    let (ask, space) = talk::read(message).map_err(|unheard| unheard.to_string())?;
+    let (ask, space) = answer::read(message).map_err(|unheard| unheard.to_string())?;
     let peer = channel.peer().map_err(told)?;
     let pid = holder(&ask, &peer);
     worker::stand_in_for(&peer.caller).map_err(told)?;
     let request = Request { ask, space, caller: peer.caller, pid, authority: Authority::Rules };
-    let told = talk::answer(channel, &request, privilege::look(), PROGRAM);
+    let told = answer::answer(channel, &request, privilege::look(), PROGRAM);
     if let Err(error) = told.log {
         Log::Foreground.trouble(&format!("cannot write to the system log: {}", plain(&error)));
     }
@@ -54,7 +55,7 @@ fn attend(channel: &Channel) -> Result<u8, String> {
 }
 
 /// For which process: QEMU, where its helper asks.
-fn holder(ask: &Ask, peer: &Peer) -> u32 {
+fn holder(ask: &PortRequest, peer: &Peer) -> u32 {
     let parent = || parent_of(peer.pid).filter(|pid| *pid > 0);
     if ask.for_itself { peer.pid } else { parent().unwrap_or(peer.pid) }
 }

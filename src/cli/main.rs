@@ -13,7 +13,7 @@ use args::{Arguments, Directories, HookVerb, Verb};
 use exit::{Exit, Leave};
 use std::process::ExitCode;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| say::error("cannot go on: internal error", None)));
@@ -46,31 +46,31 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Leave> {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     }
     let Directories { config_dir, state_dir, run_dir } = &arguments.directories;
-    let places = Places::new(config_dir, state_dir, run_dir);
+    let dirs = Dirs::new(config_dir, state_dir, run_dir);
     Ok(match &arguments.verb {
-        Verb::Up { name, dry_run, on_demand } => cmd::up::run(&places, name, *dry_run, *on_demand)?,
-        Verb::Down { name, force } => cmd::down::run(&places, name, *force)?,
-        Verb::Run { name, background } => cmd::run::run(&places, name, *background)?,
-        Verb::Status { name, json } => cmd::status::run(&places, name.as_ref(), *json)?,
-        Verb::List { json } => cmd::list::run(&places, *json)?,
-        Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&places, name, port)?,
-        Verb::Ports { name, json, .. } => cmd::ports::run(&places, name, *json)?,
+        Verb::Up { name, dry_run, on_demand } => cmd::up::run(&dirs, name, *dry_run, *on_demand)?,
+        Verb::Down { name, force } => cmd::down::run(&dirs, name, *force)?,
+        Verb::Run { name, background } => cmd::run::run(&dirs, name, *background)?,
+        Verb::Status { name, json } => cmd::status::run(&dirs, name.as_ref(), *json)?,
+        Verb::List { json } => cmd::list::run(&dirs, *json)?,
+        Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&dirs, name, port)?,
+        Verb::Ports { name, json, .. } => cmd::ports::run(&dirs, name, *json)?,
         Verb::Exec(words) => cmd::exec::run(words)?,
         Verb::Tap(verb) => cmd::tap::run(verb)?,
-        Verb::Attach(words) => cmd::attach::run(&places, words)?,
-        Verb::Detach { name, space, ifname } => cmd::detach::run(&places, name, space, ifname)?,
-        Verb::Cable { name, to, remove } => cmd::cable::run(&places, name, to, *remove)?,
+        Verb::Attach(words) => cmd::attach::run(&dirs, words)?,
+        Verb::Detach { name, space, ifname } => cmd::detach::run(&dirs, name, space, ifname)?,
+        Verb::Cable { name, to, remove } => cmd::cable::run(&dirs, name, to, *remove)?,
         Verb::Wire(verb) => cmd::wire::run(verb)?,
-        Verb::Snippet { name, program } => cmd::snippet::run(&places, name, *program)?,
-        Verb::Broker => cmd::broker::run(&places)?,
-        Verb::Hook(HookVerb::Libvirt { words }) => cmd::hook::run(&places, words)?,
-        Verb::Leases { name, watch, json } => cmd::leases::run(&places, name, *watch, *json)?,
-        Verb::Host(verb) => cmd::host::run(&places, verb)?,
-        Verb::Forward(verb) => cmd::forward::run(&places, verb)?,
-        Verb::Init { name } => cmd::init::run(&places, name)?,
-        Verb::Check { name, json } => cmd::check::run(&places, name.as_ref(), *json)?,
-        Verb::Access { name, user, json } => cmd::access::run(&places, name, user.as_deref(), *json)?,
-        Verb::Doctor { name, fix, json } => cmd::doctor::run(&places, name.as_ref(), *fix, *json)?,
+        Verb::Snippet { name, program } => cmd::snippet::run(&dirs, name, *program)?,
+        Verb::Broker => cmd::broker::run(&dirs)?,
+        Verb::Hook(HookVerb::Libvirt { words }) => cmd::hook::run(&dirs, words)?,
+        Verb::Leases { name, watch, json } => cmd::leases::run(&dirs, name, *watch, *json)?,
+        Verb::Host(verb) => cmd::host::run(&dirs, verb)?,
+        Verb::Forward(verb) => cmd::forward::run(&dirs, verb)?,
+        Verb::Init { name } => cmd::init::run(&dirs, name)?,
+        Verb::Check { name, json } => cmd::check::run(&dirs, name.as_ref(), *json)?,
+        Verb::Access { name, user, json } => cmd::access::run(&dirs, name, user.as_deref(), *json)?,
+        Verb::Doctor { name, fix, json } => cmd::doctor::run(&dirs, name.as_ref(), *fix, *json)?,
         Verb::Account { kind, name } => cmd::account::run(*kind, name)?,
         Verb::Schema => cmd::schema::run()?,
         Verb::Completions { shell } => cmd::completions::run(*shell)?,

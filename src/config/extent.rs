@@ -9,7 +9,7 @@ use vmnet_model::network::{Prefix6Choice, SubnetChoice};
 use vmnet_model::subnet::Subnet;
 
 /// The addresses of one network.
-pub(crate) struct Extent {
+pub(crate) struct AddressSpace {
     /// Each fixed subnet with the bridge's own address in it; none where a mistake leaves that open.
     subnets: Option<Vec<(Subnet, Ipv4Addr)>>,
     /// There is one more, which `up` chooses.
@@ -18,7 +18,7 @@ pub(crate) struct Extent {
     subnet6: Option<Prefix6Choice>,
 }
 
-impl Extent {
+impl AddressSpace {
     /// Put the keys together; those that overlap are noted.
     pub(crate) fn new(
         subnet: &Entry<SubnetChoice>,

@@ -1,6 +1,6 @@
 //! `[[forward]]`: a port of the host that leads to a guest.
 
-use crate::extent::Extent;
+use crate::extent::AddressSpace;
 use crate::mistake::{Fault, Found, shown};
 use crate::section::{Entry, Placed, Section};
 use crate::values::text;
@@ -98,7 +98,7 @@ impl Forwards {
     }
 
     /// Note forwards that lead nowhere, and pairs that would fight over a port.
-    pub(crate) fn contradictions(&self, mode: &Entry<Mode>, extent: &Extent, found: &mut Vec<Found>) {
+    pub(crate) fn contradictions(&self, mode: &Entry<Mode>, extent: &AddressSpace, found: &mut Vec<Found>) {
         let mut before: Vec<(Forward, usize)> = Vec::new();
         for entry in &self.0 {
             if let Some((Mode::Isolated, _)) = mode.given() {

@@ -8,9 +8,9 @@ use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_access::vde::Directory;
 use vmnet_model::forward::{Forward, Listen, Ports, Protocol, Target};
-use vmnet_model::guest::{Host, Who};
+use vmnet_model::guest::{Reservation, Who};
 use vmnet_model::network::{
-    Dhcp, DhcpRange, Dns, GuestLink, HostAccess, Idle, LeaseTime, Limits, Mode, MtuChoice, Nat, Network,
+    Dhcp, DhcpRange, Dns, GuestRule, HostAccess, Idle, LeaseTime, Limits, Mode, MtuChoice, Nat, Network,
     Prefix6Choice, SubnetChoice, Vde,
 };
 use vmnet_model::prefix6::Prefix6;
@@ -99,9 +99,9 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 /// Hosts that differ in all they have; their addresses are for [`networks`] to give.
-fn hosts() -> impl Strategy<Value = Vec<Host>> {
+fn hosts() -> impl Strategy<Value = Vec<Reservation>> {
     let host = ("[a-z0-9]{0,20}", any::<[u8; 4]>(), vec("[a-z]([a-z0-9-]{0,9}[a-z0-9])?", 0..3));
-    let number = |(index, (tail, [b, c, d, e], aliases)): (u8, (String, [u8; 4], Vec<String>))| Host {
+    let number = |(index, (tail, [b, c, d, e], aliases)): (u8, (String, [u8; 4], Vec<String>))| Reservation {
         name: format!("h{index}-0{tail}"),
         mac: MacAddr([2, b, c, d, e, index]),
         address: None,
@@ -134,13 +134,13 @@ fn forwards() -> impl Strategy<Value = Vec<Forward>> {
     vec(forward, 0..4).prop_map(move |forwards| (0..).zip(forwards).map(number).collect())
 }
 
-fn links() -> impl Strategy<Value = Vec<GuestLink>> {
+fn links() -> impl Strategy<Value = Vec<GuestRule>> {
     let ports = (1_u16..=65000, 0_u16..500).prop_map(|(first, more)| Ports { first, last: first + more });
     let link = (who(), who(), vec((protocol(), ports), 0..3), of("[a-z0-9]{1,9}"));
     let number = |(index, (from, to, ports, alias)): (u8, (Who, Who, _, Option<String>))| {
         let to = if from == to { Who::Name("another".to_owned()) } else { to };
         let alias = alias.filter(|_| matches!(to, Who::Name(_)));
-        GuestLink { from, to, ports, alias: alias.map(|alias| format!("l{index}-{alias}")) }
+        GuestRule { from, to, ports, alias: alias.map(|alias| format!("l{index}-{alias}")) }
     };
     vec(link, 0..4).prop_map(move |links| (0..).zip(links).map(number).collect())
 }

@@ -1,6 +1,6 @@
 //! `[[host]]`: what is promised to one guest, and that nothing is promised to two.
 
-use crate::extent::Extent;
+use crate::extent::AddressSpace;
 use crate::mistake::{Fault, Found};
 use crate::section::{Entry, Placed, Section};
 use crate::{addresses, addresses6, keys, values};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
-use vmnet_model::guest::{Host, Who};
+use vmnet_model::guest::{Reservation, Who};
 
 /// One `[[host]]` key by key.
 pub(crate) struct HostEntry {
@@ -62,7 +62,7 @@ impl Hosts {
     /// network's.
     pub(crate) fn contradictions(
         &self,
-        extent: &Extent,
+        extent: &AddressSpace,
         bridge: &Entry<MacAddr>,
         found: &mut Vec<Found>,
     ) -> Names<'_> {
@@ -105,7 +105,7 @@ impl Hosts {
     }
 
     /// Those that have what a host needs.
-    pub(crate) fn into_hosts(self) -> Vec<Host> {
+    pub(crate) fn into_hosts(self) -> Vec<Reservation> {
         self.0.into_iter().filter_map(HostEntry::into_host).collect()
     }
 }
@@ -121,8 +121,8 @@ impl HostEntry {
         self.name.given().into_iter().chain(self.aliases.each().map(|(alias, at)| (alias, *at)))
     }
 
-    fn into_host(self) -> Option<Host> {
-        Some(Host {
+    fn into_host(self) -> Option<Reservation> {
+        Some(Reservation {
             name: self.name.value()?,
             mac: self.mac.value()?,
             address: self.address.value(),

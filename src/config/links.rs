@@ -1,6 +1,6 @@
 //! `[[link]]`: one guest of a network whose guests are kept apart may reach another.
 
-use crate::extent::Extent;
+use crate::extent::AddressSpace;
 use crate::forwards::{is_guest, number_or_text, parse};
 use crate::hosts::{Hosts, Names, taken};
 use crate::mistake::{Fault, Found, shown};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 use vmnet_model::forward::{Ports, Protocol};
 use vmnet_model::guest::Who;
-use vmnet_model::network::GuestLink;
+use vmnet_model::network::GuestRule;
 
 /// One `[[link]]` key by key.
 pub(crate) struct LinkEntry {
@@ -71,7 +71,7 @@ impl Links {
         &self,
         (isolated, switch): (&Entry<bool>, Option<usize>),
         (hosts, names): (&Hosts, &Names<'_>),
-        extent: &Extent,
+        extent: &AddressSpace,
         found: &mut Vec<Found>,
     ) {
         let mut aliases: BTreeMap<&str, (Option<Who>, usize)> = BTreeMap::new();
@@ -98,14 +98,14 @@ impl Links {
     }
 
     /// Those that are whole.
-    pub(crate) fn into_links(self) -> Vec<GuestLink> {
+    pub(crate) fn into_links(self) -> Vec<GuestRule> {
         self.0.into_iter().filter_map(LinkEntry::into_link).collect()
     }
 }
 
 impl LinkEntry {
     /// Note what makes it meaningless whatever the other links are.
-    fn alone(&self, hosts: &Hosts, extent: &Extent, found: &mut Vec<Found>) {
+    fn alone(&self, hosts: &Hosts, extent: &AddressSpace, found: &mut Vec<Found>) {
         for (who, at) in self.from.given().into_iter().chain(self.to.given()) {
             found.extend(extent.has(who).err().map(|fault| (at, fault)));
         }
@@ -128,8 +128,8 @@ impl LinkEntry {
         }
     }
 
-    fn into_link(self) -> Option<GuestLink> {
-        Some(GuestLink {
+    fn into_link(self) -> Option<GuestRule> {
+        Some(GuestRule {
             from: self.from.value()?,
             to: self.to.value()?,
             ports: self.ports.values().unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Every key of the file in one place: taken, judged together, and made a [`Network`].
 
-use crate::extent::{Extent, hosts_of, is_host};
+use crate::extent::{AddressSpace, hosts_of, is_host};
 use crate::forwards::Forwards;
 use crate::hosts::Hosts;
 use crate::links::Links;
@@ -122,7 +122,7 @@ impl Entries {
             Entry::Absent | Entry::Given(SubnetChoice::Auto, _) => self.without_subnet(found),
             Entry::Given(SubnetChoice::Fixed(subnet), _) => self.within(*subnet, found),
         }
-        let extent = Extent::new(&self.subnet, &self.address, &self.more_subnets, &self.subnet6, found);
+        let extent = AddressSpace::new(&self.subnet, &self.address, &self.more_subnets, &self.subnet6, found);
         if let Some((MtuChoice::Fixed(mtu @ ..MTU6_MIN), at)) = self.mtu.given()
             && extent.has_ipv6() == Some(true)
         {

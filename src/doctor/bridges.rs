@@ -21,10 +21,10 @@ pub(super) fn check(host: &Host<'_>, report: &mut Report) {
             report.findings.extend(full(&subject.bridge, ports));
         }
         // A file that cannot be read is told already.
-        if definitions::read(host.places, &subject.network).is_err() {
+        if definitions::read(host.dirs, &subject.network).is_err() {
             continue;
         }
-        match status::drift(host.places, &subject.network) {
+        match status::drift(host.dirs, &subject.network) {
             Ok(aspects) => report.findings.extend(drifted(&subject.network, &aspects)),
             Err(failure) => report.unseen.push(failure.to_string()),
         }

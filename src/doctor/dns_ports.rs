@@ -8,7 +8,7 @@ use super::remedy::Services;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use vmnet_host::listeners::{Holder, Listener, listeners, process as holder};
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::server;
 use vmnet_network::store::run_record;
 use vmnet_sys::process::command_line;
@@ -38,7 +38,7 @@ fn foreign(host: &Host<'_>) -> Vec<Foreign> {
             continue;
         }
         let holder = holder(&listener);
-        if holder.as_ref().is_some_and(|holder| is_ours(host.places, holder.pid)) {
+        if holder.as_ref().is_some_and(|holder| is_ours(host.dirs, holder.pid)) {
             continue;
         }
         let socket = (listener.address, listener.interface);
@@ -67,11 +67,11 @@ fn is_our_servers(listener: &Listener, subjects: &[Subject]) -> bool {
 }
 
 /// A server of a network of ours, examined or not.
-fn is_ours(places: &Places, pid: u32) -> bool {
-    let ours = format!("--conf-file={}/", places.run.display()).into_bytes();
+fn is_ours(dirs: &Dirs, pid: u32) -> bool {
+    let ours = format!("--conf-file={}/", dirs.run.display()).into_bytes();
     command_line(pid).iter().any(|word| word.starts_with(&ours))
-        || run_record::all(places).unwrap_or_default().iter().any(|(bridge, _)| {
-            server::find(&places.room(bridge)).is_some_and(|own| own.pid().as_raw().unsigned_abs() == pid)
+        || run_record::all(dirs).unwrap_or_default().iter().any(|(bridge, _)| {
+            server::find(&dirs.run_dir(bridge)).is_some_and(|own| own.pid().as_raw().unsigned_abs() == pid)
         })
 }
 

@@ -1,6 +1,6 @@
 //! The host's other firewalls: Docker's, ufw's, firewalld's, a policy of somebody's own. What they
 //! drop, no accept in our table lets through, so each that is closed gets accepts of ours while a
-//! network is up ([`vmnet_model::foreign`]).
+//! network is up ([`vmnet_model::other_firewalls`]).
 
 use super::finding::{Finding, Fix, Report, Severity, Subject};
 use super::host::{Host, text};
@@ -10,7 +10,11 @@ use vmnet_host::firewalls as foreign;
 use vmnet_host::firewalls::firewalld::{self, Zone as Seen};
 use vmnet_host::ipv6;
 use vmnet_host::sysctl;
-use vmnet_model::foreign::{FIREWALLD, Guests, Hook, Opening, Place};
+use vmnet_model::other_firewalls::FIREWALLD;
+use vmnet_model::other_firewalls::Guests;
+use vmnet_model::other_firewalls::Hook;
+use vmnet_model::other_firewalls::Opening;
+use vmnet_model::other_firewalls::Place;
 use vmnet_network::store::definitions;
 
 /// What is closed to whom.
@@ -20,7 +24,7 @@ pub(super) fn check(host: &Host<'_>, report: &mut Report) {
         report.unseen.push("the host's firewall: only root can look at it".to_owned());
     }
     for subject in host.subjects {
-        let Ok(network) = definitions::read(host.places, &subject.network) else { continue };
+        let Ok(network) = definitions::read(host.dirs, &subject.network) else { continue };
         if host.root {
             match foreign::look(&Guests::of(&network, ipv6::is_there())) {
                 Ok(openings) => report.findings.extend(judge(subject, &openings, &firewalls)),
@@ -119,7 +123,7 @@ fn judge(subject: &Subject, openings: &[Opening], firewalls: &Firewalls) -> Vec<
 
 fn closed_to(subject: &Subject, closed: &[&Opening], firewalls: &Firewalls) -> Option<Finding> {
     let name = &subject.network;
-    let (owners, places) = words(closed, firewalls)?;
+    let (owners, dirs) = words(closed, firewalls)?;
     let part = match (
         closed.iter().any(|c| c.hook == Hook::Forward),
         closed.iter().any(|c| c.hook == Hook::Input),
@@ -131,12 +135,12 @@ fn closed_to(subject: &Subject, closed: &[&Opening], firewalls: &Firewalls) -> O
     Some(Finding {
         id: "firewall-closed",
         severity: Severity::Fault,
-        object: places.clone(),
+        object: dirs.clone(),
         what: format!("{owners} drops what passes between guests of '{name}' {part}"),
         cause: if subject.up {
-            format!("the accepts of vmnet are not, or not first, in {places}")
+            format!("the accepts of vmnet are not, or not first, in {dirs}")
         } else {
-            format!("{places} is closed; vmnet opens it while the network is up")
+            format!("{dirs} is closed; vmnet opens it while the network is up")
         },
         cure: format!("vmnet up {name}"),
         fix: subject.up.then(|| Fix::Raise(name.clone())),
@@ -145,13 +149,13 @@ fn closed_to(subject: &Subject, closed: &[&Opening], firewalls: &Firewalls) -> O
 
 fn opened_for(subject: &Subject, open: &[&Opening], firewalls: &Firewalls) -> Option<Finding> {
     let name = &subject.network;
-    let (owners, places) = words(open, firewalls)?;
+    let (owners, dirs) = words(open, firewalls)?;
     Some(Finding {
         id: "firewall-opened",
         severity: Severity::Note,
-        object: places.clone(),
+        object: dirs.clone(),
         what: format!("{owners} refuses what it does not know, and vmnet has opened it for '{name}'"),
-        cause: format!("accepts with the comment 'vmnet {name}' stand in {places} while the network is up"),
+        cause: format!("accepts with the comment 'vmnet {name}' stand in {dirs} while the network is up"),
         cure: String::new(),
         fix: None,
     })
@@ -165,8 +169,8 @@ fn words(openings: &[&Opening], firewalls: &Firewalls) -> Option<(String, String
         list.join(", ")
     };
     let owners = openings.iter().map(|opening| firewalls.owner(&opening.place).to_owned()).collect();
-    let places = openings.iter().map(|opening| opening.place.to_string()).collect();
-    (!openings.is_empty()).then(|| (sorted(owners), sorted(places)))
+    let dirs = openings.iter().map(|opening| opening.place.to_string()).collect();
+    (!openings.is_empty()).then(|| (sorted(owners), sorted(dirs)))
 }
 
 /// What firewalld, running, does to one network.
@@ -212,7 +216,9 @@ fn judge_firewalld(subject: &Subject, zone: Zone) -> Option<Finding> {
 mod tests {
     use super::super::finding::tests::subject;
     use super::*;
-    use vmnet_model::foreign::{Backend, Family, Purpose};
+    use vmnet_model::other_firewalls::Backend;
+    use vmnet_model::other_firewalls::Family;
+    use vmnet_model::other_firewalls::Purpose;
 
     fn opening(chain: &str, hook: Hook, open: bool) -> Opening {
         let table = "filter".to_owned();

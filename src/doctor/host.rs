@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::fs::DirEntry;
 use std::path::Path;
 use vmnet_host::files::read_file;
-use vmnet_host::links::{Links, Seen};
+use vmnet_host::links::{HostSnapshot, Links};
 use vmnet_host::listeners as sockets;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_sys::process::program;
 
 /// The port of DNS servers.
@@ -17,11 +17,11 @@ pub(super) const DNS: u16 = 53;
 /// This host, with the networks that are examined.
 pub(super) struct Host<'a> {
     /// Where the networks' files and records are.
-    pub places: &'a Places,
+    pub dirs: &'a Dirs,
     /// To ask the kernel what the snapshot does not tell.
     pub links: &'a Links,
     /// Links, addresses and routes.
-    pub seen: &'a Seen,
+    pub seen: &'a HostSnapshot,
     /// The networks that are examined.
     pub subjects: &'a [Subject],
     /// They are all that there are; else one was named.
@@ -37,9 +37,9 @@ pub(super) struct Host<'a> {
 impl<'a> Host<'a> {
     /// Look at what is not given.
     pub fn look(
-        places: &'a Places,
+        dirs: &'a Dirs,
         links: &'a Links,
-        seen: &'a Seen,
+        seen: &'a HostSnapshot,
         subjects: &'a [Subject],
         all: bool,
     ) -> Self {
@@ -55,7 +55,7 @@ impl<'a> Host<'a> {
         };
         let programs = sockets::pids().filter_map(program).collect();
         let root = nix::unistd::geteuid().is_root();
-        Self { places, links, seen, subjects, all, services, root, programs }
+        Self { dirs, links, seen, subjects, all, services, root, programs }
     }
 
     /// Does a program of this short name run? The kernel keeps 15 bytes of it.

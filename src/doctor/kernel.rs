@@ -190,13 +190,13 @@ fn missing_feature(feature: &Feature) -> Finding {
 }
 
 /// A program that is missing.
-fn missing_program(program: &str, places: &[&str], os_release: &str) -> Finding {
+fn missing_program(program: &str, dirs: &[&str], os_release: &str) -> Finding {
     Finding {
         id: "program-missing",
         severity: Severity::Fault,
         object: program.to_owned(),
         what: format!("program {program} is not installed"),
-        cause: format!("it is in none of {}", places.join(", ")),
+        cause: format!("it is in none of {}", dirs.join(", ")),
         cure: remedy::install(os_release, program),
         fix: None,
     }

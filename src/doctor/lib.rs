@@ -39,7 +39,7 @@ use self::host::Host;
 use vmnet_access::name::NetName;
 use vmnet_host::links::Links;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::keeper_handle;
 use vmnet_network::up;
 
@@ -65,11 +65,11 @@ const CHECKS: &[Check] = &[
 ///
 /// # Errors
 /// The named network does not exist, or the kernel does not answer.
-pub fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Error> {
+pub fn examine(dirs: &Dirs, name: Option<&NetName>) -> Result<Report, Error> {
     let links = Links::open().map_err(|error| Error::new("examine", "this host", error))?;
     let seen = links.snapshot().map_err(|error| Error::new("examine", "this host", error))?;
-    let (subjects, findings) = subjects::look(places, name, &seen)?;
-    let host = Host::look(places, &links, &seen, &subjects, name.is_none());
+    let (subjects, findings) = subjects::look(dirs, name, &seen)?;
+    let host = Host::look(dirs, &links, &seen, &subjects, name.is_none());
     let mut report = Report { findings, unseen: Vec::new() };
     CHECKS.iter().for_each(|check| check(&host, &mut report));
     report.findings.sort_by_key(|finding| finding.severity);
@@ -80,12 +80,12 @@ pub fn examine(places: &Places, name: Option<&NetName>) -> Result<Report, Error>
 ///
 /// # Errors
 /// It could not be done.
-pub fn cure(places: &Places, fix: &Fix) -> Result<(), Error> {
+pub fn cure(dirs: &Dirs, fix: &Fix) -> Result<(), Error> {
     match fix {
         Fix::DeleteLink(name, index) => taps::delete(name, *index),
         Fix::Raise(network) => {
-            up::raise(places, network)?;
-            keeper_handle::ensure_keeper(places, network)
+            up::raise(dirs, network)?;
+            keeper_handle::ensure_keeper(dirs, network)
         }
     }
 }

@@ -11,14 +11,14 @@ use vmnet_sys::trust::Reader;
 
 /// Which of the rules, as `vmnet check` reads them, match nothing.
 pub(super) fn check(host: &Host<'_>, report: &mut Report) {
-    let set = match policy::collect(&host.places.rules(), Reader::Myself) {
+    let set = match policy::collect(&host.dirs.rules(), Reader::Myself) {
         Ok(set) => set,
         // Nobody was let in yet, which is where every host begins.
         Err(PolicyError::NoFile(_)) => return,
         Err(error) => return report.findings.push(unreadable(&error.to_string())),
     };
     let networks: Vec<IfName> =
-        definitions::names(host.places).unwrap_or_default().iter().map(NetName::bridge).collect();
+        definitions::names(host.dirs).unwrap_or_default().iter().map(NetName::bridge).collect();
     let known = |bridge: &IfName| {
         networks.contains(bridge) || host.seen.links.iter().any(|link| link.name == *bridge)
     };

@@ -3,10 +3,10 @@
 use super::finding::{Finding, Severity, Subject, quoted};
 use super::host::text;
 use vmnet_access::name::{IfName, NetName};
-use vmnet_host::links::Seen;
+use vmnet_host::links::HostSnapshot;
 use vmnet_model::error::Error;
 use vmnet_model::network::{HostAccess, Network, SubnetChoice};
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::server;
 use vmnet_network::store::definitions;
 use vmnet_network::store::definitions::Unreadable;
@@ -19,28 +19,28 @@ use vmnet_network::store::run_record::Record;
 /// # Errors
 /// There is no such network, or the files cannot be listed.
 pub(super) fn look(
-    places: &Places,
+    dirs: &Dirs,
     name: Option<&NetName>,
-    seen: &Seen,
+    seen: &HostSnapshot,
 ) -> Result<(Vec<Subject>, Vec<Finding>), Error> {
-    let records = run_record::all(places)?;
+    let records = run_record::all(dirs)?;
     let names = match name {
         Some(name) => vec![name.clone()],
-        None => all_names(places, &records)?,
+        None => all_names(dirs, &records)?,
     };
     let (mut subjects, mut findings) = (Vec::new(), Vec::new());
     for network in names {
         let record = records.iter().find(|(bridge, _)| *bridge == network.bridge()).map(|(_, record)| record);
-        let file = definitions::read(places, &network);
+        let file = definitions::read(dirs, &network);
         match &file {
             Err(Unreadable::Unknown) if record.is_none() => {
                 return Err(Unreadable::Unknown.failure("examine", &network));
             }
-            Err(why) => findings.push(bad_file(places, &network, why)),
+            Err(why) => findings.push(bad_file(dirs, &network, why)),
             Ok(_) => {}
         }
         let bridge = network.bridge();
-        let room = places.room(&bridge);
+        let run_dir = dirs.run_dir(&bridge);
         let fixed = file.as_ref().ok().and_then(|network| match network.subnet {
             SubnetChoice::Fixed(subnet) => Some(subnet),
             SubnetChoice::Auto => None,
@@ -48,7 +48,7 @@ pub(super) fn look(
         subjects.push(Subject {
             index: seen.links.iter().find(|link| link.name == bridge).map(|link| link.index),
             up: record.is_some_and(|record| record.phase == Phase::Up),
-            serves: server::find(&room).is_some(),
+            serves: server::find(&run_dir).is_some(),
             address: record.map(|record| record.address),
             subnet: record.and_then(Record::subnet).or(fixed),
             fixed: fixed.is_some(),
@@ -65,16 +65,16 @@ fn is_to_be_known(network: &Network) -> bool {
     network.dns.register && network.host_access != HostAccess::None
 }
 
-fn all_names(places: &Places, records: &[(IfName, Record)]) -> Result<Vec<NetName>, Error> {
-    let mut names = definitions::names(places)?;
+fn all_names(dirs: &Dirs, records: &[(IfName, Record)]) -> Result<Vec<NetName>, Error> {
+    let mut names = definitions::names(dirs)?;
     names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
     names.sort();
     names.dedup();
     Ok(names)
 }
 
-fn bad_file(places: &Places, network: &NetName, why: &Unreadable) -> Finding {
-    let path = places.network_file(network).display().to_string();
+fn bad_file(dirs: &Dirs, network: &NetName, why: &Unreadable) -> Finding {
+    let path = dirs.network_file(network).display().to_string();
     let cure = match why {
         Unreadable::File(_) if !text(&path).is_empty() => {
             format!("chown root:root {0} && chmod 644 {0}", quoted(&path))

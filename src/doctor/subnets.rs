@@ -2,8 +2,8 @@
 
 use super::finding::{Finding, Report, Severity, Subject, quoted};
 use super::host::Host;
-use vmnet_host::links::Seen;
-use vmnet_model::search;
+use vmnet_host::links::HostSnapshot;
+use vmnet_model::free_subnet;
 use vmnet_model::subnet::Subnet;
 
 /// The kernel's main table and its table of own addresses (rt_names of iproute2).
@@ -13,13 +13,13 @@ const LOCAL: u32 = 255;
 /// Which networks overlap with routes of all tables and addresses of all links, but for their own.
 pub(super) fn check(host: &Host<'_>, report: &mut Report) {
     let finding = |subject: &Subject| {
-        let file = host.places.network_file(&subject.network).display().to_string();
+        let file = host.dirs.network_file(&subject.network).display().to_string();
         judge(subject, &claims(host.seen, subject), &file)
     };
     report.findings.extend(host.subjects.iter().filter_map(finding));
 }
 
-fn claims(seen: &Seen, subject: &Subject) -> Vec<Claim> {
+fn claims(seen: &HostSnapshot, subject: &Subject) -> Vec<Claim> {
     let by = |index: Option<u32>| {
         let link = seen.links.iter().find(|link| Some(link.index) == index);
         link.map_or_else(|| "this host".to_owned(), |link| format!("interface {}", link.name))
@@ -63,7 +63,7 @@ impl Claim {
 /// What is wrong with a network, given the claims of all links but its own bridge.
 fn judge(subject: &Subject, claims: &[Claim], file: &str) -> Option<Finding> {
     let subnet = subject.subnet.filter(|_| subject.up || subject.fixed)?;
-    let overlapping = |claim: &&Claim| search::counts(claim.subnet) && claim.subnet.overlaps(subnet);
+    let overlapping = |claim: &&Claim| free_subnet::counts(claim.subnet) && claim.subnet.overlaps(subnet);
     let mut others: Vec<&Claim> = claims.iter().filter(overlapping).collect();
     others.sort_by_key(|claim| !claim.wins_over(subnet));
     let first = others.first()?;

@@ -8,7 +8,7 @@ use nix::unistd::Group;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use vmnet_access::name::NetName;
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_model::network::Network;
 use vmnet_model::vde_switch::Switch;
 use vmnet_network::store::definitions;
@@ -21,14 +21,14 @@ use vmnet_vswitch::settings;
 pub(super) fn check(host: &Host<'_>, report: &mut Report) {
     let mut misses = false;
     for subject in host.subjects {
-        let room = host.places.room(&subject.bridge);
-        let file = host.places.network_file(&subject.network).display().to_string();
-        let number = room.switch().pid().display().to_string();
+        let run_dir = host.dirs.run_dir(&subject.bridge);
+        let file = host.dirs.network_file(&subject.network).display().to_string();
+        let number = run_dir.switch().pid().display().to_string();
         let mut examined = Examined { network: &subject.network, file: &file, number: None };
-        if let Ok(network) = definitions::read(host.places, &subject.network) {
+        if let Ok(network) = definitions::read(host.dirs, &subject.network) {
             report.findings.extend(wanting(&examined, &network, &mut misses));
         }
-        let of = match settings::recorded(&room.switch()) {
+        let of = match settings::recorded(&run_dir.switch()) {
             Ok(Some(of)) if subject.up => of,
             Ok(_) => continue,
             Err(failure) => {
@@ -43,7 +43,7 @@ pub(super) fn check(host: &Host<'_>, report: &mut Report) {
             report.unseen.push(format!("who is on the switch of network '{network}': only root can ask it"));
             continue;
         }
-        match clients::look(&host.places.run, &room.switch()) {
+        match clients::look(&host.dirs.run, &run_dir.switch()) {
             Ok(clients) => report.findings.extend(plugged(&examined, &of, &clients)),
             Err(failure) => report.unseen.push(failure.to_string()),
         }
@@ -130,7 +130,7 @@ fn missing_group(examined: &Examined<'_>, group: &str) -> Finding {
 }
 
 /// The directory is another's, or everybody may put something in it.
-fn open_directory(door: &SwitchDoor, is: SeenDirectory) -> Option<Finding> {
+fn open_directory(door: &SwitchAccess, is: SeenDirectory) -> Option<Finding> {
     let directory = door.directory.as_str();
     let path = quoted(directory);
     let (what, cure) = if is.owner != door.owner {
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_its_owners_and_nobody_elses_to_write() {
-        let door = SwitchDoor { directory: Directory::new("/run/my vde").unwrap(), owner: 7, group: 8 };
+        let door = SwitchAccess { directory: Directory::new("/run/my vde").unwrap(), owner: 7, group: 8 };
         let found = |owner, mode| open_directory(&door, SeenDirectory { owner, mode }).map(|one| one.cure);
         assert_eq!(found(7, 0o2770), None);
         assert_eq!(found(7, 0o2772).as_deref(), Some("chmod o-w '/run/my vde'"));

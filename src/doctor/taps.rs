@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
-use vmnet_host::links::{Links, Seen, SeenLink};
+use vmnet_host::links::{HostSnapshot, Links, SeenLink};
 use vmnet_host::listeners as sockets;
 use vmnet_model::error::Error;
-use vmnet_model::tether::Breach;
+use vmnet_model::tap_policy::GrantViolation;
 use vmnet_sys::process::program;
 
 /// Who holds each TAP, by its name: `qemu-system-x86 (pid 7)`.
@@ -30,7 +30,7 @@ pub(super) fn check(host: &Host<'_>, report: &mut Report) {
 }
 
 /// The TAPs among the links. All descriptors of all processes are walked once, if there is a TAP.
-fn taps(seen: &Seen) -> Vec<Tap> {
+fn taps(seen: &HostSnapshot) -> Vec<Tap> {
     if seen.links.iter().all(|link| link.tap.is_none()) {
         return Vec::new();
     }
@@ -38,7 +38,7 @@ fn taps(seen: &Seen) -> Vec<Tap> {
     seen.links.iter().filter_map(|link| tap(link, seen, &holders)).collect()
 }
 
-fn tap(link: &SeenLink, seen: &Seen, holders: &Holders) -> Option<Tap> {
+fn tap(link: &SeenLink, seen: &HostSnapshot, holders: &Holders) -> Option<Tap> {
     let state = link.tap?;
     let holder = holders.get(String::from_utf8_lossy(link.name.as_bytes()).as_ref()).cloned();
     let master = seen.links.iter().find(|other| Some(other.index) == link.master);
@@ -102,7 +102,7 @@ struct Tap {
     /// The tag of one that was made for somebody. Only CAP_NET_ADMIN can write one.
     tag: Option<PortTag>,
     /// How its holder went further than the grant.
-    breaches: Vec<Breach>,
+    breaches: Vec<GrantViolation>,
     /// It stays when nobody holds it (TUNSETPERSIST).
     persistent: bool,
     /// A user or group may open it (TUNSETOWNER, TUNSETGROUP).
@@ -129,7 +129,7 @@ fn judge(tap: &Tap, subjects: &[Subject]) -> Vec<Finding> {
             // The port of a network that is up and lost its bridge is a drift of that network.
             (true, _) if !at_home => findings.push(cut_off(tap, tag, own)),
             // So is a changed MAC, and whatever its holder left behind there.
-            (true, _) if tap.breaches.iter().any(|breach| *breach != Breach::Mac) => {
+            (true, _) if tap.breaches.iter().any(|breach| *breach != GrantViolation::Mac) => {
                 findings.push(loose(tap, tag));
             }
             (false, false) if tap.persistent && !is_kept => findings.push(leaked(tap, tag)),
@@ -290,9 +290,13 @@ mod tests {
 
     #[test]
     fn a_holder_who_went_too_far_is_named_while_he_holds_it() {
-        let loose = Tap { persistent: true, breaches: vec![Breach::Persistent], ..tap() };
+        let loose = Tap { persistent: true, breaches: vec![GrantViolation::Persistent], ..tap() };
         assert_eq!(found(&loose), [("tap-loose", false)]);
-        assert_eq!(found(&Tap { breaches: vec![Breach::Mac], ..tap() }), [], "the network has drifted");
+        assert_eq!(
+            found(&Tap { breaches: vec![GrantViolation::Mac], ..tap() }),
+            [],
+            "the network has drifted"
+        );
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //! server may run as, its switches, and which subnets other managers lay claim to.
 
 use crate::files::read_file;
-use crate::links::{Seen, SeenRoute};
+use crate::links::{HostSnapshot, SeenRoute};
 use crate::sysctl::{read, write};
 use std::path::{Path, PathBuf};
 use vmnet_access::name::IfName;
+use vmnet_model::claimed_subnets;
 use vmnet_model::dnsmasq::Place;
 use vmnet_model::error::Error;
-use vmnet_model::managers;
-use vmnet_model::search::Taken;
+use vmnet_model::free_subnet::Taken;
 use vmnet_model::subnet::Subnet;
 use vmnet_sys::caller;
 
@@ -55,7 +55,7 @@ fn loopback_switch(link: &IfName) -> PathBuf {
 }
 
 /// The MTU of the link that the default route goes by, the narrowest of several.
-pub fn uplink_mtu(seen: &Seen) -> Option<u32> {
+pub fn uplink_mtu(seen: &HostSnapshot) -> Option<u32> {
     let main = |route: &&SeenRoute| route.table == MAIN && route.destination.length() == 0;
     let links = seen.routes.iter().filter(main).filter_map(|route| route.interface);
     links.filter_map(|index| seen.links.iter().find(|link| link.index == index)).map(|link| link.mtu).min()
@@ -74,13 +74,16 @@ pub fn claimed() -> Vec<Taken> {
         let Ok(entries) = std::fs::read_dir(directory) else { continue };
         for entry in entries.flatten().filter(|entry| entry.path().extension().is_some_and(|e| e == "xml")) {
             let xml = text(&entry.path().display().to_string()).unwrap_or_default();
-            claim(managers::libvirt_network(&xml), "a libvirt network");
+            claim(claimed_subnets::libvirt_network(&xml), "a libvirt network");
         }
     }
     for file in ["/etc/default/lxc-net", "/etc/default/lxc"] {
-        claim(text(file).and_then(|text| managers::lxc_net(&text)).into_iter().collect(), "lxc-net");
+        claim(text(file).and_then(|text| claimed_subnets::lxc_net(&text)).into_iter().collect(), "lxc-net");
     }
-    claim(text("/etc/docker/daemon.json").map(|t| managers::docker_daemon(&t)).unwrap_or_default(), "Docker");
+    claim(
+        text("/etc/docker/daemon.json").map(|t| claimed_subnets::docker_daemon(&t)).unwrap_or_default(),
+        "Docker",
+    );
     taken
 }
 

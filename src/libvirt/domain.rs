@@ -104,7 +104,7 @@ struct Wish {
 
 /// When libvirt calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum HookPhase {
     /// Before anything is made: an interface on one of libvirt's networks has no bridge yet.
     Prepare,
     /// Before the guest runs: each has one.
@@ -165,7 +165,7 @@ impl Domain {
     ///
     /// # Errors
     /// Something is asked for a network that none of its interfaces is on, for one of several, or twice.
-    pub fn wants(&self, moment: Moment) -> Result<Vec<Want>, Mistake> {
+    pub fn wants(&self, moment: HookPhase) -> Result<Vec<Want>, Mistake> {
         let mut wants: Vec<Want> = Vec::new();
         for wish in &self.wishes {
             let Some(mac) = self.mac_for(wish, moment)? else { continue };
@@ -177,7 +177,7 @@ impl Domain {
         Ok(wants)
     }
 
-    fn mac_for(&self, wish: &Wish, moment: Moment) -> Result<Option<MacAddr>, Mistake> {
+    fn mac_for(&self, wish: &Wish, moment: HookPhase) -> Result<Option<MacAddr>, Mistake> {
         let bridge = wish.network.bridge();
         let fits = |one: &&Interface| wish.mac.is_none_or(|mac| one.mac == Some(mac));
         let here: Vec<MacAddr> = self
@@ -190,7 +190,7 @@ impl Domain {
         let undecided = self.interfaces.iter().filter(fits).any(|one| one.bridge.is_none());
         match (here.as_slice(), moment) {
             ([mac], _) => Ok(Some(*mac)),
-            ([], Moment::Prepare) if undecided => Ok(None),
+            ([], HookPhase::Prepare) if undecided => Ok(None),
             ([], _) => {
                 let which = wish.mac.map_or_else(String::new, |mac| format!(" with the MAC {mac}"));
                 mistake(format!(

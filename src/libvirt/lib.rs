@@ -8,7 +8,7 @@ mod notes;
 mod requests;
 mod xml;
 
-pub use domain::Moment;
+pub use domain::HookPhase;
 
 use domain::{Domain, DomainId, Told};
 use notes::Note;
@@ -17,7 +17,7 @@ use std::path::Path;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::log::Log;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::store::definitions;
 use vmnet_network::up::bring_up;
 
@@ -28,7 +28,7 @@ const DOCUMENT_MAX: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call<'a> {
     /// A domain is about to start: its name, and how far it is.
-    Begin(&'a str, Moment),
+    Begin(&'a str, HookPhase),
     /// A domain is gone, or did not come.
     Release,
     /// A guest asks one of libvirt's networks for a port.
@@ -39,21 +39,21 @@ pub enum Call<'a> {
 ///
 /// # Errors
 /// A domain asks for something that cannot be done. Never at its end.
-pub fn answer(places: &Places, call: Call<'_>, document: impl Read) -> Result<(), Error> {
+pub fn answer(dirs: &Dirs, call: Call<'_>, document: impl Read) -> Result<(), Error> {
     let Some(text) = read(document) else { return Ok(()) };
     match call {
         Call::Begin(name, moment) => match xml::domain(&text) {
-            Some(told) => begin(places, name, moment, &told),
+            Some(told) => begin(dirs, name, moment, &told),
             None => Ok(()),
         },
         Call::Release => {
             if let Some(id) = xml::domain(&text).and_then(|told| DomainId::new(&told.uuid)) {
-                release(places, &id);
+                release(dirs, &id);
             }
             Ok(())
         }
         Call::Port => match xml::port(&text).and_then(|bridge| IfName::new(bridge.as_bytes()).ok()) {
-            Some(bridge) => start(places, &bridge),
+            Some(bridge) => start(dirs, &bridge),
             None => Ok(()),
         },
     }
@@ -65,73 +65,73 @@ fn read(document: impl Read) -> Option<String> {
     (text.len() as u64 <= DOCUMENT_MAX).then_some(text)
 }
 
-fn begin(places: &Places, name: &str, moment: Moment, told: &Told) -> Result<(), Error> {
+fn begin(dirs: &Dirs, name: &str, moment: HookPhase, told: &Told) -> Result<(), Error> {
     let failed =
         |cause: &dyn std::fmt::Display| Error::new("prepare", format!("domain '{}'", plain(name)), cause);
     let asked = |cause| failed(&format!("its metadata: {cause}"));
     let domain = Domain::understand(told).map_err(|why| asked(why.to_string()))?;
     let wanted = domain.wants(moment).map_err(|why| asked(why.to_string()))?;
     for bridge in domain.bridges() {
-        start(places, bridge)?;
+        start(dirs, bridge)?;
     }
     let asks = !told.metadata.is_empty();
     let Some(id) = DomainId::new(&told.uuid) else {
         return if asks { Err(failed(&"it has no UUID")) } else { Ok(()) };
     };
-    if moment == Moment::Prepare {
+    if moment == HookPhase::Prepare {
         // Left by a run whose end nobody told us, as when the host lost its power.
-        release(places, &id);
+        release(dirs, &id);
     }
     if wanted.is_empty() {
         return Ok(());
     }
-    let mut note = Note::of(places, &id).unwrap_or_default();
+    let mut note = Note::of(dirs, &id).unwrap_or_default();
     note.domain = plain(name);
-    let done = wanted.iter().try_for_each(|want| requests::apply(places, &id, &mut note, want));
+    let done = wanted.iter().try_for_each(|want| requests::apply(dirs, &id, &mut note, want));
     if done.is_err() {
-        release(places, &id);
+        release(dirs, &id);
     }
     done
 }
 
 /// Undo what was done for a domain. What cannot be undone is told to the log, and tried again when the
 /// domain starts or ends the next time.
-fn release(places: &Places, id: &DomainId) {
-    let Some(mut note) = Note::of(places, id) else { return };
+fn release(dirs: &Dirs, id: &DomainId) {
+    let Some(mut note) = Note::of(dirs, id) else { return };
     let mut troubles = Vec::new();
-    note.applied.retain(|applied| match requests::undo(places, applied) {
+    note.applied.retain(|applied| match requests::undo(dirs, applied) {
         Ok(()) => false,
         Err(failure) => {
             troubles.push(failure);
             true
         }
     });
-    troubles.extend(note.keep(places, id).err());
+    troubles.extend(note.keep(dirs, id).err());
     for failure in troubles {
         Log::Background.trouble(&format!("domain '{}' is gone: {failure}", note.domain));
     }
 }
 
 /// Bring the network of a bridge up, if it is one of ours and down.
-fn start(places: &Places, bridge: &IfName) -> Result<(), Error> {
-    let Some(network) = network_of(places, bridge) else { return Ok(()) };
+fn start(dirs: &Dirs, bridge: &IfName) -> Result<(), Error> {
+    let Some(network) = network_of(dirs, bridge) else { return Ok(()) };
     // Somebody else's bridge of that name is theirs to care for.
     let there = Path::new("/sys/class/net").join(bridge.to_string()).exists();
-    if there && !places.room(bridge).record().exists() {
+    if there && !dirs.run_dir(bridge).record().exists() {
         return Ok(());
     }
-    let file = definitions::read(places, &network).map_err(|why| why.failure("start", &network))?;
+    let file = definitions::read(dirs, &network).map_err(|why| why.failure("start", &network))?;
     if !file.on_demand {
         return Ok(());
     }
-    let raised = bring_up(places, &network, true)?;
+    let raised = bring_up(dirs, &network, true)?;
     raised.iter().flat_map(|raised| &raised.notes).for_each(|note| Log::Foreground.info(note));
     Ok(())
 }
 
 /// The network of ours whose bridge this is.
-fn network_of(places: &Places, bridge: &IfName) -> Option<NetName> {
-    definitions::names(places).ok()?.into_iter().find(|network| network.bridge() == *bridge)
+fn network_of(dirs: &Dirs, bridge: &IfName) -> Option<NetName> {
+    definitions::names(dirs).ok()?.into_iter().find(|network| network.bridge() == *bridge)
 }
 
 /// A stranger's words on one line.

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use vmnet_host::files::make_directory;
 use vmnet_host::files::{read_json, write_json};
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
-use vmnet_network::store::live_changes::ForwardNote;
-use vmnet_network::store::live_changes::HostNote;
+use vmnet_network::dirs::Dirs;
+use vmnet_network::store::live_changes::SavedForward;
+use vmnet_network::store::live_changes::SavedReservation;
 use vmnet_sys::trust::plain;
 
 /// All that was done for one domain.
@@ -32,31 +32,31 @@ pub struct Applied {
     pub mac: String,
     /// The reservation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<HostNote>,
+    pub host: Option<SavedReservation>,
     /// The forwards.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub forwards: Vec<ForwardNote>,
+    pub forwards: Vec<SavedForward>,
 }
 
-fn directory(places: &Places) -> PathBuf {
-    places.state.join("libvirt")
+fn directory(dirs: &Dirs) -> PathBuf {
+    dirs.state.join("libvirt")
 }
 
-fn file(places: &Places, id: &DomainId) -> PathBuf {
-    directory(places).join(format!("{id}.json"))
+fn file(dirs: &Dirs, id: &DomainId) -> PathBuf {
+    directory(dirs).join(format!("{id}.json"))
 }
 
 impl Note {
     /// What is noted of a domain; none if nothing was done for it, or nobody can read what.
-    pub fn of(places: &Places, id: &DomainId) -> Option<Self> {
-        read_json(&file(places, id)).ok().flatten()
+    pub fn of(dirs: &Dirs, id: &DomainId) -> Option<Self> {
+        read_json(&file(dirs, id)).ok().flatten()
     }
 
     /// Write it down, or forget it where there is nothing in it.
-    pub fn keep(&self, places: &Places, id: &DomainId) -> Result<(), Error> {
-        let path = file(places, id);
+    pub fn keep(&self, dirs: &Dirs, id: &DomainId) -> Result<(), Error> {
+        let path = file(dirs, id);
         if !self.applied.is_empty() {
-            make_directory(&directory(places))?;
+            make_directory(&directory(dirs))?;
             return write_json(&path, self);
         }
         match std::fs::remove_file(&path) {
@@ -65,7 +65,7 @@ impl Note {
             }
             _ => {
                 // Other domains' notes keep it.
-                let _ = std::fs::remove_dir(directory(places));
+                let _ = std::fs::remove_dir(directory(dirs));
                 Ok(())
             }
         }

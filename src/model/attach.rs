@@ -7,7 +7,7 @@ use crate::lease::Lease;
 use crate::network::{HostAccess, Mode};
 use crate::prefix6::PREFIX6_LENGTH;
 use crate::reservation::{self, Refusal};
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 use crate::subnet::Subnet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -102,7 +102,7 @@ impl Cidr {
 ///
 /// # Errors
 /// It is not the network's, somebody else has it, or its network is given another length.
-pub fn fits(wanted: &Wanted, leases: &[Lease], mac: MacAddr, cidr: Cidr) -> Result<(), String> {
+pub fn fits(wanted: &NetworkSpec, leases: &[Lease], mac: MacAddr, cidr: Cidr) -> Result<(), String> {
     let told = |refusal: Refusal| refusal.to_string();
     let length = match cidr.address {
         IpAddr::V4(address) => {
@@ -129,7 +129,7 @@ pub fn fits(wanted: &Wanted, leases: &[Lease], mac: MacAddr, cidr: Cidr) -> Resu
 
 /// May DHCP hand this address out to somebody else later?
 #[must_use]
-pub fn is_on_offer(wanted: &Wanted, mac: MacAddr, address: IpAddr) -> bool {
+pub fn is_on_offer(wanted: &NetworkSpec, mac: MacAddr, address: IpAddr) -> bool {
     let reserved = wanted
         .network
         .hosts
@@ -141,7 +141,7 @@ pub fn is_on_offer(wanted: &Wanted, mac: MacAddr, address: IpAddr) -> bool {
 
 /// Where its packets go that are for no neighbour; none in a network that leads nowhere.
 #[must_use]
-pub fn gateway(wanted: &Wanted, cidr: Cidr) -> Option<IpAddr> {
+pub fn gateway(wanted: &NetworkSpec, cidr: Cidr) -> Option<IpAddr> {
     if wanted.network.mode == Mode::Isolated {
         return None;
     }
@@ -151,7 +151,7 @@ pub fn gateway(wanted: &Wanted, cidr: Cidr) -> Option<IpAddr> {
 
 /// Whom a guest of the network asks for names.
 #[must_use]
-pub fn resolvers(wanted: &Wanted) -> Vec<IpAddr> {
+pub fn resolvers(wanted: &NetworkSpec) -> Vec<IpAddr> {
     match wanted.network.host_access {
         HostAccess::None if wanted.network.mode == Mode::Isolated => Vec::new(),
         HostAccess::None => wanted.network.dns.upstream.clone(),

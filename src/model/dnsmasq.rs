@@ -1,10 +1,10 @@
 //! A network's dnsmasq file: one process per network, which reads nothing of the host's own
 //! dnsmasq and listens on nothing but the bridge.
 
-use crate::guest::{Host, Who};
-use crate::network::{GuestLink, HostAccess, LeaseTime, Mode};
+use crate::guest::{Reservation, Who};
+use crate::network::{GuestRule, HostAccess, LeaseTime, Mode};
 use crate::prefix6::PREFIX6_LENGTH;
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -46,7 +46,7 @@ pub struct Place {
 
 /// The file, or none where the network needs no dnsmasq.
 #[must_use]
-pub fn configuration(wanted: &Wanted, place: &Place) -> Option<String> {
+pub fn configuration(wanted: &NetworkSpec, place: &Place) -> Option<String> {
     let names = wanted.network.host_access != HostAccess::None;
     let addresses = wanted.network.dhcp.enabled;
     if !names && !addresses {
@@ -64,7 +64,7 @@ pub fn configuration(wanted: &Wanted, place: &Place) -> Option<String> {
     Some(lines.join("\n") + "\n")
 }
 
-fn process(wanted: &Wanted, place: &Place) -> Vec<String> {
+fn process(wanted: &NetworkSpec, place: &Place) -> Vec<String> {
     vec![
         format!("user={}", place.user),
         format!("group={}", place.group),
@@ -82,7 +82,7 @@ fn process(wanted: &Wanted, place: &Place) -> Vec<String> {
 }
 
 /// The names of the network's own domain, and who is asked about all others.
-fn dns(wanted: &Wanted, place: &Place) -> Vec<String> {
+fn dns(wanted: &NetworkSpec, place: &Place) -> Vec<String> {
     let domain = wanted.network.domain();
     let mut lines: Vec<String> = ["domain-needed", "bogus-priv", "dns-loop-detect", "no-negcache"]
         .into_iter()
@@ -113,7 +113,7 @@ fn dns(wanted: &Wanted, place: &Place) -> Vec<String> {
     lines
 }
 
-fn dhcp(wanted: &Wanted, place: &Place) -> Vec<String> {
+fn dhcp(wanted: &NetworkSpec, place: &Place) -> Vec<String> {
     let range = wanted.range;
     let lease = match wanted.network.dhcp.lease_time {
         LeaseTime::Seconds(seconds) => seconds.to_string(),
@@ -149,8 +149,8 @@ fn dhcp(wanted: &Wanted, place: &Place) -> Vec<String> {
 }
 
 /// The names that links give, each once: two links may give one guest the same.
-fn aliases(wanted: &Wanted, domain: &str) -> BTreeSet<String> {
-    let line = |link: &GuestLink| {
+fn aliases(wanted: &NetworkSpec, domain: &str) -> BTreeSet<String> {
+    let line = |link: &GuestRule| {
         let (alias, Who::Name(name)) = (link.alias.as_ref()?, &link.to) else { return None };
         Some(format!("cname={alias}.{domain},{alias},{name}.{domain}"))
     };
@@ -159,7 +159,7 @@ fn aliases(wanted: &Wanted, domain: &str) -> BTreeSet<String> {
 
 /// Router advertisements: guests make their own addresses (SLAAC) and ask for the rest by
 /// stateless DHCPv6. `ra-names` gives a guest with an IPv4 lease and a name its IPv6 name too.
-fn router(wanted: &Wanted, lease: &str) -> Vec<String> {
+fn router(wanted: &NetworkSpec, lease: &str) -> Vec<String> {
     let Some(prefix) = wanted.subnet6 else { return Vec::new() };
     let mut lines = vec![
         "enable-ra".to_owned(),
@@ -182,10 +182,10 @@ fn router(wanted: &Wanted, lease: &str) -> Vec<String> {
 
 /// Names that a guest asks for in vain. A reserved name that has an address in [`NAMES_DIR`] needs
 /// no line here: dnsmasq gives nobody a name that is in such a file.
-fn denied_names(wanted: &Wanted) -> impl Iterator<Item = &str> {
+fn denied_names(wanted: &NetworkSpec) -> impl Iterator<Item = &str> {
     let network = &wanted.network;
     let unaddressed = network.hosts.iter().filter(|host| wanted.address_of(host).is_none());
-    let reserved = unaddressed.flat_map(Host::names);
+    let reserved = unaddressed.flat_map(Reservation::names);
     let aliases = network.links.iter().filter_map(|link| link.alias.as_ref());
     NOT_FOR_GUESTS.into_iter().chain([PROXY]).chain(reserved.chain(aliases).map(String::as_str))
 }
@@ -194,9 +194,9 @@ fn denied_names(wanted: &Wanted) -> impl Iterator<Item = &str> {
 /// its domain could be read as another word of the line: `ignore`, `infinite`, or `1h`. Never with a
 /// tag: at SIGHUP 2.90 frees tags that it has linked to others meanwhile, and crashes.
 #[must_use]
-pub fn reservations(wanted: &Wanted) -> String {
+pub fn reservations(wanted: &NetworkSpec) -> String {
     let domain = wanted.network.domain();
-    let line = |host: &Host| {
+    let line = |host: &Reservation| {
         let address = wanted.address_of(host).map_or_else(String::new, |address| format!(",{address}"));
         format!("{}{address},{}.{domain}\n", host.mac, host.name)
     };
@@ -206,7 +206,7 @@ pub fn reservations(wanted: &Wanted) -> String {
 /// One file for [`NAMES_DIR`], as hosts(5) has it: reserved addresses with their names, whether the
 /// guest is there or not.
 #[must_use]
-pub fn names(wanted: &Wanted) -> String {
+pub fn names(wanted: &NetworkSpec) -> String {
     let domain = wanted.network.domain();
     let mut text = String::new();
     for host in &wanted.network.hosts {
@@ -226,7 +226,7 @@ pub fn names(wanted: &Wanted) -> String {
 }
 
 /// Guests that may not ask the host are told of the servers they can ask themselves.
-fn other_resolvers(wanted: &Wanted) -> Option<String> {
+fn other_resolvers(wanted: &NetworkSpec) -> Option<String> {
     let network = &wanted.network;
     if network.host_access != HostAccess::None || network.mode == Mode::Isolated {
         return None;

@@ -72,7 +72,7 @@ impl fmt::Display for Who {
 
 /// `[[host]]`: what is promised to one guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
+pub struct Reservation {
     /// `name`, in lower case.
     pub name: String,
     /// `mac`
@@ -85,7 +85,7 @@ pub struct Host {
     pub aliases: Vec<String>,
 }
 
-impl Host {
+impl Reservation {
     /// All its names; the first is what its addresses are called.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         [&self.name].into_iter().chain(&self.aliases)
@@ -121,7 +121,7 @@ pub struct Guest {
 /// The guests that are known by reservation, then those known by lease alone. A reservation's name
 /// counts more than the one that a guest gives itself.
 #[must_use]
-pub fn known(hosts: &[Host], leases: &[Lease]) -> Vec<Guest> {
+pub fn known(hosts: &[Reservation], leases: &[Lease]) -> Vec<Guest> {
     let lease_of = |mac: MacAddr| leases.iter().find(|lease| lease.mac == mac);
     let reserved = hosts.iter().map(|host| Guest {
         name: Some(host.name.clone()),
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn nobody_takes_a_name_that_is_reserved_for_another() {
-        let host = |last, name: &str, address| Host {
+        let host = |last, name: &str, address| Reservation {
             name: name.to_owned(),
             mac: mac(last),
             address,

@@ -30,7 +30,7 @@ pub fn leases(file: &[u8]) -> Vec<Lease> {
 
 /// What became of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum LeaseChange {
     /// It is new.
     Got,
     /// It lasts longer now, or has another name.
@@ -39,7 +39,7 @@ pub enum Fate {
     Lost,
 }
 
-impl Fate {
+impl LeaseChange {
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -54,14 +54,15 @@ impl Fate {
 /// What changed from one reading to the next: first what went, so that an address that changes hands is
 /// lost before it is got.
 #[must_use]
-pub fn changes<'a>(before: &'a [Lease], after: &'a [Lease]) -> Vec<(Fate, &'a Lease)> {
+pub fn changes<'a>(before: &'a [Lease], after: &'a [Lease]) -> Vec<(LeaseChange, &'a Lease)> {
     let of = |lease: &Lease, others: &'a [Lease]| {
         others.iter().find(|other| other.mac == lease.mac && other.address == lease.address)
     };
-    let lost = before.iter().filter(|lease| of(lease, after).is_none()).map(|lease| (Fate::Lost, lease));
+    let lost =
+        before.iter().filter(|lease| of(lease, after).is_none()).map(|lease| (LeaseChange::Lost, lease));
     let there = after.iter().filter_map(|lease| match of(lease, before) {
-        None => Some((Fate::Got, lease)),
-        Some(old) if old != lease => Some((Fate::Renewed, lease)),
+        None => Some((LeaseChange::Got, lease)),
+        Some(old) if old != lease => Some((LeaseChange::Renewed, lease)),
         Some(_) => None,
     });
     lost.chain(there).collect()
@@ -130,7 +131,8 @@ mod tests {
         let before = [lease_of(1, 100), lease_of(2, 100), lease_of(3, 100)];
         let moved = Lease { address: Ipv4Addr::new(10, 0, 1, 1), ..lease_of(9, 100) };
         let after = [moved.clone(), lease_of(2, 200), lease_of(3, 100)];
-        let wanted = [(Fate::Lost, &before[0]), (Fate::Got, &moved), (Fate::Renewed, &after[1])];
+        let wanted =
+            [(LeaseChange::Lost, &before[0]), (LeaseChange::Got, &moved), (LeaseChange::Renewed, &after[1])];
         assert_eq!(changes(&before, &after), wanted);
         assert_eq!(changes(&after, &after), []);
     }

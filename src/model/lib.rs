@@ -8,24 +8,24 @@
 //! | [`subnet`] | an IPv4 network and its arithmetic |
 //! | [`calendar`] | a moment as people write it |
 //! | [`reservation`] | what a guest may be promised |
-//! | [`tether`] | how far whoever holds a TAP may go |
+//! | [`tap_policy`] | how far whoever holds a TAP may go |
 //! | [`network`] | one network as its file describes it |
 //! | [`settle`] | the same with nothing left open |
 //! | [`prefix6`] | an IPv6 prefix and the addresses in it |
 //! | [`guest`] | guests as they are named and known |
 //! | [`forward`] | port forwards as they are written |
-//! | [`holder`] | who holds a port that a forward asks for, and which is free |
+//! | [`port_conflicts`] | who holds a port that a forward asks for, and which is free |
 //! | [`keeper`] | what a network's keeper does about what happens |
-//! | [`search`] | which subnet is free |
-//! | [`managers`] | which subnets other managers' files claim |
+//! | [`free_subnet`] | which subnet is free |
+//! | [`claimed_subnets`] | which subnets other managers' files claim |
 //! | [`error`] | how something fails |
 //! | [`firewall`] | a network's nftables text |
-//! | [`foreign`] | the host's other firewalls, and what opens them for guests |
-//! | [`switch`] | the nftables text for frames between ports |
+//! | [`other_firewalls`] | the host's other firewalls, and what opens them for guests |
+//! | [`bridge_filter`] | the nftables text for frames between ports |
 //! | [`frame`] | frames between a TAP with offloads and a switch without |
 //! | [`cable`] | which cables between wires there may be |
 //! | [`vde_switch`] | a VDE switch that a network has, and its record |
-//! | [`delegation`] | what the host's own resolver asks a network's server about |
+//! | [`dns_delegation`] | what the host's own resolver asks a network's server about |
 //! | [`dnsmasq`] | a network's dnsmasq file |
 //! | [`attach`] | a namespace's interface: its address, name and MAC |
 //! | [`dhcp`] | a DHCP client's part of the talk |
@@ -37,32 +37,32 @@
 #![forbid(unsafe_code)]
 
 pub mod attach;
+pub mod bridge_filter;
 pub mod cable;
 pub mod calendar;
-pub mod delegation;
+pub mod claimed_subnets;
 pub mod dhcp;
+pub mod dns_delegation;
 pub mod dnsmasq;
 pub mod error;
 pub mod firewall;
-pub mod foreign;
 pub mod forward;
 pub mod frame;
+pub mod free_subnet;
 #[cfg(test)]
 mod golden;
 pub mod guest;
-pub mod holder;
 pub mod keeper;
 pub mod launch;
 pub mod lease;
-pub mod managers;
 pub mod network;
+pub mod other_firewalls;
 pub mod plan;
+pub mod port_conflicts;
 pub mod prefix6;
 pub mod reservation;
-pub mod search;
 pub mod settle;
 pub mod snippet;
 pub mod subnet;
-pub mod switch;
-pub mod tether;
+pub mod tap_policy;
 pub mod vde_switch;

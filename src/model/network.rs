@@ -1,7 +1,7 @@
 //! One network as its file describes it. What it leaves open is settled in [`crate::settle`].
 
 use crate::forward::{Forward, Ports, Protocol};
-use crate::guest::{Host, Who};
+use crate::guest::{Reservation, Who};
 use crate::prefix6::Prefix6;
 use crate::subnet::Subnet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -100,7 +100,7 @@ pub struct Limits {
 
 /// `[[link]]`: one guest of an isolated network may reach another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GuestLink {
+pub struct GuestRule {
     /// `from`: who may begin.
     pub from: Who,
     /// `to`: whom it reaches.
@@ -249,11 +249,11 @@ pub struct Network {
     /// `[vde]`
     pub vde: Option<Vde>,
     /// Every `[[host]]`.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<Reservation>,
     /// Every `[[forward]]`.
     pub forwards: Vec<Forward>,
     /// Every `[[link]]`.
-    pub links: Vec<GuestLink>,
+    pub links: Vec<GuestRule>,
 }
 
 impl Network {

@@ -2,10 +2,10 @@
 //! the network can reach it. Files are held to the same by `vmnet-config`, which knows their lines.
 
 use crate::dnsmasq::NOT_FOR_GUESTS;
-use crate::guest::Host;
+use crate::guest::Reservation;
 use crate::lease::Lease;
 use crate::prefix6::Prefix6;
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 use crate::subnet::Subnet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -77,7 +77,7 @@ impl std::error::Error for Refusal {}
 ///
 /// # Errors
 /// The first thing that stands in the way.
-pub fn check(host: &Host, wanted: &Wanted, leases: &[Lease]) -> Result<(), Refusal> {
+pub fn check(host: &Reservation, wanted: &NetworkSpec, leases: &[Lease]) -> Result<(), Refusal> {
     names(host, &wanted.network.hosts)?;
     if host.mac == wanted.mac || !host.mac.is_assignable() {
         return Err(Refusal::NoGuest(host.mac));
@@ -92,7 +92,7 @@ pub fn check(host: &Host, wanted: &Wanted, leases: &[Lease]) -> Result<(), Refus
     host.address6.map_or(Ok(()), |address| address6(wanted, address))
 }
 
-fn names(host: &Host, others: &[Host]) -> Result<(), Refusal> {
+fn names(host: &Reservation, others: &[Reservation]) -> Result<(), Refusal> {
     let own: Vec<&String> = host.names().collect();
     for (place, name) in own.iter().enumerate() {
         if NOT_FOR_GUESTS.contains(&name.as_str()) {
@@ -112,7 +112,7 @@ fn names(host: &Host, others: &[Host]) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// The first thing that stands in the way.
-pub fn takes(mac: MacAddr, wanted: &Wanted, leases: &[Lease], address: Ipv4Addr) -> Result<(), Refusal> {
+pub fn takes(mac: MacAddr, wanted: &NetworkSpec, leases: &[Lease], address: Ipv4Addr) -> Result<(), Refusal> {
     is_host(wanted, address)?;
     is_free(mac, wanted, leases, address)
 }
@@ -121,11 +121,11 @@ pub fn takes(mac: MacAddr, wanted: &Wanted, leases: &[Lease], address: Ipv4Addr)
 ///
 /// # Errors
 /// The first thing that stands in the way.
-pub fn takes6(wanted: &Wanted, address: Ipv6Addr) -> Result<(), Refusal> {
+pub fn takes6(wanted: &NetworkSpec, address: Ipv6Addr) -> Result<(), Refusal> {
     address6(wanted, address)
 }
 
-fn is_host(wanted: &Wanted, address: Ipv4Addr) -> Result<(), Refusal> {
+fn is_host(wanted: &NetworkSpec, address: Ipv4Addr) -> Result<(), Refusal> {
     let subnets = wanted.subnets();
     let Some(subnet) = subnets.iter().find(|subnet| subnet.contains(address)) else {
         return Err(Refusal::Outside(address.into(), subnets.iter().map(Subnet::to_string).collect()));
@@ -139,7 +139,7 @@ fn is_host(wanted: &Wanted, address: Ipv4Addr) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_free(mac: MacAddr, wanted: &Wanted, leases: &[Lease], address: Ipv4Addr) -> Result<(), Refusal> {
+fn is_free(mac: MacAddr, wanted: &NetworkSpec, leases: &[Lease], address: Ipv4Addr) -> Result<(), Refusal> {
     if let Some(other) = wanted.network.hosts.iter().find(|other| other.address == Some(address)) {
         return Err(Refusal::Address(address.into(), other.name.clone()));
     }
@@ -149,7 +149,7 @@ fn is_free(mac: MacAddr, wanted: &Wanted, leases: &[Lease], address: Ipv4Addr) -
     }
 }
 
-fn address6(wanted: &Wanted, address: Ipv6Addr) -> Result<(), Refusal> {
+fn address6(wanted: &NetworkSpec, address: Ipv6Addr) -> Result<(), Refusal> {
     let prefix: Prefix6 = wanted.subnet6.ok_or(Refusal::NoIpv6(address))?;
     if !prefix.contains(address) {
         return Err(Refusal::Outside(address.into(), vec![prefix.to_string()]));
@@ -171,7 +171,7 @@ fn address6(wanted: &Wanted, address: Ipv6Addr) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// There is none.
-pub fn choose(mac: MacAddr, wanted: &Wanted, leases: &[Lease]) -> Result<Ipv4Addr, Refusal> {
+pub fn choose(mac: MacAddr, wanted: &NetworkSpec, leases: &[Lease]) -> Result<Ipv4Addr, Refusal> {
     let fits = |address: &Ipv4Addr| {
         is_host(wanted, *address).is_ok() && is_free(mac, wanted, leases, *address).is_ok()
     };
@@ -192,17 +192,17 @@ mod tests {
     const WEB: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const NEW: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
 
-    fn host(name: &str, mac: MacAddr, address: Option<&str>) -> Host {
+    fn host(name: &str, mac: MacAddr, address: Option<&str>) -> Reservation {
         let address = address.map(|text| text.parse().unwrap());
-        Host { name: name.to_owned(), mac, address, address6: None, aliases: Vec::new() }
+        Reservation { name: name.to_owned(), mac, address, address6: None, aliases: Vec::new() }
     }
 
     /// 10.0.1.0/24 and 10.9.0.0/16; web has 10.0.1.9 and the alias www.
-    fn wanted() -> Wanted {
+    fn wanted() -> NetworkSpec {
         let mut network = Network::with_defaults(NetName::new("lab").unwrap());
         network.more_subnets = vec!["10.9.0.0/16".parse().unwrap()];
         let aliases = vec!["www".to_owned()];
-        network.hosts = vec![Host { aliases, ..host("web", WEB, Some("10.0.1.9")) }];
+        network.hosts = vec![Reservation { aliases, ..host("web", WEB, Some("10.0.1.9")) }];
         network.settle(&Circumstances {
             subnet: "10.0.1.0/24".parse().unwrap(),
             machine: b"machine",
@@ -215,7 +215,7 @@ mod tests {
         Lease { expires: None, mac, address: address.parse().unwrap(), name: None }
     }
 
-    fn refusal(host: &Host) -> String {
+    fn refusal(host: &Reservation) -> String {
         check(host, &wanted(), &[lease(WEB, "10.0.1.50")])
             .map_or_else(|why| why.to_string(), |()| String::new())
     }
@@ -244,19 +244,19 @@ mod tests {
         assert_eq!(address("10.0.1.255"), all);
         assert_eq!(refusal(&host("new", wanted().mac, None)), format!("{} can be no guest's", wanted().mac));
         let aliases = vec!["new".to_owned()];
-        assert_eq!(refusal(&Host { aliases, ..host("new", NEW, None) }), "name 'new' is given twice");
+        assert_eq!(refusal(&Reservation { aliases, ..host("new", NEW, None) }), "name 'new' is given twice");
     }
 
     #[test]
     fn an_ipv6_address_is_one_of_the_prefix_and_free() {
         let wanted = wanted();
         let prefix = wanted.subnet6.unwrap();
-        let with = |address6| Host { address6: Some(address6), ..host("new", NEW, None) };
+        let with = |address6| Reservation { address6: Some(address6), ..host("new", NEW, None) };
         assert_eq!(check(&with(prefix.address(0x22)), &wanted, &[]), Ok(()));
         assert_eq!(check(&with(prefix.gateway()), &wanted, &[]), Err(Refusal::Own(prefix.gateway().into())));
         let outside = "2001:db8::1".parse().unwrap();
         assert!(matches!(check(&with(outside), &wanted, &[]), Err(Refusal::Outside(..))));
-        let without = Wanted { subnet6: None, ..wanted };
+        let without = NetworkSpec { subnet6: None, ..wanted };
         assert_eq!(check(&with(outside), &without, &[]), Err(Refusal::NoIpv6(outside)));
     }
 

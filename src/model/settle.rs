@@ -1,6 +1,6 @@
 //! A network once every choice that its file leaves open is settled: what `up` makes true.
 
-use crate::guest::Host;
+use crate::guest::Reservation;
 use crate::network::{DhcpRange, Mode, MtuChoice, Network, Prefix6Choice};
 use crate::prefix6::Prefix6;
 use crate::subnet::Subnet;
@@ -27,7 +27,7 @@ pub struct Circumstances<'a> {
 
 /// A network with nothing left open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct NetworkSpec {
     /// The file's side, with what was added live.
     pub network: Network,
     /// The bridge.
@@ -51,7 +51,7 @@ pub struct Wanted {
 impl Network {
     /// Settle what was left open.
     #[must_use]
-    pub fn settle(&self, circumstances: &Circumstances<'_>) -> Wanted {
+    pub fn settle(&self, circumstances: &Circumstances<'_>) -> NetworkSpec {
         let Circumstances { subnet, machine, uplink_mtu, has_ipv6 } = *circumstances;
         let address = self.address.unwrap_or_else(|| subnet.first_host());
         let subnet6 = match self.subnet6 {
@@ -60,7 +60,7 @@ impl Network {
             Prefix6Choice::None => None,
         };
         let bridge = self.name.bridge();
-        Wanted {
+        NetworkSpec {
             group: port_record::group_of(&bridge),
             bridge,
             subnet,
@@ -92,7 +92,7 @@ impl Network {
     }
 }
 
-impl Wanted {
+impl NetworkSpec {
     /// The network's name.
     #[must_use]
     pub fn name(&self) -> &NetName {
@@ -127,7 +127,7 @@ impl Wanted {
     /// The address reserved for a host. One that was added live has none any more where the network
     /// had to move to another subnet.
     #[must_use]
-    pub fn address_of(&self, host: &Host) -> Option<Ipv4Addr> {
+    pub fn address_of(&self, host: &Reservation) -> Option<Ipv4Addr> {
         host.address.filter(|address| self.subnets().iter().any(|subnet| subnet.contains(*address)))
     }
 
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::network::Vde;
 
-    fn settled(subnet: &str, change: impl FnOnce(&mut Network)) -> Wanted {
+    fn settled(subnet: &str, change: impl FnOnce(&mut Network)) -> NetworkSpec {
         let mut network = Network::with_defaults(NetName::new("lab").unwrap());
         change(&mut network);
         network.settle(&Circumstances {
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_bare_wire_keeps_nothing_of_what_was_added_while_it_was_another() {
-        let host = Host {
+        let host = Reservation {
             name: "web".to_owned(),
             mac: MacAddr([2, 0, 0, 0, 0, 9]),
             address: Some(Ipv4Addr::new(10, 0, 1, 9)),
@@ -296,7 +296,7 @@ mod tests {
         }
         let elsewhere = settled("10.0.2.0/24", |n| n.more_subnets = vec!["10.9.0.0/16".parse().unwrap()]);
         assert_eq!(elsewhere.address_of(&host), None);
-        let second = Host { address: Some(Ipv4Addr::new(10, 9, 3, 3)), ..host };
+        let second = Reservation { address: Some(Ipv4Addr::new(10, 9, 3, 3)), ..host };
         assert_eq!(elsewhere.address_of(&second), second.address);
     }
 
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_kernel_keeps_ports_apart_only_where_no_link_makes_exceptions() {
-        let link = crate::network::GuestLink {
+        let link = crate::network::GuestRule {
             from: "a".parse().unwrap(),
             to: "b".parse().unwrap(),
             ports: Vec::new(),

@@ -4,7 +4,7 @@
 use crate::network::Vde;
 use std::fmt;
 use vmnet_access::name::{NetName, fnv1a};
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::Directory;
 
 /// The uids from here on belong to nobody, neither to people and services nor to containers' ranges
@@ -25,7 +25,7 @@ pub fn user_of(network: &NetName) -> u32 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switch {
     /// Where, and as whom its ports are asked for.
-    pub door: SwitchDoor,
+    pub door: SwitchAccess,
     /// As whom the pump runs.
     pub pump: u32,
     /// How to run it; none: it is somebody else's.
@@ -80,7 +80,7 @@ impl Switch {
     /// The record as text: lines of `key value`.
     #[must_use]
     pub fn render(&self) -> String {
-        let SwitchDoor { directory, owner, group } = &self.door;
+        let SwitchAccess { directory, owner, group } = &self.door;
         let mut text = format!("directory {directory}\nowner {owner}\ngroup {group}\npump {}\n", self.pump);
         if let Some(console) = &self.console {
             text.push_str(&format!("console {console}\n"));
@@ -112,7 +112,7 @@ impl Switch {
             }
         }
         let missing = BadSwitch(0);
-        let door = SwitchDoor {
+        let door = SwitchAccess {
             directory: directory.ok_or(missing)?,
             owner: owner.ok_or(missing)?,
             group: group.ok_or(missing)?,
@@ -152,7 +152,7 @@ mod tests {
 
     fn switch() -> Switch {
         let door =
-            SwitchDoor { directory: Directory::new("/run/vmnet/my lab/vde").unwrap(), owner: 7, group: 8 };
+            SwitchAccess { directory: Directory::new("/run/vmnet/my lab/vde").unwrap(), owner: 7, group: 8 };
         let run = Run::of(&Vde { ports: 30, fast_spanning_tree: true, ..Vde::DEFAULT });
         Switch { door, pump: 7, run: Some(run), console: Some("/run/vmnet/lab/console/mgmt".to_owned()) }
     }

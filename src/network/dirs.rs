@@ -15,7 +15,7 @@ use vmnet_vswitch::dir::{CABLES_DIR, SwitchDir};
 
 /// The three directories.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct Dirs {
     /// Network files and access rules.
     pub config: PathBuf,
     /// What outlives a reboot.
@@ -24,7 +24,7 @@ pub struct Places {
     pub run: PathBuf,
 }
 
-impl Places {
+impl Dirs {
     /// Those of the command line.
     pub fn new(config: &Path, state: &Path, run: &Path) -> Self {
         Self { config: config.to_owned(), state: state.to_owned(), run: run.to_owned() }
@@ -52,8 +52,8 @@ impl Places {
 
     /// A running network's directory. It is called after the bridge, because the helper, which
     /// looks there, knows nothing else.
-    pub fn room(&self, bridge: &IfName) -> Room {
-        Room(self.run.join(OsStr::from_bytes(bridge.as_bytes())))
+    pub fn run_dir(&self, bridge: &IfName) -> RunDir {
+        RunDir(self.run.join(OsStr::from_bytes(bridge.as_bytes())))
     }
 
     /// Wait for one's turn to change anything. One lock for all networks: they share the free
@@ -83,9 +83,9 @@ impl Places {
 
 /// One running network's directory.
 #[derive(Clone, Debug)]
-pub struct Room(PathBuf);
+pub struct RunDir(PathBuf);
 
-impl Room {
+impl RunDir {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.0

@@ -2,8 +2,8 @@
 //! them all.
 
 use crate::cables;
-use crate::dirs::Places;
-use crate::dirs::Room;
+use crate::dirs::Dirs;
+use crate::dirs::RunDir;
 use crate::keeper_handle;
 use crate::ports;
 use crate::ports::Port;
@@ -20,7 +20,7 @@ use vmnet_model::error::{Error, network};
 use vmnet_model::firewall;
 use vmnet_model::plan::{Part, TAKING_DOWN, bridge_alias};
 use vmnet_sys::lock::Lock;
-use vmnet_sys::process::outlast_interrupts;
+use vmnet_sys::process::hold_signals;
 use vmnet_sys::trust::plain;
 use vmnet_tools::nft;
 use vmnet_vswitch::clients;
@@ -38,8 +38,8 @@ pub enum Traces {
 
 /// Undo everything the record tells of, in its turns ([`TAKING_DOWN`]). Call it under the lock. What
 /// could not be undone is answered, and the record is then kept, so that `down` can be tried again.
-pub fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Traces) -> Vec<String> {
-    let going = Going { places, bridge, room: places.room(bridge), record, traces };
+pub fn undo(dirs: &Dirs, bridge: &IfName, record: &Record, traces: Traces) -> Vec<String> {
+    let going = Going { dirs, bridge, run_dir: dirs.run_dir(bridge), record, traces };
     let mut left = Vec::new();
     for turn in TAKING_DOWN {
         let is_last = turn.contains(&Part::RunDirectory);
@@ -52,9 +52,9 @@ pub fn undo(places: &Places, bridge: &IfName, record: &Record, traces: Traces) -
 
 /// A network that goes down.
 struct Going<'a> {
-    places: &'a Places,
+    dirs: &'a Dirs,
     bridge: &'a IfName,
-    room: Room,
+    run_dir: RunDir,
     record: &'a Record,
     traces: Traces,
 }
@@ -88,17 +88,17 @@ impl Going<'_> {
     fn undo(&self, part: Part) -> Vec<String> {
         let words = |failure: Error| failure.to_string();
         let done = match part {
-            Part::CablePumps => cables::stop(&self.room).map_err(words),
-            Part::Switch => settings::stop(&self.room.switch()).map_err(words),
+            Part::CablePumps => cables::stop(&self.run_dir).map_err(words),
+            Part::Switch => settings::stop(&self.run_dir.switch()).map_err(words),
             Part::Server => return self.stop_server(),
             Part::Links => remove_links(self.bridge, self.record),
             Part::Tables => self.remove_tables(),
             Part::OtherFirewalls => {
-                return foreign::close(&self.record.network, self.bridge, &self.room.firewalld());
+                return foreign::close(&self.record.network, self.bridge, &self.run_dir.firewalld());
             }
-            Part::Forwarding => restore_forwarding(self.places, self.bridge, self.record).map_err(words),
-            Part::Forwarding6 => restore_forwarding6(self.places, self.bridge, self.record).map_err(words),
-            Part::RunDirectory => remove_room(&self.room),
+            Part::Forwarding => restore_forwarding(self.dirs, self.bridge, self.record).map_err(words),
+            Part::Forwarding6 => restore_forwarding6(self.dirs, self.bridge, self.record).map_err(words),
+            Part::RunDirectory => remove_room(&self.run_dir),
         };
         done.err().into_iter().collect()
     }
@@ -106,8 +106,8 @@ impl Going<'_> {
     fn stop_server(&self) -> Vec<String> {
         let stopped = |error: std::io::Error| format!("cannot stop dnsmasq: {}", plain(&error));
         let starting = self.record.phase == Phase::Starting;
-        let strays = starting.then(|| server::stop_strays(&self.room, None).map_err(stopped));
-        let own = server::stop(&self.room).map_err(stopped);
+        let strays = starting.then(|| server::stop_strays(&self.run_dir, None).map_err(stopped));
+        let own = server::stop(&self.run_dir).map_err(stopped);
         strays.into_iter().chain([own]).filter_map(Result::err).collect()
     }
 
@@ -123,38 +123,38 @@ impl Going<'_> {
 
 /// The host forwards as long as any network needs it; the last one puts the old value back. Until
 /// then the value is handed on.
-fn restore_forwarding(places: &Places, bridge: &IfName, record: &Record) -> Result<(), Error> {
+fn restore_forwarding(dirs: &Dirs, bridge: &IfName, record: &Record) -> Result<(), Error> {
     let Some(was) = &record.forwarding_was else { return Ok(()) };
-    match heir(places, bridge, |other| other.forwards)? {
+    match next_forwarder(dirs, bridge, |other| other.forwards)? {
         None => was.restore(),
-        Some((room, mut other)) => {
+        Some((run_dir, mut other)) => {
             other.forwarding_was.get_or_insert_with(|| was.clone());
-            other.write(&room)
+            other.write(&run_dir)
         }
     }
 }
 
-fn restore_forwarding6(places: &Places, bridge: &IfName, record: &Record) -> Result<(), Error> {
+fn restore_forwarding6(dirs: &Dirs, bridge: &IfName, record: &Record) -> Result<(), Error> {
     let Some(was) = &record.forwarding6_was else { return Ok(()) };
     let has_ipv6 = |other: &Record| other.addresses.iter().any(|(address, _)| address.is_ipv6());
-    match heir(places, bridge, |other| other.forwards && has_ipv6(other))? {
+    match next_forwarder(dirs, bridge, |other| other.forwards && has_ipv6(other))? {
         None => was.restore(),
-        Some((room, mut other)) => {
+        Some((run_dir, mut other)) => {
             other.forwarding6_was.get_or_insert_with(|| was.clone());
-            other.write(&room)
+            other.write(&run_dir)
         }
     }
 }
 
 /// Another running network that still needs what this one turned on.
-fn heir(
-    places: &Places,
+fn next_forwarder(
+    dirs: &Dirs,
     bridge: &IfName,
     needs: impl Fn(&Record) -> bool,
-) -> Result<Option<(Room, Record)>, Error> {
-    let mut others = run_record::all(places)?.into_iter();
+) -> Result<Option<(RunDir, Record)>, Error> {
+    let mut others = run_record::all(dirs)?.into_iter();
     let found = others.find(|(other_bridge, other)| other_bridge != bridge && needs(other));
-    Ok(found.map(|(other_bridge, other)| (places.room(&other_bridge), other)))
+    Ok(found.map(|(other_bridge, other)| (dirs.run_dir(&other_bridge), other)))
 }
 
 /// The bridge, and what stays and is held by nobody. By a connection of its own: the one that a
@@ -193,11 +193,11 @@ fn remove_vacant(links: &Links, bridge: &IfName) -> Result<(), LinkError> {
 }
 
 /// The record goes last: as long as it is there, `down` knows what is left to do.
-fn remove_room(room: &Room) -> Result<(), String> {
+fn remove_room(run_dir: &RunDir) -> Result<(), String> {
     let attempt = || -> std::io::Result<()> {
-        for entry in std::fs::read_dir(room.path())? {
+        for entry in std::fs::read_dir(run_dir.path())? {
             let entry = entry?;
-            if entry.path() == room.record() {
+            if entry.path() == run_dir.record() {
                 continue;
             }
             let is_dir = entry.file_type()?.is_dir();
@@ -207,23 +207,23 @@ fn remove_room(room: &Room) -> Result<(), String> {
                 std::fs::remove_file(entry.path())
             })?;
         }
-        gone(std::fs::remove_file(room.record()))?;
-        std::fs::remove_dir(room.path())
+        gone(std::fs::remove_file(run_dir.record()))?;
+        std::fs::remove_dir(run_dir.path())
     };
-    gone(attempt()).map_err(|error| format!("cannot remove {}: {}", room.path().display(), plain(&error)))
+    gone(attempt()).map_err(|error| format!("cannot remove {}: {}", run_dir.path().display(), plain(&error)))
 }
 
 /// Remove what is left of a network without a record: an `up` that was killed before it wrote
 /// one, a `down` that was killed after it removed it, or a keeper that took over just then.
-pub fn sweep(places: &Places, room: &Room) -> Result<(), Error> {
-    if !places.run.exists() || room.record().exists() {
+pub fn sweep(dirs: &Dirs, run_dir: &RunDir) -> Result<(), Error> {
+    if !dirs.run.exists() || run_dir.record().exists() {
         return Ok(());
     }
-    let lock = places.lock()?;
-    if !room.record().exists() {
-        remove_room(room).map_err(|cause| Error::new("tidy", room.path().display(), cause))?;
+    let lock = dirs.lock()?;
+    if !run_dir.record().exists() {
+        remove_room(run_dir).map_err(|cause| Error::new("tidy", run_dir.path().display(), cause))?;
     }
-    places.tidy(lock);
+    dirs.tidy(lock);
     Ok(())
 }
 
@@ -252,52 +252,52 @@ pub enum Outcome {
 /// # Errors
 /// Its keeper does not leave, or something of it could not be undone: then it is half down, with a record, and
 /// this can be tried again.
-pub fn down(places: &Places, name: &NetName, how: Down) -> Result<Outcome, Error> {
-    let room = places.room(&name.bridge());
-    if Record::read(&room)?.is_none() {
-        sweep(places, &room)?;
+pub fn down(dirs: &Dirs, name: &NetName, how: Down) -> Result<Outcome, Error> {
+    let run_dir = dirs.run_dir(&name.bridge());
+    if Record::read(&run_dir)?.is_none() {
+        sweep(dirs, &run_dir)?;
         return Ok(Outcome::NotUp);
     }
     if how == Down::UnlessUsed {
-        let who = guests(places, name)?;
+        let who = guests(dirs, name)?;
         if !who.is_empty() {
             return Ok(Outcome::Used(who));
         }
     }
     // Before the lock is taken: a keeper that waits for the lock itself could not hear us.
-    keeper_handle::send_keeper_away(places, name)?;
-    take_down(places, name)?;
+    keeper_handle::send_keeper_away(dirs, name)?;
+    take_down(dirs, name)?;
     Ok(Outcome::Down)
 }
 
 /// Who is attached, on the bridge and on the switch.
-fn guests(places: &Places, name: &NetName) -> Result<Vec<String>, Error> {
+fn guests(dirs: &Dirs, name: &NetName) -> Result<Vec<String>, Error> {
     let links = Links::open().map_err(|error| Error::new("take down", network(name), error))?;
     let bridge = name.bridge();
-    let room = places.room(&bridge);
-    let mut ports = ports::ports(&links, &bridge, &room)?;
+    let run_dir = dirs.run_dir(&bridge);
+    let mut ports = ports::ports(&links, &bridge, &run_dir)?;
     ports.retain(|port| !port.link.is_vacant());
-    let clients = clients::look(&places.run, &room.switch())?;
+    let clients = clients::look(&dirs.run, &run_dir.switch())?;
     let on_bridge = ports.iter().map(Port::phrase);
     Ok(on_bridge.chain(clients.guests().map(Client::phrase)).collect())
 }
 
 /// Take it down under the lock, whoever asks.
-pub fn take_down(places: &Places, name: &NetName) -> Result<(), Error> {
-    let lock = places.lock()?;
-    take_down_under(lock, places, name)
+pub fn take_down(dirs: &Dirs, name: &NetName) -> Result<(), Error> {
+    let lock = dirs.lock()?;
+    take_down_under(lock, dirs, name)
 }
 
 /// Take it down under a lock that is held already.
-pub fn take_down_under(lock: Lock, places: &Places, name: &NetName) -> Result<(), Error> {
+pub fn take_down_under(lock: Lock, dirs: &Dirs, name: &NetName) -> Result<(), Error> {
     let bridge = name.bridge();
-    let Some(record) = Record::read(&places.room(&bridge))? else {
-        places.tidy(lock);
+    let Some(record) = Record::read(&dirs.run_dir(&bridge))? else {
+        dirs.tidy(lock);
         return Ok(());
     };
-    outlast_interrupts();
-    let left = undo(places, &bridge, &record, Traces::OnDisk);
-    places.tidy(lock);
+    hold_signals();
+    let left = undo(dirs, &bridge, &record, Traces::OnDisk);
+    dirs.tidy(lock);
     match left.split_first() {
         None => Ok(()),
         Some((first, rest)) => Err(Error::new("take down", network(name), first).and(rest)),

@@ -1,7 +1,7 @@
 //! Seeing to it that a running network has a keeper: through systemd where it runs and knows the
 //! unit, else as a process of our own.
 
-use crate::dirs::{Places, Room};
+use crate::dirs::{Dirs, RunDir};
 use nix::sys::signal::Signal;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -37,18 +37,18 @@ const TRIES: usize = 5;
 const LEAVES: &str = "leaves\n";
 
 /// The network's keeper, if one holds its lock and will go on doing so.
-pub fn find(room: &Room) -> Option<Process> {
-    claimant(&room.keeper()).filter(|_| !leaves(room))
+pub fn find(run_dir: &RunDir) -> Option<Process> {
+    claimant(&run_dir.keeper()).filter(|_| !leaves(run_dir))
 }
 
 /// Has somebody told the network's keeper to leave? It may have left since.
-pub fn leaves(room: &Room) -> bool {
-    read_file(&room.keeper()).is_ok_and(|text| text.is_some_and(|text| text.ends_with(LEAVES.as_bytes())))
+pub fn leaves(run_dir: &RunDir) -> bool {
+    read_file(&run_dir.keeper()).is_ok_and(|text| text.is_some_and(|text| text.ends_with(LEAVES.as_bytes())))
 }
 
 /// Tell the network's keeper to leave the network as it is; answers who that is. None where nobody keeps it.
-pub fn tell_to_leave(room: &Room) -> Option<Process> {
-    let path = room.keeper();
+pub fn tell_to_leave(run_dir: &RunDir) -> Option<Process> {
+    let path = run_dir.keeper();
     claimant(&path)?;
     // Where it cannot be written it is only missing if we are killed now.
     let _ =
@@ -61,26 +61,26 @@ pub fn tell_to_leave(room: &Room) -> Option<Process> {
 }
 
 /// Start a keeper of our own if none is there, and wait until it is ready.
-pub fn ensure_keeper(places: &Places, name: &NetName) -> Result<(), Error> {
-    if find(&places.room(&name.bridge())).is_some() {
+pub fn ensure_keeper(dirs: &Dirs, name: &NetName) -> Result<(), Error> {
+    if find(&dirs.run_dir(&name.bridge())).is_some() {
         return Ok(());
     }
-    see_leaver_off(places, name)?;
-    start_process(places, name)
+    await_leaving_keeper(dirs, name)?;
+    start_process(dirs, name)
 }
 
 /// A `down` that was killed may have told the keeper to leave: wait until it has.
-pub fn see_leaver_off(places: &Places, name: &NetName) -> Result<(), Error> {
-    if leaves(&places.room(&name.bridge())) {
-        send_away(places, name)?;
+pub fn await_leaving_keeper(dirs: &Dirs, name: &NetName) -> Result<(), Error> {
+    if leaves(&dirs.run_dir(&name.bridge())) {
+        send_away(dirs, name)?;
     }
     Ok(())
 }
 
 /// Have the network's keeper leave the network as it is, if it has one.
-pub fn send_keeper_away(places: &Places, name: &NetName) -> Result<(), Error> {
+pub fn send_keeper_away(dirs: &Dirs, name: &NetName) -> Result<(), Error> {
     for _ in 0..TRIES {
-        if !send_away(places, name)? {
+        if !send_away(dirs, name)? {
             return Ok(());
         }
     }
@@ -88,11 +88,11 @@ pub fn send_keeper_away(places: &Places, name: &NetName) -> Result<(), Error> {
 }
 
 /// False if there was none.
-fn send_away(places: &Places, name: &NetName) -> Result<bool, Error> {
-    let room = places.room(&name.bridge());
-    let Some(keeper) = tell_to_leave(&room) else { return Ok(false) };
+fn send_away(dirs: &Dirs, name: &NetName) -> Result<bool, Error> {
+    let run_dir = dirs.run_dir(&name.bridge());
+    let Some(keeper) = tell_to_leave(&run_dir) else { return Ok(false) };
     // Not for its end: what it watched takes the kernel tens of milliseconds to put away.
-    match Claim::wait_until_free(&room.keeper(), PATIENCE) {
+    match Claim::wait_until_free(&run_dir.keeper(), PATIENCE) {
         Ok(true) => Ok(true),
         Ok(false) => Err(not_stopped(name, format!("process {} does not end", keeper.pid()))),
         Err(error) => Err(not_stopped(name, plain(&error))),
@@ -105,15 +105,15 @@ fn not_stopped(name: &NetName, cause: impl std::fmt::Display) -> Error {
 
 /// Is systemd to keep the network? Then it also starts it: servers that we started would belong
 /// to the caller's session and end with it.
-pub fn is_unit(places: &Places) -> bool {
-    is_default(places) && systemd_knows_us()
+pub fn is_unit(dirs: &Dirs) -> bool {
+    is_default(dirs) && systemd_knows_us()
 }
 
 /// A unit knows only the directories fixed at build time.
-fn is_default(places: &Places) -> bool {
-    places.config == Path::new(paths::CONFIG_DIR)
-        && places.state == Path::new(paths::STATE_DIR)
-        && places.run == Path::new(paths::RUN_DIR)
+fn is_default(dirs: &Dirs) -> bool {
+    dirs.config == Path::new(paths::CONFIG_DIR)
+        && dirs.state == Path::new(paths::STATE_DIR)
+        && dirs.run == Path::new(paths::RUN_DIR)
 }
 
 /// sd_booted(3), and our unit is there.
@@ -134,17 +134,17 @@ pub fn start_unit(name: &NetName) -> Result<(), Error> {
 
 /// The same program, in a session of its own, which it makes itself. Its standard output is the
 /// pipe on which it says that it is ready.
-fn start_process(places: &Places, name: &NetName) -> Result<(), Error> {
+fn start_process(dirs: &Dirs, name: &NetName) -> Result<(), Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("keep", network(name), cause);
     let mut child = daemon::command()
         .map_err(|error| failed(&plain(&error)))?
         .args(["run", name.as_str(), "--background"])
         .arg("--config-dir")
-        .arg(&places.config)
+        .arg(&dirs.config)
         .arg("--state-dir")
-        .arg(&places.state)
+        .arg(&dirs.state)
         .arg("--run-dir")
-        .arg(&places.run)
+        .arg(&dirs.run)
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(&plain(&error)))?;

@@ -1,7 +1,7 @@
 //! A network's lease file, listened to. dnsmasq writes it anew in place at each change, so between
 //! the first event and the last a reader finds it empty or cut short.
 
-use crate::dirs::Room;
+use crate::dirs::RunDir;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -40,13 +40,13 @@ pub struct LeaseWatch {
 
 impl LeaseWatch {
     /// Begin to listen. The file need not be there yet.
-    pub fn open(room: &Room) -> io::Result<Self> {
+    pub fn open(run_dir: &RunDir) -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_DELETE;
-        inotify.add_watch(room.path(), flags | AddWatchFlags::IN_ONLYDIR)?;
+        inotify.add_watch(run_dir.path(), flags | AddWatchFlags::IN_ONLYDIR)?;
         Ok(Self {
             source: watched(inotify)?,
-            record: room.record().file_name().unwrap_or_default().into(),
+            record: run_dir.record().file_name().unwrap_or_default().into(),
             stirred: Cell::new(None),
             down: Cell::new(false),
         })

@@ -1,14 +1,14 @@
 //! The leases that a network's server has given out.
 
-use crate::dirs::Room;
+use crate::dirs::RunDir;
 use std::time::{SystemTime, UNIX_EPOCH};
 use vmnet_host::files::read_file;
 use vmnet_model::error::Error;
 use vmnet_model::lease::{Lease, leases as parse};
 
 /// The leases of a network; those that have run out are left out.
-pub fn leases(room: &Room) -> Result<Vec<Lease>, Error> {
-    let text = read_file(&room.leases())?.unwrap_or_default();
+pub fn leases(run_dir: &RunDir) -> Result<Vec<Lease>, Error> {
+    let text = read_file(&run_dir.leases())?.unwrap_or_default();
     let now = now();
     let mut leases = parse(&text);
     leases.retain(|lease| lease.expires.is_none_or(|end| end > now));

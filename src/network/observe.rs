@@ -1,7 +1,7 @@
 //! The host as it is, as far as one network is concerned.
 
 use crate::cables;
-use crate::dirs::Room;
+use crate::dirs::RunDir;
 use crate::server;
 use crate::store::run_record::Loaded;
 use crate::store::run_record::Record;
@@ -15,19 +15,25 @@ use vmnet_host::ipv6;
 use vmnet_host::links::{self, Links, SeenLink};
 use vmnet_model::error::Error;
 use vmnet_model::firewall;
-use vmnet_model::foreign::{Family, Opening};
-use vmnet_model::plan::{Goal, LoosePort, Seen, SeenBridge, SeenPort, SeenSwitch, State};
-use vmnet_model::tether::Act;
+use vmnet_model::other_firewalls::Family;
+use vmnet_model::other_firewalls::Opening;
+use vmnet_model::plan::{DesiredState, LoosePort, ObservedState, SeenBridge, SeenPort, SeenSwitch, State};
+use vmnet_model::tap_policy::Enforcement;
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
 use vmnet_vswitch;
 
 /// Look. The links come from one moment; the rest is read after them.
-pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::Seen) -> Result<Seen, Error> {
+pub fn network(
+    run_dir: &RunDir,
+    goal: &DesiredState,
+    record: Option<&Record>,
+    host: &links::HostSnapshot,
+) -> Result<ObservedState, Error> {
     let link = host.links.iter().find(|link| link.name == goal.wanted.bridge);
     let tables = tables(goal, record)?;
-    Ok(Seen {
+    Ok(ObservedState {
         bridge: link.map(|link| bridge(link, host)),
         earlier: record.map(Record::given).unwrap_or_default(),
         forwarding: forwarding::is_on()?,
@@ -35,13 +41,13 @@ pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::
         ruleset: tables.state,
         known: known(goal, record),
         forwards: tables.forwards,
-        dnsmasq_file: file(&room.dnsmasq(), goal.dnsmasq.as_deref().unwrap_or_default())?,
-        dnsmasq: server::find(room).map(|server| server.pid().as_raw().unsigned_abs()),
-        names: file(&room.names(), &goal.names)?,
-        reservations: file(&room.reservations(), &goal.reservations)?,
-        switch: switch(room, goal)?,
-        cables: cables::seen(room, goal.wanted.name(), &goal.cables, host)?,
-        port: file(&room.port(), &goal.port.render())?,
+        dnsmasq_file: file(&run_dir.dnsmasq(), goal.dnsmasq.as_deref().unwrap_or_default())?,
+        dnsmasq: server::find(run_dir).map(|server| server.pid().as_raw().unsigned_abs()),
+        names: file(&run_dir.names(), &goal.names)?,
+        reservations: file(&run_dir.reservations(), &goal.reservations)?,
+        switch: switch(run_dir, goal)?,
+        cables: cables::seen(run_dir, goal.wanted.name(), &goal.cables, host)?,
+        port: file(&run_dir.port(), &goal.port.render())?,
         ports: host
             .links
             .iter()
@@ -60,30 +66,30 @@ pub fn network(room: &Room, goal: &Goal, record: Option<&Record>, host: &links::
 }
 
 /// The switch, for root, who alone can look into its directory.
-fn switch(room: &Room, goal: &Goal) -> Result<Option<SeenSwitch>, Error> {
+fn switch(run_dir: &RunDir, goal: &DesiredState) -> Result<Option<SeenSwitch>, Error> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
     let record =
-        file(&room.switch().record(), &goal.switch.as_ref().map(Switch::render).unwrap_or_default())?;
+        file(&run_dir.switch().record(), &goal.switch.as_ref().map(Switch::render).unwrap_or_default())?;
     if record == State::Absent && goal.switch.is_none() {
         return Ok(Some(SeenSwitch::NONE));
     }
     let number = |process: Process| process.pid().as_raw().unsigned_abs();
     let directory = goal.switch.as_ref().map(|switch| &switch.door.directory);
     let plugged =
-        directory.map_or(Ok(false), |directory| vmnet_vswitch::is_plugged(&room.switch(), directory))?;
+        directory.map_or(Ok(false), |directory| vmnet_vswitch::is_plugged(&run_dir.switch(), directory))?;
     Ok(Some(SeenSwitch {
         record,
-        process: vmnet_vswitch::switch(&room.switch()).map(number),
+        process: vmnet_vswitch::switch(&run_dir.switch()).map(number),
         there: directory.and_then(vmnet_vswitch::life).is_some(),
         plugged,
-        pump: vmnet_vswitch::pump(&room.switch().pump()).map(number),
+        pump: vmnet_vswitch::pump(&run_dir.switch().pump()).map(number),
     }))
 }
 
 /// Other firewalls, for root.
-fn others(goal: &Goal) -> Result<Option<Vec<Opening>>, Error> {
+fn others(goal: &DesiredState) -> Result<Option<Vec<Opening>>, Error> {
     nix::unistd::geteuid().is_root().then(|| foreign::look(&goal.guests())).transpose()
 }
 
@@ -103,25 +109,25 @@ fn port(link: &SeenLink) -> SeenPort {
 
 /// A TAP that the helper made for this bridge and that is no port of any: somebody took the
 /// bridge away under it.
-fn is_stray(link: &SeenLink, goal: &Goal) -> bool {
+fn is_stray(link: &SeenLink, goal: &DesiredState) -> bool {
     let lost = link.master.is_none() && link.tag().is_some_and(|tag| tag.bridge == goal.wanted.bridge);
     // Without a carrier nobody holds it, and it was either meant to stay or is deleted.
-    lost && (link.carrier || link.tag().is_some_and(|tag| tag.kept)) && act(link, goal) != Act::Delete
+    lost && (link.carrier || link.tag().is_some_and(|tag| tag.kept)) && act(link, goal) != Enforcement::Delete
 }
 
 /// What is to be done about a TAP's holder, who may have been alone with it until now.
-fn act(link: &SeenLink, goal: &Goal) -> Act {
-    link.tethered().map_or(Act::Nothing, |tap| tap.act(goal.wanted.network.guard, 0))
+fn act(link: &SeenLink, goal: &DesiredState) -> Enforcement {
+    link.tethered().map_or(Enforcement::Nothing, |tap| tap.act(goal.wanted.network.guard, 0))
 }
 
-fn loose(link: &SeenLink, goal: &Goal, bridge: Option<&SeenLink>) -> Option<LoosePort> {
+fn loose(link: &SeenLink, goal: &DesiredState, bridge: Option<&SeenLink>) -> Option<LoosePort> {
     let tap = link.tethered()?;
     let ours = match link.master {
         Some(master) => bridge.is_some_and(|bridge| bridge.index == master),
         None => tap.tag.bridge == goal.wanted.bridge,
     };
     let act = act(link, goal);
-    (ours && !matches!(act, Act::Nothing | Act::Wait)).then(|| LoosePort {
+    (ours && !matches!(act, Enforcement::Nothing | Enforcement::Wait)).then(|| LoosePort {
         index: link.index,
         name: link.name.clone(),
         breaches: tap.breaches(),
@@ -129,7 +135,7 @@ fn loose(link: &SeenLink, goal: &Goal, bridge: Option<&SeenLink>) -> Option<Loos
     })
 }
 
-fn bridge(link: &SeenLink, host: &links::Seen) -> SeenBridge {
+fn bridge(link: &SeenLink, host: &links::HostSnapshot) -> SeenBridge {
     let own = host.addresses.iter().filter(|address| address.index == link.index);
     let own6 = host.addresses6.iter().filter(|address| address.index == link.index);
     SeenBridge {
@@ -147,7 +153,7 @@ fn bridge(link: &SeenLink, host: &links::Seen) -> SeenBridge {
 }
 
 /// nft would have to print every guest; the record says what it was told.
-fn known(goal: &Goal, record: Option<&Record>) -> State {
+fn known(goal: &DesiredState, record: Option<&Record>) -> State {
     match record {
         _ if !nix::unistd::geteuid().is_root() => State::Hidden,
         None => State::Absent,
@@ -163,7 +169,7 @@ struct Tables {
 
 /// Without a record nothing was loaded, and no nft needs to be asked: loading replaces whatever
 /// an interrupted run left.
-fn tables(goal: &Goal, record: Option<&Record>) -> Result<Tables, Error> {
+fn tables(goal: &DesiredState, record: Option<&Record>) -> Result<Tables, Error> {
     let Some(record) = record else { return Ok(Tables { state: State::Absent, forwards: Some(Vec::new()) }) };
     if !nix::unistd::geteuid().is_root() {
         return Ok(Tables { state: State::Hidden, forwards: None });

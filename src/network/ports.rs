@@ -1,12 +1,12 @@
 //! The parts of a running network: ports with their holders, and leases.
 
-use crate::dirs::Room;
+use crate::dirs::RunDir;
 use crate::observe;
 use std::os::fd::BorrowedFd;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
-use vmnet_access::request::Ask;
+use vmnet_access::request::PortRequest;
 use vmnet_host::links::{Links, SeenLink};
 use vmnet_model::error::Error;
 use vmnet_model::lease::Lease;
@@ -27,11 +27,11 @@ pub struct Port {
 }
 
 /// The ports of a bridge, with what is known of each.
-pub fn ports(links: &Links, bridge: &IfName, room: &Room) -> Result<Vec<Port>, Error> {
+pub fn ports(links: &Links, bridge: &IfName, run_dir: &RunDir) -> Result<Vec<Port>, Error> {
     let failed = |error| Error::new("look up", format!("bridge '{bridge}'"), error);
     let Some(link) = links.find(bridge).map_err(failed)? else { return Ok(Vec::new()) };
     let known = links.fdb(link.index).map_err(failed)?;
-    let leases = crate::leases::leases(room)?;
+    let leases = crate::leases::leases(run_dir)?;
     let port = |link: SeenLink| {
         let macs: Vec<MacAddr> =
             known.iter().filter(|(port, _)| *port == link.index).map(|(_, mac)| *mac).collect();
@@ -81,7 +81,7 @@ impl Port {
 /// # Errors
 /// It was refused ([`vmnet_model::error::ErrorKind::Denied`], in the words of whoever refused), or nobody could
 /// be asked.
-pub fn acquire(request: &Ask, namespace: Option<BorrowedFd<'_>>) -> Result<Plugged, Error> {
+pub fn acquire(request: &PortRequest, namespace: Option<BorrowedFd<'_>>) -> Result<Plugged, Error> {
     acquire::ask(request, namespace).map_err(|why| match why {
         NotAcquired::Refused { sentence, hint } => Error::told(sentence, hint),
         NotAcquired::Unasked(error) => Error::new("ask for", "a port", plain(&error)),

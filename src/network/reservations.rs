@@ -2,27 +2,27 @@
 //! up. What the network's file reserves is its own; it counts more, and is changed there.
 
 use crate::apply::Work;
-use crate::dirs::Places;
+use crate::dirs::Dirs;
 use crate::leases;
 use crate::resolve::settle;
 use crate::store::definitions;
-use crate::store::live_changes::HostNote;
-use crate::store::live_changes::Memory;
+use crate::store::live_changes::LiveChanges;
+use crate::store::live_changes::SavedReservation;
 use crate::store::run_record::Phase;
 use crate::store::run_record::Record;
-use crate::up::Outlook;
+use crate::up::PlanInput;
 use crate::up::look;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::NetName;
 use vmnet_host::links::Links;
 use vmnet_model::error::{Error, network};
-use vmnet_model::guest::{Host, Who};
+use vmnet_model::guest::{Reservation, Who};
 use vmnet_model::lease::Lease;
 use vmnet_model::network::{Mode, Network};
 use vmnet_model::plan;
 use vmnet_model::reservation::{self, Refusal};
-use vmnet_sys::process::outlast_interrupts;
+use vmnet_sys::process::hold_signals;
 
 /// What is asked for; all names in lower case.
 pub struct Asked {
@@ -41,7 +41,7 @@ pub struct Asked {
 /// What came of it.
 pub struct Added {
     /// The reservation, its address chosen.
-    pub host: Host,
+    pub host: Reservation,
     /// It was there before.
     pub already: bool,
     /// The guest's lease, if that is on another address.
@@ -53,36 +53,36 @@ pub struct Added {
 /// A reservation as it counts.
 pub struct Reserved {
     /// The reservation.
-    pub host: Host,
+    pub host: Reservation,
     /// Added live, or from the file.
     pub live: bool,
 }
 
 /// All that count.
-pub fn all(places: &Places, name: &NetName) -> Result<Vec<Reserved>, Error> {
-    let file = definitions::read(places, name).map_err(|why| why.failure("list the hosts of", name))?;
-    let hosts = Memory::of(places, name)?.add_to(&file).hosts;
+pub fn all(dirs: &Dirs, name: &NetName) -> Result<Vec<Reserved>, Error> {
+    let file = definitions::read(dirs, name).map_err(|why| why.failure("list the hosts of", name))?;
+    let hosts = LiveChanges::of(dirs, name)?.add_to(&file).hosts;
     Ok(hosts.into_iter().map(|host| Reserved { live: !file.hosts.contains(&host), host }).collect())
 }
 
 /// Reserve.
-pub fn add(places: &Places, name: &NetName, asked: &Asked) -> Result<Added, Error> {
-    let file = definitions::read(places, name).map_err(|why| why.failure("reserve a host of", name))?;
-    let lock = places.lock()?;
-    let result = add_locked(places, &file, asked);
-    places.tidy(lock);
+pub fn add(dirs: &Dirs, name: &NetName, asked: &Asked) -> Result<Added, Error> {
+    let file = definitions::read(dirs, name).map_err(|why| why.failure("reserve a host of", name))?;
+    let lock = dirs.lock()?;
+    let result = add_locked(dirs, &file, asked);
+    dirs.tidy(lock);
     result
 }
 
-fn add_locked(places: &Places, file: &Network, asked: &Asked) -> Result<Added, Error> {
+fn add_locked(dirs: &Dirs, file: &Network, asked: &Asked) -> Result<Added, Error> {
     let object = format!("'{}' on {}", asked.name, network(&file.name));
     let failed = |cause: &dyn std::fmt::Display| Error::new("reserve", &object, cause);
     if file.mode == Mode::Vde {
         return Err(failed(&"it is a wire without the host, which gives out no addresses there"));
     }
-    let room = places.room(&file.name.bridge());
-    let leases = leases::leases(&room)?;
-    let elsewhere = |host: &Host| {
+    let run_dir = dirs.run_dir(&file.name.bridge());
+    let leases = leases::leases(&run_dir)?;
+    let elsewhere = |host: &Reservation| {
         let lease = leases.iter().find(|lease| lease.mac == host.mac);
         lease.filter(|lease| host.address.is_some_and(|address| address != lease.address)).cloned()
     };
@@ -90,12 +90,12 @@ fn add_locked(places: &Places, file: &Network, asked: &Asked) -> Result<Added, E
     let seen = links.snapshot().map_err(|error| failed(&error))?;
     // Where the subnet is open, one is chosen and remembered: the address must be of it.
     let mut notes = Vec::new();
-    let wanted = settle(places, file, &seen, Record::read(&room)?.as_ref(), false, &mut notes)?;
+    let wanted = settle(dirs, file, &seen, Record::read(&run_dir)?.as_ref(), false, &mut notes)?;
     if let Some(host) = wanted.network.hosts.iter().find(|host| asked.is(host)) {
         return Ok(Added { host: host.clone(), already: true, holds: elsewhere(host), notes });
     }
-    let refused = |why: Refusal| explain(failed(&why), &why, places, file);
-    let with = |address| Host {
+    let refused = |why: Refusal| explain(failed(&why), &why, dirs, file);
+    let with = |address| Reservation {
         name: asked.name.clone(),
         mac: asked.mac,
         address,
@@ -106,17 +106,17 @@ fn add_locked(places: &Places, file: &Network, asked: &Asked) -> Result<Added, E
     reservation::check(&with(asked.address), &wanted, &leases).map_err(refused)?;
     let chosen = || reservation::choose(asked.mac, &wanted, &leases).map_err(refused);
     let host = with(Some(asked.address.map_or_else(chosen, Ok)?));
-    let mut memory = Memory::of(places, &file.name)?;
+    let mut memory = LiveChanges::of(dirs, &file.name)?;
     // What a file claimed meanwhile does not count any more, and would come back after it.
     memory.hosts.retain(|note| note.host().is_some_and(|old| wanted.network.hosts.contains(&old)));
-    memory.hosts.push(HostNote::from(&host));
-    keep(places, file, &memory)?;
+    memory.hosts.push(SavedReservation::from(&host));
+    keep(dirs, file, &memory)?;
     Ok(Added { already: false, holds: elsewhere(&host), host, notes })
 }
 
 impl Asked {
     /// Is it this one?
-    fn is(&self, host: &Host) -> bool {
+    fn is(&self, host: &Reservation) -> bool {
         self.name == host.name
             && self.mac == host.mac
             && (self.address.is_none() || self.address == host.address)
@@ -125,12 +125,12 @@ impl Asked {
     }
 }
 
-fn explain(failure: Error, why: &Refusal, places: &Places, file: &Network) -> Error {
+fn explain(failure: Error, why: &Refusal, dirs: &Dirs, file: &Network) -> Error {
     let name = &file.name;
     match why {
         Refusal::Name(_, holder) | Refusal::Mac(_, holder) | Refusal::Address(_, holder) => {
             if file.hosts.iter().any(|host| host.name == *holder) {
-                failure.hint(format!("'{holder}' stands in {}", places.network_file(name).display()))
+                failure.hint(format!("'{holder}' stands in {}", dirs.network_file(name).display()))
             } else {
                 failure.hint(format!("'vmnet host rm {name} {holder}' takes that back"))
             }
@@ -141,22 +141,22 @@ fn explain(failure: Error, why: &Refusal, places: &Places, file: &Network) -> Er
 }
 
 /// Take a reservation back. Answers it.
-pub fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Host, Error> {
-    let file = definitions::read(places, name).map_err(|why| why.failure("remove a host of", name))?;
-    let lock = places.lock()?;
-    let result = remove_locked(places, &file, who);
-    places.tidy(lock);
+pub fn remove(dirs: &Dirs, name: &NetName, who: &Who) -> Result<Reservation, Error> {
+    let file = definitions::read(dirs, name).map_err(|why| why.failure("remove a host of", name))?;
+    let lock = dirs.lock()?;
+    let result = remove_locked(dirs, &file, who);
+    dirs.tidy(lock);
     result
 }
 
-fn remove_locked(places: &Places, file: &Network, who: &Who) -> Result<Host, Error> {
+fn remove_locked(dirs: &Dirs, file: &Network, who: &Who) -> Result<Reservation, Error> {
     let failed =
         |cause: String| Error::new("remove", format!("host '{who}' of {}", network(&file.name)), cause);
-    let mut memory = Memory::of(places, &file.name)?;
-    let gone = memory.hosts.iter().filter_map(HostNote::host).find(|host| host.is(who));
+    let mut memory = LiveChanges::of(dirs, &file.name)?;
+    let gone = memory.hosts.iter().filter_map(SavedReservation::host).find(|host| host.is(who));
     let Some(gone) = gone else {
         if file.hosts.iter().any(|host| host.is(who)) {
-            let path = places.network_file(&file.name);
+            let path = dirs.network_file(&file.name);
             return Err(failed(format!("it stands in {}", path.display()))
                 .hint(format!("take it out there; then 'vmnet up {}' forgets it", file.name)));
         }
@@ -164,26 +164,26 @@ fn remove_locked(places: &Places, file: &Network, who: &Who) -> Result<Host, Err
         return Err(failed("nothing is reserved for it".to_owned()).hint(hint));
     };
     memory.hosts.retain(|note| note.host().is_some_and(|host| host != gone));
-    keep(places, file, &memory)?;
+    keep(dirs, file, &memory)?;
     Ok(gone)
 }
 
 /// Remember, and have a network that is up follow. Call it under the lock.
-fn keep(places: &Places, file: &Network, memory: &Memory) -> Result<(), Error> {
-    outlast_interrupts();
-    memory.keep(places, &file.name)?;
-    let room = places.room(&file.name.bridge());
-    if !Record::read(&room)?.is_some_and(|record| record.phase == Phase::Up) {
+fn keep(dirs: &Dirs, file: &Network, memory: &LiveChanges) -> Result<(), Error> {
+    hold_signals();
+    memory.keep(dirs, &file.name)?;
+    let run_dir = dirs.run_dir(&file.name.bridge());
+    if !Record::read(&run_dir)?.is_some_and(|record| record.phase == Phase::Up) {
         return Ok(());
     }
     let links = Links::open().map_err(|error| Error::new("change", network(&file.name), error))?;
-    let Outlook { goal, room, record, host, seen, .. } = look(places, &links, file, false)?;
+    let PlanInput { goal, run_dir, record, host, seen, .. } = look(dirs, &links, file, false)?;
     let Some(mut record) = record else { return Ok(()) };
     let index = host.links.iter().find(|link| link.name == goal.wanted.bridge).map(|link| link.index);
     let steps = plan::live(&goal, &seen);
     let mut work =
-        Work { links: &links, goal: &goal, room: &room, record: &mut record, index, loading: None };
+        Work { links: &links, goal: &goal, run_dir: &run_dir, record: &mut record, index, loading: None };
     let done = work.apply(&steps);
-    record.write(&room)?;
+    record.write(&run_dir)?;
     done
 }

@@ -1,6 +1,6 @@
 //! The DHCP and DNS server of a running network, known by the file on its command line.
 
-use crate::dirs::Room;
+use crate::dirs::RunDir;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::time::Duration;
@@ -14,9 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The network's server, if it runs. Its number is believed only if that process has our file on
 /// its command line, looked at while we hold it.
-pub fn find(room: &Room) -> Option<Process> {
-    let process = Process::watch(number(&room.dnsmasq_pid())?).ok()?;
-    if is_server(room, process.pid().as_raw().unsigned_abs()) {
+pub fn find(run_dir: &RunDir) -> Option<Process> {
+    let process = Process::watch(number(&run_dir.dnsmasq_pid())?).ok()?;
+    if is_server(run_dir, process.pid().as_raw().unsigned_abs()) {
         return Some(process);
     }
     // One that was killed loses its command line before its sockets.
@@ -26,8 +26,8 @@ pub fn find(room: &Room) -> Option<Process> {
     None
 }
 
-fn is_server(room: &Room, pid: u32) -> bool {
-    command_line(pid).contains(&format!("--conf-file={}", room.dnsmasq().display()).into_bytes())
+fn is_server(run_dir: &RunDir, pid: u32) -> bool {
+    command_line(pid).contains(&format!("--conf-file={}", run_dir.dnsmasq().display()).into_bytes())
 }
 
 /// How often strays are looked for: one that is just becoming a daemon forks twice.
@@ -36,9 +36,9 @@ const LOOKS: usize = 10;
 /// Stop every server with our file on its command line but `known`: one whose starter was killed
 /// has not yet said its number, or never will. Again and again until none is found, because one
 /// that we stop may just have forked. None can come later: until its exec(2) it holds our lock.
-pub fn stop_strays(room: &Room, known: Option<Pid>) -> std::io::Result<()> {
+pub fn stop_strays(run_dir: &RunDir, known: Option<Pid>) -> std::io::Result<()> {
     for _ in 0..LOOKS {
-        let mut strays = strays(room);
+        let mut strays = strays(run_dir);
         strays.retain(|stray| Some(stray.pid()) != known);
         if strays.is_empty() {
             return Ok(());
@@ -49,25 +49,25 @@ pub fn stop_strays(room: &Room, known: Option<Pid>) -> std::io::Result<()> {
 }
 
 /// Any server that is just ending may be ours: it has no command line any more.
-fn strays(room: &Room) -> Vec<Process> {
+fn strays(run_dir: &RunDir) -> Vec<Process> {
     let is_ending =
         |pid| program(pid).as_deref() == Some(SERVER) && is_dying(Pid::from_raw(pid.cast_signed()));
-    let mut strays = processes(|pid| is_server(room, pid) || is_ending(pid));
+    let mut strays = processes(|pid| is_server(run_dir, pid) || is_ending(pid));
     // What is left of one until its parent hears of it holds nothing.
     strays.retain(|stray| !stray.has_ended());
     strays
 }
 
 /// Stop the server and wait for its end, even if somebody took its number away.
-pub fn stop(room: &Room) -> std::io::Result<()> {
-    match find(room) {
+pub fn stop(run_dir: &RunDir) -> std::io::Result<()> {
+    match find(run_dir) {
         Some(server) => end(&server),
-        None if room.dnsmasq().exists() => stop_strays(room, None),
+        None if run_dir.dnsmasq().exists() => stop_strays(run_dir, None),
         None => Ok(()),
     }
 }
 
 /// Have the server read its names and reservations again.
-pub fn reread(room: &Room) -> std::io::Result<()> {
-    find(room).map_or(Ok(()), |process| process.signal(Signal::SIGHUP).or_else(ended))
+pub fn reread(run_dir: &RunDir) -> std::io::Result<()> {
+    find(run_dir).map_or(Ok(()), |process| process.signal(Signal::SIGHUP).or_else(ended))
 }

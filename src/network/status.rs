@@ -1,6 +1,6 @@
 //! How a network is, beside how its file would have it.
 
-use crate::dirs::Places;
+use crate::dirs::Dirs;
 use crate::keeper_handle;
 use crate::store::definitions;
 use crate::store::run_record;
@@ -41,14 +41,14 @@ pub enum State {
 ///
 /// # Errors
 /// A record cannot be read.
-pub fn running(places: &Places) -> Result<Vec<NetName>, Error> {
-    let records = run_record::all(places)?;
+pub fn running(dirs: &Dirs) -> Result<Vec<NetName>, Error> {
+    let records = run_record::all(dirs)?;
     Ok(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()).collect())
 }
 
 /// The aspects in which a network differs from its file; none if it is not up.
-pub fn drift(places: &Places, name: &NetName) -> Result<Vec<String>, Error> {
-    let status = status(places, name)?;
+pub fn drift(dirs: &Dirs, name: &NetName) -> Result<Vec<String>, Error> {
+    let status = status(dirs, name)?;
     let drifted = status.aspects.into_iter().filter(|aspect| aspect.wanted != aspect.actual);
     Ok(drifted.map(|aspect| aspect.what).collect())
 }
@@ -57,10 +57,10 @@ pub fn drift(places: &Places, name: &NetName) -> Result<Vec<String>, Error> {
 ///
 /// # Errors
 /// There is no such network, or the host cannot be looked at.
-pub fn status(places: &Places, name: &NetName) -> Result<Status, Error> {
-    let room = places.room(&name.bridge());
-    let file = definitions::read(places, name);
-    let record = Record::read(&room)?;
+pub fn status(dirs: &Dirs, name: &NetName) -> Result<Status, Error> {
+    let run_dir = dirs.run_dir(&name.bridge());
+    let file = definitions::read(dirs, name);
+    let record = Record::read(&run_dir)?;
     let (wanted, record) = match (file, record) {
         (Ok(wanted), Some(record)) => (wanted, record),
         (Ok(_), None) => return Ok(Status { name: name.clone(), state: State::NotUp, aspects: Vec::new() }),
@@ -72,7 +72,7 @@ pub fn status(places: &Places, name: &NetName) -> Result<Status, Error> {
         }
     };
     let links = Links::open().map_err(|error| Error::new("look at", network(name), error))?;
-    let outlook = look(places, &links, &wanted, true)?;
+    let outlook = look(dirs, &links, &wanted, true)?;
     let compared = compare(&outlook.goal, &outlook.seen);
     let mut aspects = compared
         .map_err(|conflict| Error::new("look at", network(name), conflict).kind(ErrorKind::Conflict))?;
@@ -84,9 +84,9 @@ pub fn status(places: &Places, name: &NetName) -> Result<Status, Error> {
     }
     // Only root can see who holds the keeper's file.
     if nix::unistd::geteuid().is_root() {
-        aspects.push(plain("keeper", "running", keeper_handle::find(&room).is_some(), "not running"));
+        aspects.push(plain("keeper", "running", keeper_handle::find(&run_dir).is_some(), "not running"));
     }
-    if let Some((wanted, actual)) = clients::settings(&room.switch())? {
+    if let Some((wanted, actual)) = clients::settings(&run_dir.switch())? {
         aspects.push(Aspect { what: "switch console".to_owned(), wanted, actual, cure: Vec::new() });
     }
     if record.phase == Phase::Starting {

@@ -1,16 +1,16 @@
 //! Asking for a port on somebody's behalf: as root by a worker of our own, without rules; as anybody else
 //! from the broker, and where there is none from the setuid helper.
 
+use crate::answer;
 use crate::client;
 use crate::serve::{Authority, Request};
-use crate::talk;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::{Command, Stdio};
 use vmnet_access::name::IfName;
 use vmnet_access::paths;
-use vmnet_access::request::{ASK_SIZE, Answer, Ask};
+use vmnet_access::request::{ASK_SIZE, PortReply, PortRequest};
 use vmnet_sys::caller;
 use vmnet_sys::privilege;
 use vmnet_sys::seqpacket::Channel;
@@ -56,7 +56,7 @@ pub struct Plugged {
 ///
 /// # Errors
 /// It was refused, or nobody could be asked.
-pub fn ask(ask: &Ask, space: Option<BorrowedFd<'_>>) -> Result<Plugged, NotAcquired> {
+pub fn ask(ask: &PortRequest, space: Option<BorrowedFd<'_>>) -> Result<Plugged, NotAcquired> {
     let descriptors: Vec<BorrowedFd<'_>> = space.into_iter().collect();
     let is_root = nix::unistd::getuid().is_root();
     // A container's root is nobody's root here, unless there is no other who could be asked.
@@ -67,24 +67,24 @@ pub fn ask(ask: &Ask, space: Option<BorrowedFd<'_>>) -> Result<Plugged, NotAcqui
         None => ask_helper(ask, &descriptors),
     };
     match answered {
-        Ok((Answer::Done { port, mtu }, descriptors)) => Ok(Plugged { port, mtu, descriptors }),
-        Ok((Answer::Refused { sentence, hint }, _)) => Err(NotAcquired::Refused { sentence, hint }),
+        Ok((PortReply::Done { port, mtu }, descriptors)) => Ok(Plugged { port, mtu, descriptors }),
+        Ok((PortReply::Refused { sentence, hint }, _)) => Err(NotAcquired::Refused { sentence, hint }),
         Err(error) => Err(NotAcquired::Unasked(error)),
     }
 }
 
-type Answered = std::io::Result<(Answer, Vec<OwnedFd>)>;
+type Answered = std::io::Result<(PortReply, Vec<OwnedFd>)>;
 
 /// In a child, because making a port ends with no rights at all.
-fn ask_ourselves(ask: &Ask, descriptors: &[BorrowedFd<'_>]) -> Answered {
+fn ask_ourselves(ask: &PortRequest, descriptors: &[BorrowedFd<'_>]) -> Answered {
     let (ours, theirs) = Channel::pair()?;
     let pid = std::process::id();
     let worker = worker::start(|| {
-        let heard = theirs.receive(ASK_SIZE, talk::DESCRIPTORS_MAX).ok();
-        let Some((ask, space)) = heard.and_then(|message| talk::read(message).ok()) else { return 1 };
+        let heard = theirs.receive(ASK_SIZE, answer::DESCRIPTORS_MAX).ok();
+        let Some((ask, space)) = heard.and_then(|message| answer::read(message).ok()) else { return 1 };
         let Ok(caller) = caller::real() else { return 1 };
         let request = Request { ask, space, caller, pid, authority: Authority::Root };
-        let told = talk::answer(&theirs, &request, privilege::look(), PROGRAM);
+        let told = answer::answer(&theirs, &request, privilege::look(), PROGRAM);
         u8::from(!told.served || told.answer.is_err())
     })?;
     drop(theirs);
@@ -94,7 +94,7 @@ fn ask_ourselves(ask: &Ask, descriptors: &[BorrowedFd<'_>]) -> Answered {
 }
 
 /// The helper judges by its real ids, which are ours.
-fn ask_helper(ask: &Ask, descriptors: &[BorrowedFd<'_>]) -> Answered {
+fn ask_helper(ask: &PortRequest, descriptors: &[BorrowedFd<'_>]) -> Answered {
     let (ours, theirs) = Channel::pair()?;
     // The only descriptor that it is to have.
     fcntl(theirs.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;

@@ -4,7 +4,7 @@ use crate::refusal::Refusal;
 use crate::serve::{Request, Served};
 use std::io;
 use vmnet_access::name::IfName;
-use vmnet_access::request::Wish;
+use vmnet_access::request::PortKind;
 use vmnet_sys::syslog::{self, Topic};
 
 /// A port was granted: who, what, where, which, why. `program` is who says so.
@@ -13,13 +13,13 @@ use vmnet_sys::syslog::{self, Topic};
 /// The log takes no line.
 pub fn granted(program: &str, user: &str, request: &Request, served: &Served) -> io::Result<()> {
     let act = match &request.ask.wish {
-        Wish::Tap { .. } | Wish::Kept(_) | Wish::Plug => "granted",
-        Wish::Veth { .. } => "granted to a namespace",
-        Wish::Remove { .. } => "removed",
+        PortKind::Tap { .. } | PortKind::Kept(_) | PortKind::Plug => "granted",
+        PortKind::Veth { .. } => "granted to a namespace",
+        PortKind::Remove { .. } => "removed",
     };
     let kind = match &request.ask.wish {
-        Wish::Veth { .. } => "veth",
-        Wish::Plug => "vde",
+        PortKind::Veth { .. } => "veth",
+        PortKind::Plug => "vde",
         _ => "tap",
     };
     let rule = served.by.as_ref().map(|place| format!(" rule={place}")).unwrap_or_default();

@@ -27,7 +27,7 @@ const REASON_MAX: usize = 400;
 
 /// A name that was asked for, as the kernel knows it.
 #[derive(Debug)]
-pub struct Seat {
+pub struct RequestedBridge {
     /// The canonical name, which alone the rules are asked about; as asked while there is no such link.
     pub name: IfName,
 }
@@ -36,18 +36,18 @@ pub struct Seat {
 ///
 /// # Errors
 /// The kernel would not tell.
-pub fn look_up(netlink: &mut Netlink, asked: &IfName) -> Result<Seat, Refusal> {
+pub fn look_up(netlink: &mut Netlink, asked: &IfName) -> Result<RequestedBridge, Refusal> {
     let link = link::find(netlink, asked).map_err(Refusal::Links)?;
     let name = match &link {
         Some(link) => IfName::new(&link.name).map_err(|_| Refusal::OtherName(asked.clone()))?,
         None => asked.clone(),
     };
-    Ok(Seat { name })
+    Ok(RequestedBridge { name })
 }
 
 /// A bridge that is up. As long as this lives its keeper does not take it down for want of ports.
 #[derive(Debug)]
-pub struct Held {
+pub struct PinnedBridge {
     /// The bridge.
     pub link: Link,
     /// What its network says of ports; a bridge that is no network of ours says nothing.
@@ -55,7 +55,7 @@ pub struct Held {
     _door: Option<File>,
 }
 
-impl Held {
+impl PinnedBridge {
     /// Its name.
     ///
     /// # Errors
@@ -65,12 +65,12 @@ impl Held {
     }
 }
 
-impl Seat {
+impl RequestedBridge {
     /// The bridge, up. Call this only for a caller whom the rules let in: it may start a network.
     ///
     /// # Errors
     /// There is no such bridge and none could be started.
-    pub fn bridge(self, netlink: &mut Netlink, privilege: Privilege) -> Result<Held, Refusal> {
+    pub fn bridge(self, netlink: &mut Netlink, privilege: Privilege) -> Result<PinnedBridge, Refusal> {
         for _ in 0..STARTS {
             if let Some(held) = self.hold(netlink, privilege)? {
                 return Ok(held);
@@ -83,7 +83,7 @@ impl Seat {
 
     /// The bridge if it is ready. It is looked for from within the door, because it may have gone while
     /// we waited to come in; only root can stand there.
-    fn hold(&self, netlink: &mut Netlink, privilege: Privilege) -> Result<Option<Held>, Refusal> {
+    fn hold(&self, netlink: &mut Netlink, privilege: Privilege) -> Result<Option<PinnedBridge>, Refusal> {
         let door = match privilege {
             Privilege::Root => {
                 lock::stand_in_door(&room(&self.name).join(paths::KEEPER_FILE)).map_err(Refusal::Turn)?
@@ -101,7 +101,7 @@ impl Seat {
         // The network's own record comes before the bridge, and what ports must have is told last, when
         // the firewall is in place.
         let coming_up = record.is_none() && room(&self.name).join(paths::RECORD_FILE).exists();
-        Ok((!coming_up).then_some(Held { link, record, _door: door }))
+        Ok((!coming_up).then_some(PinnedBridge { link, record, _door: door }))
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 use vmnet_access::paths;
-use vmnet_access::request::{ANSWER_MAX, Answer, Ask, QUEUES_MAX};
+use vmnet_access::request::{ANSWER_MAX, PortReply, PortRequest, QUEUES_MAX};
 use vmnet_sys::seqpacket::Channel;
 
 /// How long the broker may take for each step, the start of a network included.
@@ -35,9 +35,9 @@ pub fn broker() -> io::Result<Option<Channel>> {
 /// The other end is gone, does not answer, or answers nonsense.
 pub fn ask(
     channel: &Channel,
-    ask: &Ask,
+    ask: &PortRequest,
     descriptors: &[BorrowedFd<'_>],
-) -> io::Result<(Answer, Vec<OwnedFd>)> {
+) -> io::Result<(PortReply, Vec<OwnedFd>)> {
     channel.limit_waits(PATIENCE)?;
     // A server that will not hear us may have answered that already, and closed.
     let sent = channel.send(&ask.render(), descriptors);
@@ -51,6 +51,6 @@ pub fn ask(
     if message.cut {
         return Err(io::Error::other("the answer is too long"));
     }
-    let answer = Answer::parse(&message.bytes).map_err(io::Error::other)?;
+    let answer = PortReply::parse(&message.bytes).map_err(io::Error::other)?;
     Ok((answer, message.descriptors))
 }

@@ -2,10 +2,12 @@
 //! is handed over. There is nothing to clean up: a TAP vanishes with its descriptor, unless it was
 //! to stay, which is the last thing that is done to it.
 
-use crate::bridge::Held;
-use crate::plug::{self, OnSwitch, Prepared};
+use crate::bridge::PinnedBridge;
 use crate::refusal::Refusal;
-use crate::unfit::Unfit;
+use crate::refusal_special::Unfit;
+use crate::vde;
+use crate::vde::OnSwitch;
+use crate::vde::Prepared;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -29,7 +31,7 @@ pub struct Grant<'a> {
     /// For which process.
     pub pid: u32,
     /// On which bridge.
-    pub bridge: &'a Held,
+    pub bridge: &'a PinnedBridge,
     /// At most so many at one time, as this line says.
     pub quota: Option<(u32, Place)>,
     /// Where our rights come from.
@@ -160,7 +162,7 @@ impl Grant<'_> {
         if self.privilege != Privilege::Root {
             return Err(Unfit::SwitchTakesRoot.into());
         }
-        let asker = plug::asker(caller, door);
+        let asker = vde::asker(caller, door);
         if asker.uid == 0 {
             return Err(Unfit::RootsSwitch(door.directory.clone()).into());
         }
@@ -184,7 +186,7 @@ impl Grant<'_> {
 
     /// Make the link a port, and count.
     fn attach(&self, netlink: &mut Netlink, port: &IfName, kept: bool) -> Result<(), Refusal> {
-        let Held { link: bridge, record, .. } = self.bridge;
+        let PinnedBridge { link: bridge, record, .. } = self.bridge;
         let name = self.bridge.name()?;
         let tag = PortTag { bridge: name.clone(), uid: self.uid, pid: self.pid, kept };
         let wish = PortWish {
@@ -211,7 +213,7 @@ impl Grant<'_> {
         let Some((ports, place)) = &self.quota else { return Ok(()) };
         let mut held = held_ports(netlink, self.bridge.link.index, name, self.uid)?;
         if self.bridge.record.as_ref().is_some_and(|record| record.switch.is_some()) {
-            held += plug::held(name, self.uid)?;
+            held += vde::held(name, self.uid)?;
         }
         if u32::try_from(held).is_ok_and(|held| held <= *ports) {
             Ok(())

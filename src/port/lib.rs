@@ -3,7 +3,7 @@
 //!
 //! | file | step |
 //! |---|---|
-//! | [`talk`] | a request from a socket, and its answer |
+//! | [`answer`] | a request from a socket, and its answer |
 //! | [`acquire`] | asking whoever may make ports for one |
 //! | [`client`] | the other end of that socket |
 //! | [`serve`] | one request from beginning to end |
@@ -11,22 +11,22 @@
 //! | [`policy`] | the rule files of this host, and what they say to a caller |
 //! | [`bridge`] | the bridge of that name, started if it is a network of ours and down |
 //! | [`grant`] | the TAP or veth pair, attached and counted |
-//! | [`plug`] | the same on the bridge's VDE switch |
+//! | [`vde`] | the same on the bridge's VDE switch |
 //! | [`audit`] | the line in the system log |
 //! | [`refusal`] | every way it can fail, in words |
-//! | [`unfit`] | those of ports that stay, or are in a namespace, or on a switch |
+//! | [`refusal_special`] | those of ports that stay, or are in a namespace, or on a switch |
 
 #![forbid(unsafe_code)]
 
 pub mod accounts;
 pub mod acquire;
+pub mod answer;
 pub mod audit;
 pub mod bridge;
 pub mod client;
 pub mod grant;
-pub mod plug;
 pub mod policy;
 pub mod refusal;
+pub mod refusal_special;
 pub mod serve;
-pub mod talk;
-pub mod unfit;
+pub mod vde;

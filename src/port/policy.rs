@@ -10,7 +10,7 @@ use vmnet_access::name::IfName;
 use vmnet_access::paths;
 use vmnet_access::rules::grammar::{Dialect, Line, Mistake, parse};
 use vmnet_access::rules::{self, Account, Accounts, AccountsDown, Caller, Effect, Place, Rule, Verdict};
-use vmnet_sys::trust::{Eyes, Reader, Untrusted, plain};
+use vmnet_sys::trust::{PolicyReader, Reader, Untrusted, plain};
 
 /// How deep files may include each other; a file that includes itself ends here.
 const DEPTH_MAX: usize = 8;
@@ -99,7 +99,7 @@ impl From<AccountsDown> for PolicyError {
 /// # Errors
 /// Neither exists, or something in them must not be passed over.
 pub fn collect(files: &RuleFiles, reader: Reader<'_>) -> Result<RuleSet, PolicyError> {
-    let eyes = Eyes::open(reader).map_err(PolicyError::Disguise)?;
+    let eyes = PolicyReader::open(reader).map_err(PolicyError::Disguise)?;
     let mut collector = Collector { eyes, set: RuleSet::default(), files: 0 };
     let ours = collector.main_file(&files.vmnet, Dialect::Vmnet)?;
     let theirs = collector.main_file(&files.qemu, Dialect::Qemu)?;
@@ -146,7 +146,7 @@ fn nobody(kind: &str, name: &str, found: Result<Option<u32>, AccountsDown>) -> O
 }
 
 struct Collector<'a> {
-    eyes: Eyes<'a>,
+    eyes: PolicyReader<'a>,
     set: RuleSet,
     files: usize,
 }

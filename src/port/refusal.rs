@@ -2,7 +2,7 @@
 //! QEMU's searchable phrases stand inside them, because libvirt and the web show and know those.
 
 use crate::policy::PolicyError;
-use crate::unfit::Unfit;
+use crate::refusal_special::Unfit;
 use std::fmt;
 use std::io;
 use vmnet_access::name::{IfName, NetName};

@@ -4,14 +4,14 @@
 use crate::accounts::HostAccounts;
 use crate::bridge;
 use crate::grant::{Grant, remove};
-use crate::plug::OnSwitch;
 use crate::policy::{self, RuleFiles};
 use crate::refusal::Refusal;
-use crate::unfit::Unfit;
+use crate::refusal_special::Unfit;
+use crate::vde::OnSwitch;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
-use vmnet_access::request::{Ask, KeptTap, OWN_NAME_PREFIX, Wish};
+use vmnet_access::request::{KeptTap, OWN_NAME_PREFIX, PortKind, PortRequest};
 use vmnet_access::rules::{Caller, Place, Verdict};
 use vmnet_access::vde::MTU_MAX;
 use vmnet_sys::netlink::Netlink;
@@ -33,7 +33,7 @@ pub enum Authority {
 #[derive(Debug)]
 pub struct Request {
     /// What.
-    pub ask: Ask,
+    pub ask: PortRequest,
     /// The network namespace that came with it.
     pub space: Option<OwnedFd>,
     /// Who.
@@ -54,14 +54,14 @@ pub struct Served {
     /// Its MTU in bytes.
     pub mtu: u32,
     /// Its descriptors.
-    pub handed: Handed,
+    pub handed: PortFds,
     /// The line of the rules that let it be.
     pub by: Option<Place>,
 }
 
 /// What whoever asked is handed.
 #[derive(Debug)]
-pub enum Handed {
+pub enum PortFds {
     /// Nothing: the port stays by itself.
     Nothing,
     /// A TAP, a descriptor a queue.
@@ -70,7 +70,7 @@ pub enum Handed {
     Plug([OwnedFd; 2]),
 }
 
-impl Handed {
+impl PortFds {
     /// In the order in which they are handed over.
     #[must_use]
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
@@ -83,7 +83,7 @@ impl Handed {
 }
 
 /// What the rules leave to a caller.
-struct Leave {
+struct Allowance {
     by: Option<Place>,
     quota: Option<(u32, Place)>,
 }
@@ -96,12 +96,12 @@ impl Request {
     pub fn serve(&self, privilege: Privilege, accounts: &HostAccounts) -> Result<Served, Refusal> {
         self.check()?;
         let mut netlink = Netlink::open().map_err(Refusal::Links)?;
-        if let Wish::Remove { tap } = &self.ask.wish {
+        if let PortKind::Remove { tap } = &self.ask.wish {
             return self.remove(&mut netlink, tap, privilege);
         }
         let seat = bridge::look_up(&mut netlink, &self.ask.bridge)?;
         let name = seat.name.clone();
-        let Leave { by, quota } = self.judge(&name, privilege, accounts)?;
+        let Allowance { by, quota } = self.judge(&name, privilege, accounts)?;
         if let Privilege::Missing(why) = privilege {
             return Err(Refusal::Unprivileged(why));
         }
@@ -113,23 +113,23 @@ impl Request {
     }
 
     /// The port: its name, its MTU in bytes, and what is handed over.
-    fn make(&self, netlink: &mut Netlink, grant: Grant<'_>) -> Result<(IfName, u32, Handed), Refusal> {
+    fn make(&self, netlink: &mut Netlink, grant: Grant<'_>) -> Result<(IfName, u32, PortFds), Refusal> {
         let mtu = grant.bridge.link.mtu;
         let made = match (&self.ask.wish, &self.space) {
-            (Wish::Tap { vnet_header, queues }, _) => {
+            (PortKind::Tap { vnet_header, queues }, _) => {
                 let tap = grant.tap(netlink, *vnet_header, *queues)?;
-                (tap.name().clone(), mtu, Handed::Tap(tap))
+                (tap.name().clone(), mtu, PortFds::Tap(tap))
             }
-            (Wish::Kept(wanted), _) => (grant.kept_tap(netlink, wanted)?, mtu, Handed::Nothing),
-            (Wish::Veth { interface, mac }, Some(space)) => {
-                (grant.veth(netlink, interface, *mac, space.as_fd())?, mtu, Handed::Nothing)
+            (PortKind::Kept(wanted), _) => (grant.kept_tap(netlink, wanted)?, mtu, PortFds::Nothing),
+            (PortKind::Veth { interface, mac }, Some(space)) => {
+                (grant.veth(netlink, interface, *mac, space.as_fd())?, mtu, PortFds::Nothing)
             }
-            (Wish::Plug, _) => {
+            (PortKind::Plug, _) => {
                 let OnSwitch { port, descriptors } = grant.plug(netlink, &self.caller)?;
-                (port, mtu.min(MTU_MAX), Handed::Plug(descriptors))
+                (port, mtu.min(MTU_MAX), PortFds::Plug(descriptors))
             }
-            (Wish::Veth { .. }, None) => return Err(Unfit::NotASpace.into()),
-            (Wish::Remove { tap }, _) => return Err(Unfit::NotKept(tap.clone()).into()),
+            (PortKind::Veth { .. }, None) => return Err(Unfit::NotASpace.into()),
+            (PortKind::Remove { tap }, _) => return Err(Unfit::NotKept(tap.clone()).into()),
         };
         Ok(made)
     }
@@ -138,7 +138,7 @@ impl Request {
     fn check(&self) -> Result<(), Refusal> {
         let is_root = self.authority == Authority::Root;
         let named = match &self.ask.wish {
-            Wish::Kept(KeptTap { name, owner, .. }) => {
+            PortKind::Kept(KeptTap { name, owner, .. }) => {
                 match owner {
                     None if is_root => return Err(Unfit::NoOwner.into()),
                     Some(uid) if !is_root && *uid != self.caller.uid => {
@@ -153,8 +153,8 @@ impl Request {
                 }
                 name.as_ref()
             }
-            Wish::Veth { interface, .. } => Some(interface),
-            Wish::Tap { .. } | Wish::Remove { .. } | Wish::Plug => None,
+            PortKind::Veth { interface, .. } => Some(interface),
+            PortKind::Tap { .. } | PortKind::Remove { .. } | PortKind::Plug => None,
         };
         match named.filter(|name| name.as_bytes().contains(&b'%')) {
             Some(name) => Err(Unfit::Template(name.clone()).into()),
@@ -165,7 +165,7 @@ impl Request {
     /// Whose the port will be.
     fn owner(&self) -> u32 {
         match &self.ask.wish {
-            Wish::Kept(KeptTap { owner: Some(owner), .. }) => *owner,
+            PortKind::Kept(KeptTap { owner: Some(owner), .. }) => *owner,
             _ => self.caller.uid,
         }
     }
@@ -176,15 +176,15 @@ impl Request {
         bridge: &IfName,
         privilege: Privilege,
         accounts: &HostAccounts,
-    ) -> Result<Leave, Refusal> {
+    ) -> Result<Allowance, Refusal> {
         if self.authority == Authority::Root {
-            return Ok(Leave { by: None, quota: None });
+            return Ok(Allowance { by: None, quota: None });
         }
         let reader =
             if privilege == Privilege::Root { Reader::SetuidFor(&self.caller) } else { Reader::Myself };
         match policy::collect(&RuleFiles::of_this_host(), reader)?.judge(bridge, &self.caller, accounts)? {
             Verdict::Allowed { by, ports } => {
-                Ok(Leave { quota: ports.map(|ports| (ports, by.clone())), by: Some(by) })
+                Ok(Allowance { quota: ports.map(|ports| (ports, by.clone())), by: Some(by) })
             }
             Verdict::Refused { by } => Err(Refusal::Denied(bridge.clone(), by)),
         }
@@ -220,6 +220,12 @@ impl Request {
         let shed = privilege::shed().map_err(Refusal::Shed)?;
         remove(netlink, tap, link.index, &shed)?;
         shed.drop_all().map_err(Refusal::Shed)?;
-        Ok(Served { bridge: tag.bridge, port: tap.clone(), mtu: link.mtu, handed: Handed::Nothing, by: None })
+        Ok(Served {
+            bridge: tag.bridge,
+            port: tap.clone(),
+            mtu: link.mtu,
+            handed: PortFds::Nothing,
+            by: None,
+        })
     }
 }

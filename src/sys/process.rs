@@ -187,7 +187,7 @@ impl AsFd for Interrupts {
 /// From here on SIGINT, SIGTERM and SIGHUP do not end this process, so that it can finish what it began:
 /// they are lost. A call that waits goes on waiting (`SA_RESTART` in signal(7)), and a program that is
 /// started gets the default action (execve(2)). One that is handled or ignored already stays so.
-pub fn outlast_interrupts() {
+pub fn hold_signals() {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
     let restart = SigAction::new(SigHandler::Handler(go_on), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
@@ -264,7 +264,7 @@ mod tests {
         assert!(is_default(Signal::SIGTERM) && is_default(Signal::SIGINT));
         // SAFETY: sets a disposition, installs no handler.
         unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }.unwrap();
-        outlast_interrupts();
+        hold_signals();
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
             assert!(!is_default(signal));
             // It would end this test.

@@ -87,24 +87,24 @@ pub fn plain(error: &io::Error) -> String {
 /// # Errors
 /// Why it does not count.
 pub fn read(path: &Path) -> Result<Text, Untrusted> {
-    Eyes::open(Reader::Myself).map_err(Untrusted::Unreadable)?.read(path)
+    PolicyReader::open(Reader::Myself).map_err(Untrusted::Unreadable)?.read(path)
 }
 
 /// A reader at work. The caller's ids are worn from file to file, and taken off for what only
 /// root can do.
 #[derive(Debug)]
-pub struct Eyes<'a> {
+pub struct PolicyReader<'a> {
     reader: Reader<'a>,
-    disguise: Option<Disguise>,
+    disguise: Option<CallerFsIds>,
 }
 
-impl<'a> Eyes<'a> {
+impl<'a> PolicyReader<'a> {
     /// Begin to read.
     ///
     /// # Errors
     /// The caller's ids cannot be taken.
     pub fn open(reader: Reader<'a>) -> io::Result<Self> {
-        Ok(Self { reader, disguise: Disguise::put_on(reader)? })
+        Ok(Self { reader, disguise: CallerFsIds::put_on(reader)? })
     }
 
     /// Is there a root to fall back on?
@@ -141,7 +141,7 @@ impl<'a> Eyes<'a> {
     fn as_ourselves<T>(&mut self, act: impl FnOnce() -> T) -> io::Result<T> {
         self.disguise = None;
         let done = act();
-        self.disguise = Disguise::put_on(self.reader)?;
+        self.disguise = CallerFsIds::put_on(self.reader)?;
         Ok(done)
     }
 }
@@ -205,13 +205,13 @@ pub fn list(directory: &Path, fits: &dyn Fn(&[u8]) -> bool) -> io::Result<Vec<Pa
 /// The file-system ids of the caller, for as long as this lives. Going from root to another
 /// fsuid also takes CAP_DAC_OVERRIDE and its kin out of the effective set (capabilities(7)).
 #[derive(Debug)]
-struct Disguise {
+struct CallerFsIds {
     uid: Uid,
     gid: Gid,
     groups: Option<Vec<Gid>>,
 }
 
-impl Disguise {
+impl CallerFsIds {
     fn put_on(reader: Reader<'_>) -> io::Result<Option<Self>> {
         let (caller, groups) = match reader {
             Reader::Myself => return Ok(None),
@@ -233,7 +233,7 @@ impl Disguise {
     }
 }
 
-impl Drop for Disguise {
+impl Drop for CallerFsIds {
     fn drop(&mut self) {
         setfsuid(self.uid);
         setfsgid(self.gid);

@@ -4,9 +4,9 @@
 //! | file | knows |
 //! |---|---|
 //! | [`port`] | joining a switch, leaving it, joining again under a running VM |
-//! | [`plug`] | a port in somebody else's hands, which follows its switch from life to life |
+//! | [`held_port`] | a port in somebody else's hands, which follows its switch from life to life |
 
 #![forbid(unsafe_code)]
 
-pub mod plug;
+pub mod held_port;
 pub mod port;

@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::{CONTROL, Directory};
 use vmnet_host::files::{read_file, write_file};
 use vmnet_model::error::Error;
@@ -30,7 +30,7 @@ pub fn directories(switch: &Switch) -> impl Iterator<Item = &Path> {
 
 /// Make them, or put them right.
 pub fn make(switch: &Switch) -> Result<(), Error> {
-    let SwitchDoor { owner, group, .. } = switch.door;
+    let SwitchAccess { owner, group, .. } = switch.door;
     let rights = [(group, SWITCH_MODE), (group_of_user(owner), CONSOLE_MODE)];
     let wanted = || directories(switch).zip(rights);
     // All are looked at before one is changed.
@@ -123,12 +123,12 @@ pub fn is_plugged(dir: &SwitchDir, directory: &Directory) -> Result<bool, Error>
 }
 
 /// Look whether a switch of somebody else's can be joined, and as whom.
-pub fn join_check(directory: &Directory) -> Result<SwitchDoor, Error> {
+pub fn join_check(directory: &Directory) -> Result<SwitchAccess, Error> {
     let failed = |cause: String| Error::new("join", named(directory), cause);
     check(directory).map_err(failed)
 }
 
-fn check(directory: &Directory) -> Result<SwitchDoor, String> {
+fn check(directory: &Directory) -> Result<SwitchAccess, String> {
     let path = Path::new(directory.as_str());
     let meta = fs::symlink_metadata(path).map_err(|error| plain(&error))?;
     let real = fs::canonicalize(path).map_err(|error| plain(&error))?;
@@ -156,7 +156,7 @@ fn check(directory: &Directory) -> Result<SwitchDoor, String> {
     if meta.uid() != owner && meta.uid() != 0 {
         return Err(format!("its '{CONTROL}' belongs to uid {}, itself to uid {owner}", meta.uid()));
     }
-    Ok(SwitchDoor { directory: directory.clone(), owner, group: meta.gid() })
+    Ok(SwitchAccess { directory: directory.clone(), owner, group: meta.gid() })
 }
 
 /// Nobody else may have put the directory in another's place.

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixDatagram;
-    use vmnet_access::vde_port_tag::PlugTag;
+    use vmnet_access::vde_port_tag::VdePortTag;
 
     fn inode(socket: &UnixDatagram) -> u64 {
         File::from(socket.as_fd().try_clone_to_owned().unwrap()).metadata().unwrap().ino()
@@ -74,7 +74,7 @@ mod tests {
         let (one, two) = UnixDatagram::pair().unwrap();
         let (data, hold) = (inode(&one), inode(&two));
         for pid in [std::process::id(), 1] {
-            let tag = PlugTag { uid: 0, pid, token: 0 };
+            let tag = VdePortTag { uid: 0, pid, token: 0 };
             let found = Descriptors::of(&[Held { tag, data, hold }]);
             let copy = UnixDatagram::from(found.copy(data).unwrap().unwrap());
             assert_eq!(inode(&copy), data, "looked for with process {pid}");

@@ -4,14 +4,16 @@
 
 use std::io::{Read, Write};
 use std::time::Duration;
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::rules::Caller;
-use vmnet_access::vde_port_tag::PlugTag;
+use vmnet_access::vde_port_tag::VdePortTag;
 use vmnet_sys::privilege::become_user;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
 use vmnet_sys::worker;
-use vmnet_vde::plug::{Line, Plug, Standing};
+use vmnet_vde::held_port::ControlSocket;
+use vmnet_vde::held_port::Standing;
+use vmnet_vde::held_port::VdePort;
 use vmnet_vde::port::{Absence, JoinError};
 
 /// A switch that says nothing has ended it long before.
@@ -54,10 +56,10 @@ type Cause = Result<JoinError, std::io::Error>;
 
 /// Plug it in. To be called while there is one thread, by root.
 pub fn join(
-    door: &SwitchDoor,
-    plug: &Plug,
-    line: Line,
-    tag: PlugTag,
+    door: &SwitchAccess,
+    plug: &VdePort,
+    line: ControlSocket,
+    tag: VdePortTag,
     absence: Absence,
 ) -> Result<(), Refused> {
     // The line is the child's: whoever else kept it would keep the port.
@@ -68,7 +70,12 @@ pub fn join(
 
 /// The same for one that may have been plugged into a switch that has ended. What is on a living one stays,
 /// and who is just joining does it himself.
-pub fn join_again(door: &SwitchDoor, plug: &Plug, line: Line, tag: PlugTag) -> Result<(), Refused> {
+pub fn join_again(
+    door: &SwitchAccess,
+    plug: &VdePort,
+    line: ControlSocket,
+    tag: VdePortTag,
+) -> Result<(), Refused> {
     as_owner(door, move || match plug.standing().map_err(Err)? {
         Standing::Coming | Standing::Joined => Ok(()),
         // A switch that ended once more is another one, for which we are called again.
@@ -78,7 +85,7 @@ pub fn join_again(door: &SwitchDoor, plug: &Plug, line: Line, tag: PlugTag) -> R
     })
 }
 
-fn as_owner(door: &SwitchDoor, work: impl FnOnce() -> Result<(), Cause>) -> Result<(), Refused> {
+fn as_owner(door: &SwitchAccess, work: impl FnOnce() -> Result<(), Cause>) -> Result<(), Refused> {
     let (reader, writer) = std::io::pipe()?;
     let mut voice = &writer;
     let worker = worker::start(move || {
@@ -111,6 +118,6 @@ fn as_owner(door: &SwitchDoor, work: impl FnOnce() -> Result<(), Cause>) -> Resu
     Err(Refused { cause, kind })
 }
 
-fn become_owner(door: &SwitchDoor) -> std::io::Result<()> {
+fn become_owner(door: &SwitchAccess) -> std::io::Result<()> {
     become_user(&Caller { uid: door.owner, gid: door.group, groups: vec![door.group] })
 }

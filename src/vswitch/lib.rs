@@ -47,7 +47,7 @@ fn fit_queues(path: &Path, wanted: &Switch, data: &UnixDatagram) {
 
 /// Have the network's switch, if it is ours, let frames wait for those who were granted a port. Without it there
 /// is more loss, and no more than that.
-pub fn give_room(dir: &SwitchDir) {
+pub fn widen_queues(dir: &SwitchDir) {
     let _ = switch(dir).map(|switch| queue::widen_all(&switch, &dir.plugs()));
 }
 

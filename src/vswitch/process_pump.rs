@@ -19,10 +19,10 @@ use std::path::Path;
 use std::time::Duration;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
-use vmnet_access::port_record::{WIRE_TEMPLATE, WireTag, group_of, port_name};
+use vmnet_access::port_record::{UplinkTag, WIRE_TEMPLATE, group_of, port_name};
 use vmnet_access::rules::Caller;
 use vmnet_access::vde::MTU_MAX;
-use vmnet_access::vde_port_tag::{PLUGS_DIR, PlugTag};
+use vmnet_access::vde_port_tag::{PLUGS_DIR, VdePortTag};
 use vmnet_model::error::{Error, network};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::daemon;
@@ -34,7 +34,8 @@ use vmnet_sys::process::Interrupts;
 use vmnet_sys::trust::plain;
 use vmnet_sys::tun::{TapName, TapWish, TunDevice};
 use vmnet_sys::{privilege, random, tun, worker};
-use vmnet_vde::plug::{Line, Plug};
+use vmnet_vde::held_port::ControlSocket;
+use vmnet_vde::held_port::VdePort;
 use vmnet_vde::port::Absence;
 
 /// All until it is ready is done in this time, in seconds.
@@ -54,7 +55,7 @@ pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<(), Error
     let plug = plugged_in(&switch, &path.with_file_name(PLUGS_DIR)).map_err(|cause| failed(&cause))?;
     // Before the last right goes.
     fit_queues(path, &switch, plug.data());
-    let tag = WireTag { bridge: name.bridge(), cable: cable.map(str::to_owned) };
+    let tag = UplinkTag { bridge: name.bridge(), cable: cable.map(str::to_owned) };
     let (tap, bridge) = tap(&switch, &tag).map_err(|cause| failed(&cause))?;
     let stop = detach(&bridge).map_err(|error| failed(&plain(&error)))?;
     alarm::cancel();
@@ -71,12 +72,12 @@ fn claim(path: &Path) -> Result<Claim, Error> {
 }
 
 /// A port on the switch.
-fn plugged_in(switch: &Switch, plugs: &Path) -> Result<Plug, String> {
-    let fresh = || -> std::io::Result<(Plug, Line, PlugTag)> {
+fn plugged_in(switch: &Switch, plugs: &Path) -> Result<VdePort, String> {
+    let fresh = || -> std::io::Result<(VdePort, ControlSocket, VdePortTag)> {
         directory::make_plugs(plugs)?;
         let token = u32::from_ne_bytes(random::bytes()?);
-        let tag = PlugTag { uid: switch.pump, pid: std::process::id(), token };
-        let (plug, line) = Plug::prepare(plugs, tag, switch.door.group)?;
+        let tag = VdePortTag { uid: switch.pump, pid: std::process::id(), token };
+        let (plug, line) = VdePort::prepare(plugs, tag, switch.door.group)?;
         if switch.door.owner != switch.pump {
             // A switch need not be in the group that may join it.
             let path = plug.data().local_addr()?;
@@ -93,7 +94,7 @@ fn plugged_in(switch: &Switch, plugs: &Path) -> Result<Plug, String> {
 }
 
 /// A TAP on the bridge, and the bridge. From here on this process has no right any more.
-fn tap(switch: &Switch, tag: &WireTag) -> Result<(File, Link), String> {
+fn tap(switch: &Switch, tag: &UplinkTag) -> Result<(File, Link), String> {
     let device = tun::open().map_err(|error| format!("cannot open /dev/net/tun: {}", plain(&error)))?;
     let attempt = || -> std::io::Result<Option<(File, Link)>> {
         let mut netlink = Netlink::open()?;
@@ -111,7 +112,7 @@ fn attached(
     device: TunDevice,
     netlink: &mut Netlink,
     switch: &Switch,
-    tag: &WireTag,
+    tag: &UplinkTag,
     bridge: &Link,
 ) -> std::io::Result<File> {
     let user = switch.pump;

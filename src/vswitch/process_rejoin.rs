@@ -3,20 +3,22 @@
 
 use crate::dir::SwitchDir;
 use crate::fit_queues;
-use crate::give_room;
 use crate::held_sockets::Descriptors;
 use crate::join_for;
 use crate::join_for::Kind;
 use crate::join_for::Refused;
 use crate::recorded;
+use crate::widen_queues;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde_port_tag::Held;
 use vmnet_model::error::Error;
 use vmnet_sys::trust::plain;
-use vmnet_vde::plug::{self, Line, Plug};
+use vmnet_vde::held_port;
+use vmnet_vde::held_port::ControlSocket;
+use vmnet_vde::held_port::VdePort;
 
 /// After so many that the switch did not answer, it is full or hangs, and no more are tried.
 const SILENCES_MAX: u32 = 2;
@@ -61,7 +63,7 @@ pub fn run(path: &Path, plugs: &Path, tell: &mut dyn FnMut(&Error)) -> Result<bo
             break;
         }
     }
-    give_room(&SwitchDir::of_record(path));
+    widen_queues(&SwitchDir::of_record(path));
     Ok(all)
 }
 
@@ -84,7 +86,7 @@ fn take_turns(holders: &mut [Held], pump: u32) {
 }
 
 fn holders(plugs: &Path) -> Result<Vec<Held>, Error> {
-    plug::holders(plugs).map_err(|error| Error::new("list", plugs.display(), plain(&error)))
+    held_port::holders(plugs).map_err(|error| Error::new("list", plugs.display(), plain(&error)))
 }
 
 fn failed(holder: &Held, cause: &str) -> Error {
@@ -94,20 +96,20 @@ fn failed(holder: &Held, cause: &str) -> Error {
 
 /// None: there is nobody to be plugged in any more.
 fn again(
-    door: &SwitchDoor,
+    door: &SwitchAccess,
     holder: &Held,
     found: &Descriptors,
     plugs: &Path,
-) -> Result<Option<Plug>, Refused> {
+) -> Result<Option<VdePort>, Refused> {
     let (data, hold) = (found.copy(holder.data)?, found.copy(holder.hold)?);
     let (Some(data), Some(hold)) = (data, hold) else {
         // One that has ended meanwhile needs no port.
-        let is_there = plug::holders(plugs)?.contains(holder);
+        let is_there = held_port::holders(plugs)?.contains(holder);
         let cause = "its sockets are on their way from one process to another".to_owned();
         return if is_there { Err(Refused { cause, kind: Kind::Once }) } else { Ok(None) };
     };
-    let line = Line::bind(plugs, holder.tag)?;
-    let plug = Plug::of(data, hold)?;
+    let line = ControlSocket::bind(plugs, holder.tag)?;
+    let plug = VdePort::of(data, hold)?;
     join_for::join_again(door, &plug, line, holder.tag)?;
     Ok(Some(plug))
 }
@@ -115,11 +117,11 @@ fn again(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vmnet_access::vde_port_tag::PlugTag;
+    use vmnet_access::vde_port_tag::VdePortTag;
 
     #[test]
     fn the_pump_is_first_and_nobody_waits_for_all_of_anothers() {
-        let held = |uid, pid| Held { tag: PlugTag { uid, pid, token: 0 }, data: 0, hold: 0 };
+        let held = |uid, pid| Held { tag: VdePortTag { uid, pid, token: 0 }, data: 0, hold: 0 };
         let mut holders = [held(1, 1), held(1, 2), held(1, 3), held(2, 1), held(2, 2), held(9, 1)];
         take_turns(&mut holders, 9);
         let order = [held(9, 1), held(1, 1), held(2, 1), held(1, 2), held(2, 2), held(1, 3)];

@@ -5,11 +5,11 @@ use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use vmnet_access::vde_port_tag::PlugTag;
+use vmnet_access::vde_port_tag::VdePortTag;
 use vmnet_sys::batch;
 use vmnet_sys::open_sockets::{OpenSocket, open_sockets};
 use vmnet_sys::process::Process;
-use vmnet_vde::plug::tags;
+use vmnet_vde::held_port::tags;
 
 /// So many bytes may wait for a pump of ours, which does not let frames lie; the kernel doubles the number and
 /// counts 2,304 for a full frame, which makes 1,736.
@@ -58,8 +58,8 @@ fn widen(switch: &Process, data: &UnixDatagram) -> io::Result<()> {
 /// The kernel refused.
 pub fn widen_all(switch: &Process, plugs: &Path) -> io::Result<()> {
     let sockets = open_sockets(switch)?;
-    let tag = |socket: &OpenSocket| PlugTag::of_data_socket(socket.peer.as_deref()?, plugs);
-    let (held, all): (_, Vec<PlugTag>) = (tags(plugs)?, sockets.iter().filter_map(tag).collect());
+    let tag = |socket: &OpenSocket| VdePortTag::of_data_socket(socket.peer.as_deref()?, plugs);
+    let (held, all): (_, Vec<VdePortTag>) = (tags(plugs)?, sockets.iter().filter_map(tag).collect());
     for socket in &sockets {
         if tag(socket).is_some_and(|tag| tag.is_certain(&all, &held)) {
             batch::let_wait_at_least(switch.descriptor(socket.number)?.as_fd(), GUEST_ROOM)?;

@@ -5,13 +5,13 @@ use nix::unistd::Group;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::Directory;
 use vmnet_host::files::{gone, make_directory, read_file, write_file};
 use vmnet_host::log::Log;
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::{Network, Vde};
-use vmnet_model::plan::{Goal, SwitchStep};
+use vmnet_model::plan::{DesiredState, SwitchStep};
 use vmnet_model::vde_switch::{BadSwitch, Run, Switch, user_of};
 use vmnet_sys::trust::plain;
 
@@ -47,7 +47,7 @@ fn own(wanted: &Network, vde: &Vde, dir: &SwitchDir) -> Result<Switch, Error> {
         Some(path) => path.clone(),
         None => text(&dir.console().join(CONSOLE))?,
     };
-    let door = SwitchDoor { directory, owner: user, group };
+    let door = SwitchAccess { directory, owner: user, group };
     Ok(Switch { door, pump: user, run: Some(Run::of(vde)), console: Some(console) })
 }
 
@@ -79,7 +79,7 @@ pub fn of_record(path: &Path) -> Result<Option<Switch>, Error> {
 }
 
 /// One step about the switch.
-pub fn apply(step: SwitchStep, goal: &Goal, dir: &SwitchDir) -> Result<(), Error> {
+pub fn apply(step: SwitchStep, goal: &DesiredState, dir: &SwitchDir) -> Result<(), Error> {
     let name = goal.wanted.name();
     let wanted =
         || goal.switch.as_ref().ok_or_else(|| Error::new("start", network(name), "it has no switch"));
@@ -122,7 +122,7 @@ fn plug_again(dir: &SwitchDir, switch: &Switch) -> Result<(), Error> {
 /// Remove the names of those who are gone.
 pub fn tidy(dir: &SwitchDir) -> Result<(), Error> {
     let plugs = dir.plugs();
-    let tidied = vmnet_vde::plug::tidy(&plugs);
+    let tidied = vmnet_vde::held_port::tidy(&plugs);
     tidied.map_err(|error| Error::new("tidy", plugs.display(), plain(&error)))
 }
 

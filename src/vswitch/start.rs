@@ -167,7 +167,7 @@ pub fn stop_pump(claim: &Path) -> Result<(), Error> {
         if !Claim::is_held(claim)? {
             gone(fs::remove_file(claim))?;
         }
-        match vmnet_vde::plug::tidy(&claim.with_file_name(vmnet_access::vde_port_tag::PLUGS_DIR)) {
+        match vmnet_vde::held_port::tidy(&claim.with_file_name(vmnet_access::vde_port_tag::PLUGS_DIR)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -8,7 +8,7 @@ fn ms(ms: u64) -> Duration {
 }
 
 #[track_caller]
-fn enter(turns: &mut Turns, uid: u32, now: Duration) -> Ticket {
+fn enter(turns: &mut FairQueue, uid: u32, now: Duration) -> RequestId {
     match turns.enter(uid, now) {
         Entry::Welcome(ticket) => ticket,
         other => panic!("{other:?}"),
@@ -16,7 +16,7 @@ fn enter(turns: &mut Turns, uid: u32, now: Duration) -> Ticket {
 }
 
 #[track_caller]
-fn ask(turns: &mut Turns, uid: u32) -> Ticket {
+fn ask(turns: &mut FairQueue, uid: u32) -> RequestId {
     let ticket = enter(turns, uid, NOW);
     turns.ask(ticket);
     ticket
@@ -24,8 +24,8 @@ fn ask(turns: &mut Turns, uid: u32) -> Ticket {
 
 #[test]
 fn a_hundred_requests_of_one_user_are_all_served_four_at_a_time_in_their_order() {
-    let mut turns = Turns::new(Limits::BROKER);
-    let asked: Vec<Ticket> = (0..100).map(|_| ask(&mut turns, 1000)).collect();
+    let mut turns = FairQueue::new(Limits::BROKER);
+    let asked: Vec<RequestId> = (0..100).map(|_| ask(&mut turns, 1000)).collect();
     let (mut served, mut at_work) = (Vec::new(), VecDeque::new());
     while served.len() < asked.len() {
         while let Some(ticket) = turns.next(NOW) {
@@ -40,18 +40,18 @@ fn a_hundred_requests_of_one_user_are_all_served_four_at_a_time_in_their_order()
 
 #[test]
 fn users_take_turns_however_many_requests_one_has() {
-    let mut turns = Turns::new(Limits { at_work_each: 100, at_work: 100, ..Limits::BROKER });
-    let many: Vec<Ticket> = (0..10).map(|_| ask(&mut turns, 1)).collect();
-    let two: Vec<Ticket> = (0..2).map(|_| ask(&mut turns, 2)).collect();
+    let mut turns = FairQueue::new(Limits { at_work_each: 100, at_work: 100, ..Limits::BROKER });
+    let many: Vec<RequestId> = (0..10).map(|_| ask(&mut turns, 1)).collect();
+    let two: Vec<RequestId> = (0..2).map(|_| ask(&mut turns, 2)).collect();
     let one = ask(&mut turns, 3);
-    let order: Vec<Ticket> = std::iter::from_fn(|| turns.next(NOW)).collect();
+    let order: Vec<RequestId> = std::iter::from_fn(|| turns.next(NOW)).collect();
     assert_eq!(order[..6], [many[0], two[0], one, many[1], two[1], many[2]]);
     assert_eq!(order.len(), 13);
 }
 
 #[test]
 fn the_last_places_at_work_are_for_users_who_have_none() {
-    let mut turns = Turns::new(Limits::BROKER);
+    let mut turns = FairQueue::new(Limits::BROKER);
     for uid in 0..4 {
         for _ in 0..10 {
             ask(&mut turns, uid);
@@ -67,7 +67,7 @@ fn the_last_places_at_work_are_for_users_who_have_none() {
 #[test]
 fn beyond_the_burst_requests_are_put_off_and_not_refused() {
     let limits = Limits { at_work: 1000, at_work_each: 1000, visitors_each: 1000, ..Limits::BROKER };
-    let mut turns = Turns::new(limits);
+    let mut turns = FairQueue::new(limits);
     for _ in 0..300 {
         ask(&mut turns, 1);
     }
@@ -82,7 +82,7 @@ fn beyond_the_burst_requests_are_put_off_and_not_refused() {
 
 #[test]
 fn a_user_with_too_many_visitors_is_sent_away_and_others_are_not() {
-    let mut turns = Turns::new(Limits::BROKER);
+    let mut turns = FairQueue::new(Limits::BROKER);
     let first = enter(&mut turns, 1, NOW);
     for _ in 0..127 {
         enter(&mut turns, 1, NOW);
@@ -95,9 +95,9 @@ fn a_user_with_too_many_visitors_is_sent_away_and_others_are_not() {
 
 #[test]
 fn when_all_is_full_the_user_with_most_loses_whoever_was_silent_longest() {
-    let mut turns = Turns::new(Limits { visitors: 6, ..Limits::BROKER });
+    let mut turns = FairQueue::new(Limits { visitors: 6, ..Limits::BROKER });
     let asked = ask(&mut turns, 1);
-    let silent: Vec<Ticket> = (0..3).map(|_| enter(&mut turns, 1, NOW)).collect();
+    let silent: Vec<RequestId> = (0..3).map(|_| enter(&mut turns, 1, NOW)).collect();
     let lone = enter(&mut turns, 2, NOW);
     enter(&mut turns, 3, NOW);
     for expected in [silent[0], silent[1]] {
@@ -106,7 +106,7 @@ fn when_all_is_full_the_user_with_most_loses_whoever_was_silent_longest() {
     }
     assert_eq!(turns.visitors(), 6);
     assert_eq!(turns.next(NOW), Some(asked));
-    let mut turns = Turns::new(Limits { visitors: 2, ..Limits::BROKER });
+    let mut turns = FairQueue::new(Limits { visitors: 2, ..Limits::BROKER });
     ask(&mut turns, 1);
     ask(&mut turns, 1);
     assert_eq!(turns.enter(2, NOW), Entry::Full);
@@ -115,7 +115,7 @@ fn when_all_is_full_the_user_with_most_loses_whoever_was_silent_longest() {
 
 #[test]
 fn who_says_nothing_is_late_after_two_seconds_and_everybody_after_fourteen_and_each_is_told_once() {
-    let mut turns = Turns::new(Limits::BROKER);
+    let mut turns = FairQueue::new(Limits::BROKER);
     let silent = enter(&mut turns, 1, NOW);
     let working = ask(&mut turns, 2);
     turns.next(NOW);
@@ -135,7 +135,7 @@ fn who_says_nothing_is_late_after_two_seconds_and_everybody_after_fourteen_and_e
 
 #[test]
 fn nothing_is_remembered_of_users_for_ever() {
-    let mut turns = Turns::new(Limits { visitors: 4, ..Limits::BROKER });
+    let mut turns = FairQueue::new(Limits { visitors: 4, ..Limits::BROKER });
     for uid in 0..1000 {
         let now = ms(u64::from(uid));
         let ticket = enter(&mut turns, uid, now);
@@ -179,9 +179,9 @@ const SMALL: Limits = Limits {
 };
 
 /// The counts agree with the visitors, and none is above its limit.
-fn check(turns: &Turns) {
+fn check(turns: &FairQueue) {
     let of = |uid: Option<u32>, stage: Option<Stage>| {
-        let fits = |visit: &&Visit| {
+        let fits = |visit: &&Client| {
             uid.is_none_or(|uid| uid == visit.uid) && stage.is_none_or(|stage| stage == visit.stage)
         };
         turns.visits.values().filter(fits).count()
@@ -205,10 +205,10 @@ proptest! {
     fn whatever_happens_no_limit_is_passed_and_whoever_asked_is_served_in_the_end(
         acts in proptest::collection::vec(act(), 0..200),
     ) {
-        let mut turns = Turns::new(SMALL);
+        let mut turns = FairQueue::new(SMALL);
         let (mut now, mut here, mut served) = (NOW, Vec::new(), 0_u32);
         for act in acts {
-            let pick = |at: usize, here: &[Ticket]| here.get(at % here.len().max(1)).copied();
+            let pick = |at: usize, here: &[RequestId]| here.get(at % here.len().max(1)).copied();
             match act {
                 Act::Enter(uid) => match turns.enter(uid, now) {
                     Entry::Welcome(ticket) => here.push(ticket),

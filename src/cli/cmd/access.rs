@@ -6,14 +6,14 @@ use serde_json::json;
 use vmnet_access::name::IfName;
 use vmnet_access::rules::{Caller, Verdict};
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_port::policy;
 use vmnet_sys::caller;
 use vmnet_sys::trust::Reader;
 use vmnet_sys::trust::plain;
 
 /// Ask.
-pub fn run(places: &Places, bridge: &IfName, user: Option<&str>, json: bool) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, bridge: &IfName, user: Option<&str>, json: bool) -> Result<Exit, Error> {
     let who = match user {
         None => caller::real().map_err(|error| Error::new("learn", "who asks", plain(&error)))?,
         Some(user) => named(user)?,
@@ -21,7 +21,7 @@ pub fn run(places: &Places, bridge: &IfName, user: Option<&str>, json: bool) -> 
     let root = nix::unistd::geteuid().is_root();
     let failed = |cause: &dyn std::fmt::Display| Error::new("judge", format!("bridge '{bridge}'"), cause);
     let reader = if root { Reader::RootFor(&who) } else { Reader::Myself };
-    let set = policy::collect(&places.rules(), reader).map_err(|error| failed(&error))?;
+    let set = policy::collect(&dirs.rules(), reader).map_err(|error| failed(&error))?;
     let verdict = set.judge(bridge, &who, &caller::Database).map_err(|error| failed(&error))?;
     let name = caller::name_of(who.uid);
     if json {

@@ -13,10 +13,10 @@ use vmnet_attach::Attachment;
 use vmnet_attach::NamespaceRef;
 use vmnet_model::attach::Cidr;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 
 /// Give a namespace its interface, and say what it has.
-pub fn run(places: &Places, words: &AttachWords) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, words: &AttachWords) -> Result<Exit, Error> {
     let asked = Attachment {
         bridge: words.name.clone(),
         namespace: namespace(&words.space),
@@ -25,7 +25,7 @@ pub fn run(places: &Places, words: &AttachWords) -> Result<Exit, Error> {
         hostname: None,
         addresses: addresses(words)?,
     };
-    let attached = vmnet_attach::attach(places, &asked)?;
+    let attached = vmnet_attach::attach(dirs, &asked)?;
     if words.json {
         say_json(&attached)
     } else {

@@ -6,12 +6,12 @@ use sd_notify::NotifyState;
 use vmnet_broker::Broker;
 use vmnet_broker::Socket;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 
 /// Serve until SIGTERM.
-pub fn run(places: &Places) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs) -> Result<Exit, Error> {
     need_root("serve", "requests".to_owned())?;
-    let socket = Socket::open(places)?;
+    let socket = Socket::open(dirs)?;
     let broker = Broker::new(socket)?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     broker.serve().map(|()| Exit::Done)

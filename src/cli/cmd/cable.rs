@@ -8,16 +8,16 @@ use vmnet_model::cable::End;
 use vmnet_model::error::{Error, network};
 use vmnet_network::cables;
 use vmnet_network::cables::Added;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 
 /// Join two wires, or part them again.
-pub fn run(places: &Places, name: &NetName, to: &End, remove: bool) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, name: &NetName, to: &End, remove: bool) -> Result<Exit, Error> {
     need_root(if remove { "part" } else { "join" }, network(name))?;
     if remove {
-        let to = cables::remove(places, name, to)?;
+        let to = cables::remove(dirs, name, to)?;
         say::line(&format!("{name} and {to} are parted"));
     } else {
-        say_added(name, &cables::add(places, name, to)?);
+        say_added(name, &cables::add(dirs, name, to)?);
     }
     Ok(Exit::Done)
 }

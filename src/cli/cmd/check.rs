@@ -5,7 +5,7 @@ use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::store::definitions;
 use vmnet_network::store::definitions::Unreadable;
 use vmnet_port::policy::{self, PolicyError, RuleSet};
@@ -20,19 +20,19 @@ struct Finding {
 }
 
 /// Tell every mistake at once. Exit 1 if there is an error; remarks alone are no error.
-pub fn run(places: &Places, name: Option<&NetName>, json: bool) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, name: Option<&NetName>, json: bool) -> Result<Exit, Error> {
     let mut findings = Vec::new();
     let names = match name {
         Some(name) => vec![name.clone()],
-        None => definitions::names(places)?,
+        None => definitions::names(dirs)?,
     };
     for name in &names {
-        if let Err(why) = definitions::read(places, name) {
+        if let Err(why) = definitions::read(dirs, name) {
             findings.extend(mistakes(why, name));
         }
     }
     if name.is_none() {
-        findings.extend(rules(places));
+        findings.extend(rules(dirs));
     }
     let failed = findings.iter().any(|finding| finding.error);
     if json {
@@ -63,8 +63,8 @@ fn mistakes(why: Unreadable, name: &NetName) -> Vec<Finding> {
     }
 }
 
-fn rules(places: &Places) -> Vec<Finding> {
-    match policy::collect(&places.rules(), Reader::Myself) {
+fn rules(dirs: &Dirs) -> Vec<Finding> {
+    match policy::collect(&dirs.rules(), Reader::Myself) {
         Ok(set) => remarks(&set),
         Err(error @ PolicyError::NoFile(_)) => vec![Finding::remark(format!("nobody may plug in: {error}"))],
         Err(error) => vec![Finding::error(error.to_string())],

@@ -8,11 +8,11 @@ use vmnet_access::name::IfName;
 use vmnet_attach;
 use vmnet_attach::Detached;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 
 /// Take a namespace's interface away.
-pub fn run(places: &Places, name: &IfName, space: &SpaceWords, ifname: &IfName) -> Result<Exit, Error> {
-    match vmnet_attach::detach(places, name, &namespace(space), ifname)? {
+pub fn run(dirs: &Dirs, name: &IfName, space: &SpaceWords, ifname: &IfName) -> Result<Exit, Error> {
+    match vmnet_attach::detach(dirs, name, &namespace(space), ifname)? {
         Detached::Gone(label) => say::line(&format!("{ifname} of {label} is detached from {name}")),
         Detached::Absent(what) => say::line(&format!("nothing to detach: {what}")),
     }

@@ -10,7 +10,7 @@ use vmnet_doctor::Finding;
 use vmnet_doctor::Report;
 use vmnet_doctor::Severity;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 
 /// What became of a finding.
 enum Outcome {
@@ -23,16 +23,16 @@ enum Outcome {
 }
 
 /// Examine, perhaps cure, and tell. Exit 4 if anything but notes is left, 1 if a cure failed.
-pub fn run(places: &Places, name: Option<&NetName>, fix: bool, json: bool) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, name: Option<&NetName>, fix: bool, json: bool) -> Result<Exit, Error> {
     if fix {
         need_root("fix", "this host".to_owned())?;
     }
-    let Report { findings, unseen } = vmnet_doctor::examine(places, name)?;
+    let Report { findings, unseen } = vmnet_doctor::examine(dirs, name)?;
     let mut told = Vec::new();
     for finding in findings {
         let outcome = match finding.fix.as_ref().filter(|_| fix) {
             None => Outcome::Told,
-            Some(safe) => match vmnet_doctor::cure(places, safe) {
+            Some(safe) => match vmnet_doctor::cure(dirs, safe) {
                 Ok(()) => Outcome::Fixed,
                 Err(failure) => Outcome::Failed(failure),
             },

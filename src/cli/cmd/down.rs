@@ -5,15 +5,15 @@ use crate::exit::Exit;
 use crate::say;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::down::Down;
 use vmnet_network::down::Outcome;
 use vmnet_network::down::down;
 
 /// Take it down.
-pub fn run(places: &Places, name: &NetName, force: bool) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, name: &NetName, force: bool) -> Result<Exit, Error> {
     need_root("take down", network(name))?;
-    match down(places, name, if force { Down::Force } else { Down::UnlessUsed })? {
+    match down(dirs, name, if force { Down::Force } else { Down::UnlessUsed })? {
         Outcome::Down => {
             say::line(&format!("{name} is down"));
             Ok(Exit::Done)

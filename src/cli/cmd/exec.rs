@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use vmnet_access::mac::MacAddr;
-use vmnet_access::request::{Ask, Wish};
+use vmnet_access::request::{PortKind, PortRequest};
 use vmnet_model::error::Error;
 use vmnet_model::launch::{Handed, Kind, PlugForm, VARIABLES, guest_mac};
 use vmnet_network::ports;
@@ -37,10 +37,12 @@ pub fn run(words: &ExecWords) -> Result<Exit, Leave> {
     // A QEMU may be started to ask it, so before there is a port that would wait for that.
     let form = words.vde.then(|| qemu::form(&words.command));
     let (wish, count) = match form {
-        Some(_) => (Wish::Plug, 2),
-        None => (Wish::Tap { vnet_header: words.vnet_hdr == Switch::On, queues: words.queues }, words.queues),
+        Some(_) => (PortKind::Plug, 2),
+        None => {
+            (PortKind::Tap { vnet_header: words.vnet_hdr == Switch::On, queues: words.queues }, words.queues)
+        }
     };
-    let plugged = ports::acquire(&Ask { bridge: words.name.clone(), for_itself: true, wish }, None)?;
+    let plugged = ports::acquire(&PortRequest { bridge: words.name.clone(), for_itself: true, wish }, None)?;
     if plugged.descriptors.len() != usize::from(count) {
         let cause = format!("{} descriptors came, not {count}", plugged.descriptors.len());
         return Err(Error::new("take over", format!("port '{}'", plugged.port), cause).into());

@@ -12,28 +12,28 @@ use crate::show::forwards::json as row_json;
 use serde_json::json;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::forwards;
 use vmnet_network::forwards::Added;
 use vmnet_network::forwards::Row;
 use vmnet_network::forwards::State;
 use vmnet_network::store::definitions;
-use vmnet_network::store::live_changes::Memory;
+use vmnet_network::store::live_changes::LiveChanges;
 
 /// Do what is asked.
-pub fn run(places: &Places, verb: &ForwardVerb) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, verb: &ForwardVerb) -> Result<Exit, Error> {
     match verb {
         ForwardVerb::Add { name, listen, to, protocol, json } => {
             need_root("forward a port to", network(name))?;
-            say_added(name, &forwards::add(places, name, *listen, to.clone(), *protocol)?, *json);
+            say_added(name, &forwards::add(dirs, name, *listen, to.clone(), *protocol)?, *json);
         }
         ForwardVerb::Rm { name, listen, protocol } => {
             need_root("close a forward of", network(name))?;
-            for gone in forwards::remove(places, name, *listen, *protocol)? {
+            for gone in forwards::remove(dirs, name, *listen, *protocol)? {
                 say::line(&format!("{gone}: closed"));
             }
         }
-        ForwardVerb::List { name, json } => list(places, name.as_ref(), *json)?,
+        ForwardVerb::List { name, json } => list(dirs, name.as_ref(), *json)?,
     }
     Ok(Exit::Done)
 }
@@ -56,17 +56,17 @@ fn say_added(name: &NetName, added: &Added, json: bool) {
     });
 }
 
-fn list(places: &Places, name: Option<&NetName>, json: bool) -> Result<(), Error> {
+fn list(dirs: &Dirs, name: Option<&NetName>, json: bool) -> Result<(), Error> {
     let mut rows: Vec<Row> = Vec::new();
     match name {
-        Some(name) => rows.extend(forwards::rows(places, name)?),
+        Some(name) => rows.extend(forwards::rows(dirs, name)?),
         None => {
-            let mut names = definitions::names(places)?;
-            names.extend(Memory::names(places));
+            let mut names = definitions::names(dirs)?;
+            names.extend(LiveChanges::names(dirs));
             names.sort();
             names.dedup();
             // One file with mistakes must not hide the others.
-            rows.extend(names.iter().filter_map(|name| forwards::rows(places, name).ok()).flatten());
+            rows.extend(names.iter().filter_map(|name| forwards::rows(dirs, name).ok()).flatten());
         }
     }
     if json {

@@ -6,12 +6,12 @@ use crate::exit::Exit;
 use std::ffi::OsString;
 use vmnet_libvirt;
 use vmnet_libvirt::Call;
-use vmnet_libvirt::Moment;
+use vmnet_libvirt::HookPhase;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 
 /// Answer a call. What is not about a network of ours is none of our business, and never an error.
-pub fn run(places: &Places, words: &[OsString]) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, words: &[OsString]) -> Result<Exit, Error> {
     // The daemon of a plain user calls the same hooks, and its guests come by the helper.
     if !nix::unistd::geteuid().is_root() {
         return Ok(Exit::Done);
@@ -19,7 +19,7 @@ pub fn run(places: &Places, words: &[OsString]) -> Result<Exit, Error> {
     let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     if let Some(call) = call(&words) {
         take_own_place();
-        vmnet_libvirt::answer(places, call, std::io::stdin().lock()).map_err(|mut failure| {
+        vmnet_libvirt::answer(dirs, call, std::io::stdin().lock()).map_err(|mut failure| {
             // libvirt puts what we say into a sentence of its own, which has room for one line.
             failure.hint = None;
             failure
@@ -31,8 +31,8 @@ pub fn run(places: &Places, words: &[OsString]) -> Result<Exit, Error> {
 /// What the words mean; none where there is nothing for us to do.
 fn call<'a>(words: &[&'a str]) -> Option<Call<'a>> {
     match words {
-        ["qemu", domain, "prepare", "begin", ..] => Some(Call::Begin(domain, Moment::Prepare)),
-        ["qemu", domain, "start", "begin", ..] => Some(Call::Begin(domain, Moment::Start)),
+        ["qemu", domain, "prepare", "begin", ..] => Some(Call::Begin(domain, HookPhase::Prepare)),
+        ["qemu", domain, "start", "begin", ..] => Some(Call::Begin(domain, HookPhase::Start)),
         ["qemu", _, "release", "end", ..] => Some(Call::Release),
         ["network", _, "port-created", "begin", ..] => Some(Call::Port),
         _ => None,

@@ -8,15 +8,15 @@ use crate::show::leases::time_left;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
-use vmnet_model::guest::{Host, Who};
-use vmnet_network::dirs::Places;
+use vmnet_model::guest::{Reservation, Who};
+use vmnet_network::dirs::Dirs;
 use vmnet_network::reservations;
 use vmnet_network::reservations::Added;
 use vmnet_network::reservations::Asked;
 use vmnet_network::reservations::Reserved;
 
 /// Whatever of the three is asked for.
-pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, verb: &HostVerb) -> Result<Exit, Error> {
     match verb {
         HostVerb::Add { name, host, mac, address, address6, alias } => {
             let asked = Asked {
@@ -26,16 +26,16 @@ pub fn run(places: &Places, verb: &HostVerb) -> Result<Exit, Error> {
                 address6: *address6,
                 aliases: alias.clone(),
             };
-            add(places, name, &asked)
+            add(dirs, name, &asked)
         }
-        HostVerb::Rm { name, host } => remove(places, name, host),
-        HostVerb::List { name, json } => list(places, name, *json),
+        HostVerb::Rm { name, host } => remove(dirs, name, host),
+        HostVerb::List { name, json } => list(dirs, name, *json),
     }
 }
 
-fn add(places: &Places, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
+fn add(dirs: &Dirs, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
     need_root("reserve", format!("'{}' on {}", asked.name, network(name)))?;
-    let Added { host, already, holds, notes } = reservations::add(places, name, asked)?;
+    let Added { host, already, holds, notes } = reservations::add(dirs, name, asked)?;
     notes.iter().for_each(|note| say::error(note, None));
     let state = if already { "is reserved already" } else { "is reserved" };
     say::line(&format!("{} {state}: {}", host.name, phrase(&host)));
@@ -46,22 +46,22 @@ fn add(places: &Places, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-fn remove(places: &Places, name: &NetName, who: &Who) -> Result<Exit, Error> {
+fn remove(dirs: &Dirs, name: &NetName, who: &Who) -> Result<Exit, Error> {
     need_root("remove", format!("host '{who}' of {}", network(name)))?;
-    let host = reservations::remove(places, name, who)?;
+    let host = reservations::remove(dirs, name, who)?;
     say::line(&format!("{} is not reserved any more: {}", host.name, phrase(&host)));
     Ok(Exit::Done)
 }
 
 /// `10.0.1.9 for 52:54:00:12:34:56`
-fn phrase(host: &Host) -> String {
+fn phrase(host: &Reservation) -> String {
     let address = host.address.map_or_else(|| "any address".to_owned(), |address| address.to_string());
     let address6 = host.address6.map_or_else(String::new, |address| format!(", {address}"));
     format!("{address}{address6} for {}", host.mac)
 }
 
-fn list(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
-    let all = reservations::all(places, name)?;
+fn list(dirs: &Dirs, name: &NetName, json: bool) -> Result<Exit, Error> {
+    let all = reservations::all(dirs, name)?;
     if json {
         say::json(&json!({ "hosts": all.iter().map(as_json).collect::<Vec<_>>() }));
     } else {

@@ -7,16 +7,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use vmnet_access::name::NetName;
 use vmnet_host::files::make_directory;
 use vmnet_model::error::{Error, network};
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_sys::trust::plain;
 
 /// Write a commented file; never over one that is there.
-pub fn run(places: &Places, name: &NetName) -> Result<Exit, Error> {
-    let path = places.network_file(name);
+pub fn run(dirs: &Dirs, name: &NetName) -> Result<Exit, Error> {
+    let path = dirs.network_file(name);
     let failed = |error: std::io::Error| {
         Error::new("describe", network(name), format!("{}: {}", path.display(), plain(&error)))
     };
-    make_directory(&places.networks())?;
+    make_directory(&dirs.networks())?;
     let mut file =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path).map_err(failed)?;
     file.write_all(vmnet_config::template(name).as_bytes()).map_err(failed)?;

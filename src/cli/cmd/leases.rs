@@ -14,11 +14,11 @@ use vmnet_host::links::Links;
 use vmnet_host::runtime::events;
 use vmnet_model::calendar::utc;
 use vmnet_model::error::{Error, network};
-use vmnet_model::guest::{self, Host};
-use vmnet_model::lease::{Fate, Lease, changes};
+use vmnet_model::guest::{self, Reservation};
+use vmnet_model::lease::{Lease, LeaseChange, changes};
 use vmnet_model::network::{LeaseTime, Network};
-use vmnet_network::dirs::Places;
-use vmnet_network::dirs::Room;
+use vmnet_network::dirs::Dirs;
+use vmnet_network::dirs::RunDir;
 use vmnet_network::lease_watch::Event;
 use vmnet_network::lease_watch::LeaseWatch;
 use vmnet_network::leases;
@@ -30,16 +30,16 @@ use vmnet_sys::trust::plain;
 const SHORTEST: u32 = 120;
 
 /// The leases that run; with `watch`, what becomes of them from now on.
-pub fn run(places: &Places, name: &NetName, watch: bool, json: bool) -> Result<Exit, Error> {
-    let room = places.room(&name.bridge());
-    if Record::read(&room)?.is_none() {
+pub fn run(dirs: &Dirs, name: &NetName, watch: bool, json: bool) -> Result<Exit, Error> {
+    let run_dir = dirs.run_dir(&name.bridge());
+    if Record::read(&run_dir)?.is_none() {
         return Err(Error::not_up("show the leases of", name));
     }
     if watch {
-        return events(follow(places, name, &room, json));
+        return events(follow(dirs, name, &run_dir, json));
     }
-    let leases = leases::leases(&room)?;
-    let knowledge = Knowledge::of(places, name);
+    let leases = leases::leases(&run_dir)?;
+    let knowledge = Knowledge::of(dirs, name);
     if json {
         let leases: Vec<Value> = leases.iter().map(|lease| knowledge.pairs(lease).into()).collect();
         say::json(&json!({ "leases": leases }));
@@ -50,12 +50,12 @@ pub fn run(places: &Places, name: &NetName, watch: bool, json: bool) -> Result<E
 }
 
 /// A line for each change, until a signal comes, the network goes down, or nobody reads any more.
-async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Result<Exit, Error> {
+async fn follow(dirs: &Dirs, name: &NetName, run_dir: &RunDir, json: bool) -> Result<Exit, Error> {
     let failed = |error: std::io::Error| Error::new("watch the leases of", network(name), plain(&error));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let watch = LeaseWatch::open(room).map_err(failed)?;
-    let mut before = leases::leases(room)?;
+    let watch = LeaseWatch::open(run_dir).map_err(failed)?;
+    let mut before = leases::leases(run_dir)?;
     loop {
         let event = tokio::select! {
             event = watch.next() => event.map_err(failed)?,
@@ -65,9 +65,9 @@ async fn follow(places: &Places, name: &NetName, room: &Room, json: bool) -> Res
         if event == Event::Down {
             return Ok(Exit::Done);
         }
-        let after = leases::leases(room)?;
+        let after = leases::leases(run_dir)?;
         // Reservations come and go too.
-        let knowledge = Knowledge::of(places, name);
+        let knowledge = Knowledge::of(dirs, name);
         for (fate, lease) in changes(&before, &after) {
             if !say::followed(&knowledge.line(fate, lease, json)) {
                 return Ok(Exit::Done);
@@ -87,14 +87,14 @@ impl Knowledge {
     const HEAD: [&'static str; 7] = ["ADDRESS", "MAC", "NAME", "AGE", "LEFT", "RESERVED", "IPV6"];
 
     /// A file with mistakes, or a kernel that does not tell, makes leases no secret.
-    fn of(places: &Places, name: &NetName) -> Self {
+    fn of(dirs: &Dirs, name: &NetName) -> Self {
         Self {
-            network: definitions::with_live(places, name).ok(),
+            network: definitions::with_live(dirs, name).ok(),
             heard: heard(&name.bridge()).unwrap_or_default(),
         }
     }
 
-    fn hosts(&self) -> &[Host] {
+    fn hosts(&self) -> &[Reservation] {
         self.network.as_ref().map_or(&[], |network| &network.hosts)
     }
 
@@ -106,7 +106,7 @@ impl Knowledge {
         reserved.into_iter().chain(others).map(|address| address.to_string()).collect()
     }
 
-    fn host(&self, lease: &Lease) -> Option<&Host> {
+    fn host(&self, lease: &Lease) -> Option<&Reservation> {
         self.hosts().iter().find(|host| host.mac == lease.mac)
     }
 
@@ -164,7 +164,7 @@ impl Knowledge {
         pairs
     }
 
-    fn line(&self, fate: Fate, lease: &Lease, json: bool) -> String {
+    fn line(&self, fate: LeaseChange, lease: &Lease, json: bool) -> String {
         let now = leases::now();
         if json {
             let mut pairs = self.pairs(lease);

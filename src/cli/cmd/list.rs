@@ -7,10 +7,10 @@ use vmnet_access::name::{IfName, NetName};
 use vmnet_host::links::{Links, SeenLink};
 use vmnet_model::error::Error;
 use vmnet_model::network::{Mode, SubnetChoice};
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::observe;
 use vmnet_network::store::definitions;
-use vmnet_network::store::live_changes::Memory;
+use vmnet_network::store::live_changes::LiveChanges;
 use vmnet_network::store::run_record;
 use vmnet_network::store::run_record::NO_SUBNET;
 use vmnet_network::store::run_record::Phase;
@@ -28,9 +28,9 @@ struct Row {
 }
 
 /// Every network with a file, the built-in one, and those that run without either.
-pub fn run(places: &Places, json: bool) -> Result<Exit, Error> {
-    let records = run_record::all(places)?;
-    let mut names = definitions::names(places)?;
+pub fn run(dirs: &Dirs, json: bool) -> Result<Exit, Error> {
+    let records = run_record::all(dirs)?;
+    let mut names = definitions::names(dirs)?;
     names.extend(records.iter().filter_map(|(_, record)| NetName::new(&record.network).ok()));
     names.sort();
     names.dedup();
@@ -39,7 +39,7 @@ pub fn run(places: &Places, json: bool) -> Result<Exit, Error> {
     for name in names {
         let bridge = name.bridge();
         let record = records.iter().find(|(of, _)| *of == bridge).map(|(_, record)| record);
-        rows.push(row(places, &links, name, record)?);
+        rows.push(row(dirs, &links, name, record)?);
     }
     if json {
         say::json(&json!({ "networks": rows.iter().map(Row::json).collect::<Vec<_>>() }));
@@ -50,14 +50,14 @@ pub fn run(places: &Places, json: bool) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -> Result<Row, Error> {
-    let file = definitions::read(places, &name).ok();
+fn row(dirs: &Dirs, links: &Links, name: NetName, record: Option<&Record>) -> Result<Row, Error> {
+    let file = definitions::read(dirs, &name).ok();
     let given = file.as_ref().and_then(|network| match network.subnet {
         _ if network.mode == Mode::Vde => Some(NO_SUBNET.to_owned()),
         SubnetChoice::Fixed(subnet) => Some(subnet.to_string()),
         SubnetChoice::Auto => None,
     });
-    let remembered = || Memory::subnet_of(places, &name).ok().flatten().map(|subnet| subnet.to_string());
+    let remembered = || LiveChanges::subnet_of(dirs, &name).ok().flatten().map(|subnet| subnet.to_string());
     let bridge = name.bridge();
     Ok(Row {
         mode: file.as_ref().map_or("bad file", |network| network.mode.as_str()),
@@ -67,17 +67,17 @@ fn row(places: &Places, links: &Links, name: NetName, record: Option<&Record>) -
             Some(Phase::Starting) => "half up",
             None => "down",
         },
-        ports: if record.is_some() { ports(places, links, &bridge)? } else { 0 },
+        ports: if record.is_some() { ports(dirs, links, &bridge)? } else { 0 },
         bridge,
         name,
     })
 }
 
 /// Those on the bridge and on the switch, but for what joins them with each other or with other wires.
-fn ports(places: &Places, links: &Links, bridge: &IfName) -> Result<usize, Error> {
+fn ports(dirs: &Dirs, links: &Links, bridge: &IfName) -> Result<usize, Error> {
     let on_bridge = observe::ports(links, bridge)?;
     let is_wire = |link: &SeenLink| link.wire().is_some();
-    let clients = clients::look(&places.run, &places.room(bridge).switch())?;
+    let clients = clients::look(&dirs.run, &dirs.run_dir(bridge).switch())?;
     let on_switch = clients.list.iter().filter(|client| client.who != Who::Pump).count();
     Ok(on_bridge.iter().filter(|link| !is_wire(link)).count() + on_switch)
 }

@@ -15,7 +15,7 @@ use vmnet_access::name::{IfName, NetName};
 use vmnet_host::links::Links;
 use vmnet_model::error::{Error, network};
 use vmnet_model::lease::Lease;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::leases;
 use vmnet_network::ports;
 use vmnet_network::ports::Port;
@@ -28,16 +28,16 @@ use vmnet_vswitch::clients::Client;
 use vmnet_vswitch::clients::Who;
 
 /// Who is plugged in.
-pub fn run(places: &Places, name: &NetName, json: bool) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, name: &NetName, json: bool) -> Result<Exit, Error> {
     let bridge = name.bridge();
-    let room = places.room(&bridge);
-    if Record::read(&room)?.is_none() {
+    let run_dir = dirs.run_dir(&bridge);
+    if Record::read(&run_dir)?.is_none() {
         return Err(Error::not_up("show the ports of", name));
     }
     let links = Links::open().map_err(|error| Error::new("show the ports of", network(name), error))?;
-    let mut ports = ports::ports(&links, &bridge, &room)?;
-    let clients = clients::look_closely(&places.run, &room.switch())?;
-    let leases = leases::leases(&room)?;
+    let mut ports = ports::ports(&links, &bridge, &run_dir)?;
+    let clients = clients::look_closely(&dirs.run, &run_dir.switch())?;
+    let leases = leases::leases(&run_dir)?;
     // Who is behind it is seen at the switch's ports.
     for port in ports.iter_mut().filter(|port| port.is_switch() && clients.switch.is_some()) {
         port.macs.clear();
@@ -71,7 +71,7 @@ fn table(ports: &[Port], clients: &[&Client], leases: &[Lease]) {
 
 /// Take a port away from whoever holds it: deleting the link, or closing the switch's end, ends what its
 /// descriptor is good for.
-pub fn revoke(places: &Places, name: &NetName, port: &IfName) -> Result<Exit, Error> {
+pub fn revoke(dirs: &Dirs, name: &NetName, port: &IfName) -> Result<Exit, Error> {
     let object = format!("port '{port}'");
     need_root("revoke", object.clone())?;
     let failed = |cause: &dyn std::fmt::Display| Error::new("revoke", &object, cause);
@@ -80,11 +80,11 @@ pub fn revoke(places: &Places, name: &NetName, port: &IfName) -> Result<Exit, Er
     if links.find(&bridge).map_err(|error| failed(&error))?.is_none() {
         return Err(Error::not_up("revoke a port of", name));
     }
-    let ports = ports::ports(&links, &bridge, &places.room(&bridge))?;
+    let ports = ports::ports(&links, &bridge, &dirs.run_dir(&bridge))?;
     let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
-        let room = places.room(&bridge);
+        let run_dir = dirs.run_dir(&bridge);
         let (user, phrase) =
-            clients::revoke(&places.run, &room.switch(), &port.to_string()).map_err(|cause| {
+            clients::revoke(&dirs.run, &run_dir.switch(), &port.to_string()).map_err(|cause| {
                 failed(&cause.unwrap_or_else(|| format!("it is no port of {}", network(name))))
             })?;
         tell(&user, &bridge, ("vde", port), &phrase);

@@ -10,16 +10,16 @@ use vmnet_access::name::IfName;
 use vmnet_model::error::Error;
 use vmnet_model::launch::guest_mac;
 use vmnet_model::snippet::Snippet;
-use vmnet_network::dirs::Places;
+use vmnet_network::dirs::Dirs;
 use vmnet_network::store::definitions;
 use vmnet_sys::random;
 use vmnet_sys::trust::plain;
 
 /// Print it. The network may be down.
-pub fn run(places: &Places, name: &IfName, program: Program) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, name: &IfName, program: Program) -> Result<Exit, Error> {
     let failed =
         |cause: &dyn std::fmt::Display| Error::new("write a snippet for", format!("'{name}'"), cause);
-    let network = definitions::names(places)?.into_iter().find(|network| network.bridge() == *name);
+    let network = definitions::names(dirs)?.into_iter().find(|network| network.bridge() == *name);
     if network.is_none() && !is_bridge(name) {
         return Err(failed(&"no such network, and no such bridge")
             .hint(format!("'vmnet init {name}' describes a network of that name")));

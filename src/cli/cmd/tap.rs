@@ -4,7 +4,7 @@ use crate::args::TapVerb;
 use crate::exit::Exit;
 use crate::say;
 use vmnet_access::name::IfName;
-use vmnet_access::request::{Ask, KeptTap, Wish};
+use vmnet_access::request::{KeptTap, PortKind, PortRequest};
 use vmnet_model::error::Error;
 use vmnet_network::ports;
 use vmnet_sys::caller;
@@ -16,19 +16,19 @@ pub fn run(verb: &TapVerb) -> Result<Exit, Error> {
         TapVerb::Add { name, owner, interface, queues } => {
             let owner = owner.as_deref().map(number_of).transpose()?;
             let kept = KeptTap { name: interface.clone(), owner, many_queues: *queues };
-            let plugged = ports::acquire(&ask(name.clone(), Wish::Kept(kept)), None)?;
+            let plugged = ports::acquire(&ask(name.clone(), PortKind::Kept(kept)), None)?;
             say::line(&plugged.port.to_string());
         }
         TapVerb::Rm { tap } => {
             // Where it is a port does not matter.
-            ports::acquire(&ask(tap.clone(), Wish::Remove { tap: tap.clone() }), None)?;
+            ports::acquire(&ask(tap.clone(), PortKind::Remove { tap: tap.clone() }), None)?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn ask(bridge: IfName, wish: Wish) -> Ask {
-    Ask { bridge, for_itself: false, wish }
+fn ask(bridge: IfName, wish: PortKind) -> PortRequest {
+    PortRequest { bridge, for_itself: false, wish }
 }
 
 /// The number of a user who may have no account: jailers take numbers that are nobody's.

@@ -7,15 +7,15 @@ use crate::show::leases::with_length;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
 use vmnet_model::prefix6::PREFIX6_LENGTH;
-use vmnet_network::dirs::Places;
-use vmnet_network::up::Raised;
+use vmnet_network::dirs::Dirs;
+use vmnet_network::up::UpReport;
 use vmnet_network::up::bring_up;
 use vmnet_network::up::rehearse;
 
 /// Bring it up, or only say how.
-pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Error> {
+pub fn run(dirs: &Dirs, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Error> {
     if dry_run {
-        let raised = rehearse(places, name)?;
+        let raised = rehearse(dirs, name)?;
         raised.notes.iter().for_each(|note| say::error(note, None));
         return Ok(show_plan(&raised));
     }
@@ -23,14 +23,14 @@ pub fn run(places: &Places, name: &NetName, dry_run: bool, on_demand: bool) -> R
     if on_demand {
         take_own_place();
     }
-    if let Some(raised) = bring_up(places, name, on_demand)? {
+    if let Some(raised) = bring_up(dirs, name, on_demand)? {
         raised.notes.iter().for_each(|note| say::error(note, None));
         say_up(&raised);
     }
     Ok(Exit::Done)
 }
 
-fn show_plan(raised: &Raised) -> Exit {
+fn show_plan(raised: &UpReport) -> Exit {
     if raised.steps.is_empty() {
         say::line("nothing to do");
     }
@@ -40,7 +40,7 @@ fn show_plan(raised: &Raised) -> Exit {
     Exit::Done
 }
 
-fn say_up(raised: &Raised) {
+fn say_up(raised: &UpReport) {
     let wanted = &raised.wanted;
     let state = if raised.steps.is_empty() { "is up already" } else { "is up" };
     let bridge = if wanted.bridge.as_bytes() == wanted.network.name.as_str().as_bytes() {

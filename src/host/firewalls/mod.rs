@@ -1,6 +1,6 @@
 //! The host's other firewalls on behalf of one network: which of them are closed to its guests,
 //! opening them, closing them again, and hearing when somebody changes them. What is decided is
-//! decided in [`vmnet_model::foreign`]; firewalld is told by D-Bus, in [`firewalld`].
+//! decided in [`vmnet_model::other_firewalls`]; firewalld is told by D-Bus, in [`firewalld`].
 //!
 //! How the rest calls it:
 //!
@@ -10,7 +10,7 @@
 //! | `apply` | [`open`], last of all steps; what it answers is trouble to be told, not a failure of `up` |
 //! | `take_down` | [`close`], which goes by what is there and not by the record |
 //! | `keeper` | [`Watch::changed`] in its `select!`, and then [`Heard::needs_repair`] |
-//! | `status` | `vmnet_model::foreign::{wanted, actual}`: one row "host's firewall" |
+//! | `status` | `vmnet_model::other_firewalls::{wanted, actual}`: one row "host's firewall" |
 
 pub mod firewalld;
 pub mod nftables;
@@ -20,10 +20,17 @@ use nftables::Nftables;
 use std::path::Path;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_model::error::Error;
-use vmnet_model::foreign::{
-    Family, Guests, Opening, SeenChain, followed, legacy_removal, matters, nft_removal, nft_text,
-    restore_text, survey,
-};
+use vmnet_model::other_firewalls::Family;
+use vmnet_model::other_firewalls::Guests;
+use vmnet_model::other_firewalls::Opening;
+use vmnet_model::other_firewalls::SeenChain;
+use vmnet_model::other_firewalls::followed;
+use vmnet_model::other_firewalls::legacy_removal;
+use vmnet_model::other_firewalls::matters;
+use vmnet_model::other_firewalls::nft_removal;
+use vmnet_model::other_firewalls::nft_text;
+use vmnet_model::other_firewalls::restore_text;
+use vmnet_model::other_firewalls::survey;
 use vmnet_sys::trust::plain;
 use vmnet_tools::iptables::{self, Version};
 use vmnet_tools::nft;

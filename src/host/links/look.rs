@@ -1,7 +1,7 @@
 //! What is there: links, addresses, routes, and who was heard behind which port.
 
 use super::ask::{Cause, LinkError, Links};
-use super::seen::{self, Seen, SeenAddress, SeenAddress6, SeenLink, SeenRoute};
+use super::seen::{self, HostSnapshot, SeenAddress, SeenAddress6, SeenLink, SeenRoute};
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
@@ -17,9 +17,9 @@ impl Links {
     ///
     /// # Errors
     /// When the kernel does not answer.
-    pub fn snapshot(&self) -> Result<Seen, LinkError> {
+    pub fn snapshot(&self) -> Result<HostSnapshot, LinkError> {
         let listed = |what| move |cause| cannot_list(what, cause);
-        Ok(Seen {
+        Ok(HostSnapshot {
             links: self.list(&all_links(), read_link).map_err(listed("links"))?,
             addresses: self
                 .list(&all_addresses(AddressFamily::Inet), read_address)
@@ -161,7 +161,7 @@ fn read_address6(answer: &RouteNetlinkMessage) -> Option<SeenAddress6> {
     }
 }
 
-/// See [`Seen::routes`] for what is left out.
+/// See [`HostSnapshot::routes`] for what is left out.
 fn all_routes() -> RouteNetlinkMessage {
     let mut question = RouteMessage::default();
     question.header.address_family = AddressFamily::Inet;

@@ -24,5 +24,5 @@ pub mod watch;
 
 pub use ask::{Cause, LinkError, Links};
 pub use change::Port;
-pub use seen::{Seen, SeenLink, SeenRoute};
+pub use seen::{HostSnapshot, SeenLink, SeenRoute};
 pub use watch::{Event, Watch};

@@ -15,9 +15,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::TapState;
-use vmnet_access::port_record::{PortTag, WireTag};
+use vmnet_access::port_record::{PortTag, UplinkTag};
 use vmnet_model::subnet::Subnet;
-use vmnet_model::tether::Tethered;
+use vmnet_model::tap_policy::GrantedTap;
 
 // include/uapi/linux/if_link.h and if_tun.h
 const IFLA_TUN_OWNER: u16 = 1;
@@ -31,7 +31,7 @@ const IFF_TAP: u8 = 2;
 
 /// The host's network at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct HostSnapshot {
     /// Every link with a name that is UTF-8.
     pub links: Vec<SeenLink>,
     /// Every IPv4 address.
@@ -187,8 +187,8 @@ impl SeenLink {
 
     /// A TAP that was made for somebody.
     #[must_use]
-    pub fn tethered(&self) -> Option<Tethered> {
-        Some(Tethered {
+    pub fn tethered(&self) -> Option<GrantedTap> {
+        Some(GrantedTap {
             tag: self.tag()?,
             name: self.name.clone(),
             mac: self.mac,
@@ -199,8 +199,8 @@ impl SeenLink {
 
     /// What leads from a bridge of ours to another wire.
     #[must_use]
-    pub fn wire(&self) -> Option<WireTag> {
-        WireTag::parse(self.alias.as_deref()?.as_bytes())
+    pub fn wire(&self) -> Option<UplinkTag> {
+        UplinkTag::parse(self.alias.as_deref()?.as_bytes())
     }
 
     /// Nobody's: a TAP that was made for somebody, stays, and is held by nobody; or what leads to

@@ -18,13 +18,17 @@ fn undecided(mac: &str) -> ToldInterface {
     ToldInterface { bridge: None, mac: Some(mac.to_owned()) }
 }
 
-fn wants(interfaces: &[ToldInterface], metadata: Vec<Element>, moment: Moment) -> Result<Vec<Want>, Mistake> {
+fn wants(
+    interfaces: &[ToldInterface],
+    metadata: Vec<Element>,
+    moment: HookPhase,
+) -> Result<Vec<Want>, Mistake> {
     let told = Told { uuid: String::new(), interfaces: interfaces.to_vec(), metadata };
     Domain::understand(&told)?.wants(moment)
 }
 
 fn complaint(metadata: Element) -> String {
-    wants(&[on("lab", MAC)], vec![metadata], Moment::Start).expect_err("it makes sense").to_string()
+    wants(&[on("lab", MAC)], vec![metadata], HookPhase::Start).expect_err("it makes sense").to_string()
 }
 
 #[test]
@@ -42,7 +46,7 @@ fn a_name_and_forwards_are_for_the_interface_on_that_network() {
     let dns = element("forward", &[("listen", "127.0.0.1:53"), ("protocol", "udp")], vec![]);
     let lab = element("network", &[("name", "lab"), ("host", "Web")], vec![forward, dns]);
     let interfaces = [on("br0", "52:54:00:00:00:02"), on("lab", MAC)];
-    let wants = wants(&interfaces, vec![lab], Moment::Prepare).unwrap();
+    let wants = wants(&interfaces, vec![lab], HookPhase::Prepare).unwrap();
     let [want] = wants.as_slice() else { panic!("{wants:?}") };
     assert_eq!((want.network.as_str(), want.mac), ("lab", MAC.parse().unwrap()));
     assert_eq!(want.host, Some(("web".to_owned(), None)));
@@ -54,7 +58,7 @@ fn a_name_and_forwards_are_for_the_interface_on_that_network() {
 fn a_guest_without_a_name_is_found_by_its_mac() {
     let forward = element("forward", &[("listen", "2222"), ("to", "22")], vec![]);
     let lab = element("network", &[("name", "lab")], vec![forward]);
-    let wants = wants(&[on("lab", MAC)], vec![lab], Moment::Prepare).unwrap();
+    let wants = wants(&[on("lab", MAC)], vec![lab], HookPhase::Prepare).unwrap();
     assert_eq!(wants[0].host, None);
     assert_eq!(wants[0].forwards[0].to_string(), format!("tcp 2222 to {MAC}:22"));
 }
@@ -67,8 +71,8 @@ fn several_networks_stand_in_one_element() {
     let both = element("networks", &[], vec![one, other]);
     let bridge = long.bridge().to_string();
     let interfaces = [on("lab", MAC), on(&bridge, "52:54:00:00:00:02"), on("lab", "52:54:00:00:00:03")];
-    assert!(wants(&interfaces, vec![both.clone()], Moment::Start).is_err(), "two are on lab");
-    let wants = wants(&interfaces[..2], vec![both], Moment::Start).unwrap();
+    assert!(wants(&interfaces, vec![both.clone()], HookPhase::Start).is_err(), "two are on lab");
+    let wants = wants(&interfaces[..2], vec![both], HookPhase::Start).unwrap();
     let names: Vec<&str> = wants.iter().map(|want| want.network.as_str()).collect();
     assert_eq!(names, ["lab", long.as_str()]);
 }
@@ -77,18 +81,18 @@ fn several_networks_stand_in_one_element() {
 fn of_two_interfaces_on_one_network_the_mac_says_which() {
     let lab = element("network", &[("name", "lab"), ("host", "a"), ("mac", "52:54:00:00:00:03")], vec![]);
     let interfaces = [on("lab", MAC), on("lab", "52:54:00:00:00:03")];
-    let twice = wants(&interfaces, vec![lab.clone(), lab.clone()], Moment::Start);
+    let twice = wants(&interfaces, vec![lab.clone(), lab.clone()], HookPhase::Start);
     assert!(twice.unwrap_err().to_string().contains("twice"));
-    let wants = wants(&interfaces, vec![lab], Moment::Start).unwrap();
+    let wants = wants(&interfaces, vec![lab], HookPhase::Start).unwrap();
     assert_eq!(wants[0].mac.to_string(), "52:54:00:00:00:03");
 }
 
 #[test]
 fn what_is_asked_for_an_interface_without_a_bridge_waits_until_it_has_one() {
     let lab = || vec![element("network", &[("name", "lab"), ("host", "a")], vec![])];
-    assert_eq!(wants(&[undecided(MAC)], lab(), Moment::Prepare), Ok(vec![]));
-    assert!(wants(&[undecided(MAC)], lab(), Moment::Start).is_err());
-    assert!(wants(&[on("br0", MAC)], lab(), Moment::Prepare).is_err(), "nothing can come of it");
+    assert_eq!(wants(&[undecided(MAC)], lab(), HookPhase::Prepare), Ok(vec![]));
+    assert!(wants(&[undecided(MAC)], lab(), HookPhase::Start).is_err());
+    assert!(wants(&[on("br0", MAC)], lab(), HookPhase::Prepare).is_err(), "nothing can come of it");
 }
 
 #[test]
@@ -129,7 +133,7 @@ fn an_interface_that_makes_no_sense_is_none_of_ours() {
     let domain = Domain::understand(&told).unwrap();
     let bridges: Vec<String> = domain.bridges().iter().map(ToString::to_string).collect();
     assert_eq!(bridges, ["lab"]);
-    assert_eq!(domain.wants(Moment::Start), Ok(vec![]));
+    assert_eq!(domain.wants(HookPhase::Start), Ok(vec![]));
 }
 
 proptest! {
@@ -138,6 +142,6 @@ proptest! {
         let word = |at: usize| words[at].as_str();
         let forward = element("forward", &[("listen", word(0)), ("to", word(1)), ("protocol", word(2))], vec![]);
         let lab = element("network", &[("name", "lab"), ("host", word(3)), (word(4), word(5))], vec![forward]);
-        let _ = wants(&[on(word(6), word(7)), on("lab", MAC)], vec![lab], Moment::Start);
+        let _ = wants(&[on(word(6), word(7)), on("lab", MAC)], vec![lab], HookPhase::Start);
     }
 }

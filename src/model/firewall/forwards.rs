@@ -4,7 +4,7 @@
 use super::text::{chain, rule};
 use crate::forward::{Forward, Ports};
 use crate::guest::{self, Guest, Who};
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_access::name::fnv1a;
 
@@ -90,11 +90,11 @@ impl Opened {
 /// The forwards with what is known of their guests. A guest known only by MAC or lease is believed
 /// to make its IPv6 address of its MAC.
 #[must_use]
-pub fn open(wanted: &Wanted, guests: &[Guest]) -> Vec<Opened> {
+pub fn open(wanted: &NetworkSpec, guests: &[Guest]) -> Vec<Opened> {
     wanted.network.forwards.iter().map(|forward| opened(wanted, guests, forward)).collect()
 }
 
-fn opened(wanted: &Wanted, guests: &[Guest], forward: &Forward) -> Opened {
+fn opened(wanted: &NetworkSpec, guests: &[Guest], forward: &Forward) -> Opened {
     let guest = guest::find(guests, &forward.to.who);
     let (address, address6) = match forward.to.who {
         Who::Address(address) => (Some(address), None),

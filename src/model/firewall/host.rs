@@ -2,7 +2,7 @@
 
 use super::text::{any_of, chain, quoted, refuse, rule};
 use crate::network::{HostAccess, Mode};
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 
 /// Without these no guest can be reached or find its router: they are to IPv6 what ARP is to IPv4
 /// (RFC 4890, 4.3.1 and 4.4.1). Multicast listeners report for snooping bridges.
@@ -10,7 +10,7 @@ const NEIGHBOURS: &str = "nd-router-solicit, nd-neighbor-solicit, nd-neighbor-ad
      mld-listener-report, mld2-listener-report, mld-listener-done";
 const ERRORS: &str = "destination-unreachable, time-exceeded, parameter-problem";
 
-pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
+pub(super) fn chains(wanted: &NetworkSpec) -> Vec<String> {
     if wanted.network.host_access == HostAccess::All {
         return Vec::new();
     }
@@ -21,7 +21,7 @@ pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
     ]
 }
 
-fn to_host(wanted: &Wanted) -> Vec<String> {
+fn to_host(wanted: &NetworkSpec) -> Vec<String> {
     if wanted.network.mode == Mode::Vde {
         // Without an address on the bridge the kernel would answer for those of its other links.
         return vec![rule("drop", "the host is not on this wire")];
@@ -41,7 +41,7 @@ fn to_host(wanted: &Wanted) -> Vec<String> {
     rules
 }
 
-fn dhcp(wanted: &Wanted) -> Vec<String> {
+fn dhcp(wanted: &NetworkSpec) -> Vec<String> {
     if !wanted.network.dhcp.enabled {
         return Vec::new();
     }
@@ -53,7 +53,7 @@ fn dhcp(wanted: &Wanted) -> Vec<String> {
     rules
 }
 
-fn services(wanted: &Wanted) -> Vec<String> {
+fn services(wanted: &NetworkSpec) -> Vec<String> {
     let addresses: Vec<_> = wanted.addresses().into_iter().map(|(address, _)| address).collect();
     let own = any_of(&addresses);
     let dns = "meta l4proto { tcp, udp } th dport 53 accept";

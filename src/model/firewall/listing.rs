@@ -2,7 +2,7 @@
 //! come and go.
 
 use super::forwards::CHAINS;
-use crate::switch::GUESTS_CHAIN;
+use crate::bridge_filter::GUESTS_CHAIN;
 
 /// A listing without forwards, counters and what data paths learn, so that it is the same text as
 /// long as nobody changed the table.

@@ -2,7 +2,7 @@
 //! one for frames between its ports where guard, links or limits ask for it.
 //!
 //! A table can only refuse what another lets through, never the other way round, so nothing here
-//! opens a way through the host's own firewall; that is for [`crate::foreign`].
+//! opens a way through the host's own firewall; that is for [`crate::other_firewalls`].
 //!
 //! | file | knows |
 //! |---|---|
@@ -23,14 +23,14 @@ pub mod text;
 pub use listing::{essence, forwards_shown, hits};
 pub use text::can_name;
 
+use crate::bridge_filter;
 use crate::network::Mode;
-use crate::settle::Wanted;
-use crate::switch;
+use crate::settle::NetworkSpec;
 use forwards::Opened;
 
 /// The tables, for a host that has none of them.
 #[must_use]
-pub fn ruleset(wanted: &Wanted, forwards: &[Opened], guests: &[crate::guest::Guest]) -> String {
+pub fn ruleset(wanted: &NetworkSpec, forwards: &[Opened], guests: &[crate::guest::Guest]) -> String {
     let table = wanted.name().table();
     let leading = match wanted.network.mode {
         Mode::Nat | Mode::Routed => forwards::chains(forwards),
@@ -39,7 +39,7 @@ pub fn ruleset(wanted: &Wanted, forwards: &[Opened], guests: &[crate::guest::Gue
     let chains = [host::chains(wanted), pass::chains(wanted), nat::chains(wanted), leading];
     let counters = forwards::counters(forwards);
     let chains = chains.concat().join("\n");
-    let frames = switch::table(wanted, guests).unwrap_or_default();
+    let frames = bridge_filter::table(wanted, guests).unwrap_or_default();
     format!("table inet {table} {{\n{counters}{chains}}}\n{frames}")
 }
 

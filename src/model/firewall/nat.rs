@@ -3,10 +3,10 @@
 
 use super::text::{any_of, chain, quoted, rule};
 use crate::network::Mode;
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 use vmnet_access::port_record::BRIDGES_GROUP;
 
-pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
+pub(super) fn chains(wanted: &NetworkSpec) -> Vec<String> {
     if matches!(wanted.network.mode, Mode::Isolated | Mode::Vde) {
         return Vec::new();
     }
@@ -37,7 +37,7 @@ pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
     ]
 }
 
-fn translate(wanted: &Wanted) -> Vec<String> {
+fn translate(wanted: &NetworkSpec) -> Vec<String> {
     let own = any_of(&wanted.subnets());
     let mut rules = vec![
         rule("ip daddr { 224.0.0.0/24, 255.255.255.255 } return", "leave link-local multicast and broadcast"),

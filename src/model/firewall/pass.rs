@@ -4,10 +4,10 @@
 
 use super::text::{any_of, chain, quoted, refuse, rule};
 use crate::network::Mode;
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 use vmnet_access::port_record::BRIDGES_GROUP;
 
-pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
+pub(super) fn chains(wanted: &NetworkSpec) -> Vec<String> {
     let bridge = quoted(&wanted.bridge);
     let mut base = Vec::new();
     let leads_out = matches!(wanted.network.mode, Mode::Nat | Mode::Routed);
@@ -40,13 +40,13 @@ pub(super) fn chains(wanted: &Wanted) -> Vec<String> {
 }
 
 /// `match` for the sources, or destinations, that are the network's guests.
-fn guests(wanted: &Wanted, direction: &str) -> Vec<String> {
+fn guests(wanted: &NetworkSpec, direction: &str) -> Vec<String> {
     let v4 = format!("ip {direction} {}", any_of(&wanted.subnets()));
     let v6 = wanted.subnet6.map(|prefix| format!("ip6 {direction} {prefix}"));
     [Some(v4), v6].into_iter().flatten().collect()
 }
 
-fn from_guests(wanted: &Wanted) -> Vec<String> {
+fn from_guests(wanted: &NetworkSpec) -> Vec<String> {
     let bridge = quoted(&wanted.bridge);
     let mut rules = among_guests(wanted);
     if wanted.network.mode == Mode::Vde {
@@ -100,7 +100,7 @@ fn from_guests(wanted: &Wanted) -> Vec<String> {
 /// From guests to guests of the same network. Frames between ports are seen here only where
 /// br_netfilter hands them to the IP hooks; what comes addressed to the bridge itself was sent
 /// round by the host, which is no way to get past isolation.
-fn among_guests(wanted: &Wanted) -> Vec<String> {
+fn among_guests(wanted: &NetworkSpec) -> Vec<String> {
     let bridge = quoted(&wanted.bridge);
     let mut rules = Vec::new();
     if wanted.network.isolated {
@@ -116,7 +116,7 @@ fn among_guests(wanted: &Wanted) -> Vec<String> {
     rules
 }
 
-fn to_guests(wanted: &Wanted) -> Vec<String> {
+fn to_guests(wanted: &NetworkSpec) -> Vec<String> {
     if wanted.network.mode == Mode::Vde {
         return vec![rule("drop", "nobody routes to this wire")];
     }

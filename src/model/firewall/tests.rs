@@ -6,7 +6,7 @@ use crate::network::{HostAccess, Network};
 use crate::settle::Circumstances;
 use vmnet_access::name::{IfName, NetName};
 
-fn rendered(wanted: &Wanted) -> String {
+fn rendered(wanted: &NetworkSpec) -> String {
     let guests = known(&wanted.network.hosts, &[]);
     ruleset(wanted, &forwards::open(wanted, &guests), &guests)
 }

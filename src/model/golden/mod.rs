@@ -2,16 +2,16 @@
 //! `VMNET_BLESS=1 cargo test -p vmnet-model` writes them anew.
 
 use crate::forward::{Forward, Protocol};
-use crate::guest::Host;
-use crate::network::{GuestLink, HostAccess, LeaseTime, Limits, Mode, MtuChoice, Network, Prefix6Choice};
-use crate::settle::{Circumstances, Wanted};
+use crate::guest::Reservation;
+use crate::network::{GuestRule, HostAccess, LeaseTime, Limits, Mode, MtuChoice, Network, Prefix6Choice};
+use crate::settle::{Circumstances, NetworkSpec};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
 
-fn network(name: &str, subnet: &str, change: impl FnOnce(&mut Network)) -> Wanted {
+fn network(name: &str, subnet: &str, change: impl FnOnce(&mut Network)) -> NetworkSpec {
     let mut network = Network::with_defaults(NetName::new(name).unwrap());
     change(&mut network);
     network.settle(&Circumstances {
@@ -23,7 +23,7 @@ fn network(name: &str, subnet: &str, change: impl FnOnce(&mut Network)) -> Wante
 }
 
 /// One of each kind.
-pub fn networks() -> Vec<Wanted> {
+pub fn networks() -> Vec<NetworkSpec> {
     vec![
         network("brmgr0", "10.0.1.0/24", |_| {}),
         network("closed", "10.0.2.0/24", |n| n.mode = Mode::Isolated),
@@ -57,14 +57,14 @@ pub fn networks() -> Vec<Wanted> {
             n.allow_from = vec![NetName::new("office").unwrap(), NetName::new("brmgr0").unwrap()];
             n.more_subnets = vec!["10.9.0.0/16".parse().unwrap()];
             n.hosts = vec![
-                Host {
+                Reservation {
                     name: "web".to_owned(),
                     mac: MacAddr([2, 0, 0, 0, 0, 1]),
                     address: Some(Ipv4Addr::new(10, 0, 6, 9)),
                     address6: None,
                     aliases: vec!["www".to_owned()],
                 },
-                Host {
+                Reservation {
                     name: "db".to_owned(),
                     mac: MacAddr([2, 0, 0, 0, 0, 2]),
                     address: None,
@@ -107,7 +107,7 @@ pub fn networks() -> Vec<Wanted> {
                 host("db", 2, Some(Ipv4Addr::new(10, 0, 8, 10))),
                 host("admin", 3, None),
             ];
-            let link = |from: &str, to: &str, ports: &[(Protocol, &str)]| GuestLink {
+            let link = |from: &str, to: &str, ports: &[(Protocol, &str)]| GuestRule {
                 from: from.parse().unwrap(),
                 to: to.parse().unwrap(),
                 ports: ports.iter().map(|(protocol, ports)| (*protocol, ports.parse().unwrap())).collect(),
@@ -122,8 +122,8 @@ pub fn networks() -> Vec<Wanted> {
     ]
 }
 
-fn host(name: &str, last: u8, address: Option<Ipv4Addr>) -> Host {
-    Host {
+fn host(name: &str, last: u8, address: Option<Ipv4Addr>) -> Reservation {
+    Reservation {
         name: name.to_owned(),
         mac: MacAddr([2, 0, 0, 0, 0, last]),
         address,

@@ -1,14 +1,16 @@
 //! What is known of the holder of a TAP who went further than the grant, and what follows from it.
 
-use crate::tether::{Act, Breach, Tethered};
+use crate::tap_policy::Enforcement;
+use crate::tap_policy::GrantViolation;
+use crate::tap_policy::GrantedTap;
 
 /// What one port's holder did since it came.
 #[derive(Debug, Default)]
 pub struct Offence {
     /// What the log was told; once is enough.
-    told: Vec<Breach>,
+    told: Vec<GrantViolation>,
     /// What the port was like at the last look.
-    last: Vec<Breach>,
+    last: Vec<GrantViolation>,
     /// How often it was changed.
     changes: u32,
 }
@@ -17,25 +19,27 @@ pub struct Offence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// What is to be done about it.
-    pub act: Act,
+    pub act: Enforcement,
     /// In what it is not as it was granted.
-    pub breaches: Vec<Breach>,
+    pub breaches: Vec<GrantViolation>,
     /// Which of them the log does not know yet.
-    pub news: Vec<Breach>,
+    pub news: Vec<GrantViolation>,
 }
 
 impl Offence {
     /// What follows from how a TAP is now, on a network that says `guard` or not. What is told as news is
     /// news only once.
     #[must_use]
-    pub fn judge(&mut self, tap: &Tethered, guard: bool) -> Verdict {
+    pub fn judge(&mut self, tap: &GrantedTap, guard: bool) -> Verdict {
         let breaches = tap.breaches();
         let act = tap.act(guard, self.changes);
         // A MAC is put back each time, so that it was changed again.
-        let is_change = |breach: &Breach| *breach == Breach::Mac || !self.last.contains(breach);
+        let is_change =
+            |breach: &GrantViolation| *breach == GrantViolation::Mac || !self.last.contains(breach);
         self.changes += u32::from(breaches.iter().any(is_change));
         self.last.clone_from(&breaches);
-        let news: Vec<Breach> = breaches.iter().filter(|one| !self.told.contains(one)).copied().collect();
+        let news: Vec<GrantViolation> =
+            breaches.iter().filter(|one| !self.told.contains(one)).copied().collect();
         self.told.extend(&news);
         Verdict { act, breaches, news }
     }
@@ -44,24 +48,24 @@ impl Offence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tether::CHANGES_MAX;
+    use crate::tap_policy::CHANGES_MAX;
     use vmnet_access::mac::MacAddr;
     use vmnet_access::name::IfName;
     use vmnet_access::port_record::PortTag;
     use vmnet_access::port_record::TapState;
 
-    fn granted() -> Tethered {
+    fn granted() -> GrantedTap {
         let name = IfName::new(b"vmtap7").unwrap();
         let tag = PortTag { bridge: IfName::new(b"lab").unwrap(), uid: 1000, pid: 7, kept: false };
-        Tethered { mac: Some(tag.mac(&name)), tag, name, held: true, state: TapState::default() }
+        GrantedTap { mac: Some(tag.mac(&name)), tag, name, held: true, state: TapState::default() }
     }
 
-    fn moved() -> Tethered {
-        Tethered { mac: Some(MacAddr([2, 0, 0, 0, 0, 1])), ..granted() }
+    fn moved() -> GrantedTap {
+        GrantedTap { mac: Some(MacAddr([2, 0, 0, 0, 0, 1])), ..granted() }
     }
 
-    fn persistent() -> Tethered {
-        Tethered { state: TapState { persistent: true, ..TapState::default() }, ..granted() }
+    fn persistent() -> GrantedTap {
+        GrantedTap { state: TapState { persistent: true, ..TapState::default() }, ..granted() }
     }
 
     #[test]
@@ -69,20 +73,21 @@ mod tests {
         let mut offence = Offence::default();
         for change in 0..CHANGES_MAX {
             let verdict = offence.judge(&moved(), false);
-            assert!(matches!(verdict.act, Act::PutBack(_)), "{verdict:?}");
+            assert!(matches!(verdict.act, Enforcement::PutBack(_)), "{verdict:?}");
             assert_eq!(verdict.news.is_empty(), change > 0);
-            assert_eq!(offence.judge(&granted(), false).act, Act::Nothing);
+            assert_eq!(offence.judge(&granted(), false).act, Enforcement::Nothing);
         }
-        assert_eq!(offence.judge(&moved(), false).act, Act::Delete);
+        assert_eq!(offence.judge(&moved(), false).act, Enforcement::Delete);
     }
 
     #[test]
     fn what_lasts_is_one_change_however_often_it_is_seen() {
         let mut offence = Offence::default();
-        assert_eq!(offence.judge(&persistent(), false).news, [Breach::Persistent]);
+        assert_eq!(offence.judge(&persistent(), false).news, [GrantViolation::Persistent]);
         for _ in 0..2 * CHANGES_MAX {
             let verdict = offence.judge(&persistent(), false);
-            let seen = Verdict { act: Act::Wait, breaches: vec![Breach::Persistent], news: vec![] };
+            let seen =
+                Verdict { act: Enforcement::Wait, breaches: vec![GrantViolation::Persistent], news: vec![] };
             assert_eq!(verdict, seen);
         }
     }
@@ -91,9 +96,9 @@ mod tests {
     fn what_is_undone_and_done_again_is_another_change() {
         let mut offence = Offence::default();
         for _ in 0..CHANGES_MAX {
-            assert_eq!(offence.judge(&persistent(), false).act, Act::Wait);
-            assert_eq!(offence.judge(&granted(), false).act, Act::Nothing);
+            assert_eq!(offence.judge(&persistent(), false).act, Enforcement::Wait);
+            assert_eq!(offence.judge(&granted(), false).act, Enforcement::Nothing);
         }
-        assert_eq!(offence.judge(&persistent(), false).act, Act::Delete);
+        assert_eq!(offence.judge(&persistent(), false).act, Enforcement::Delete);
     }
 }

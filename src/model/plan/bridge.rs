@@ -1,12 +1,15 @@
 //! The bridge and its addresses.
 
-use super::{Aspect, BridgeStep, Conflict, Goal, Ipv6Role, Seen, SeenBridge};
+use super::{Aspect, BridgeStep, Conflict, DesiredState, Ipv6Role, ObservedState, SeenBridge};
 use std::net::IpAddr;
 use vmnet_access::port_record::BRIDGES_GROUP;
 
 /// The bridge if it is there and ours. One that an interrupted `up` left without an alias is
 /// known by its MAC.
-pub(super) fn own<'a>(goal: &Goal, seen: &'a Seen) -> Result<Option<&'a SeenBridge>, Conflict> {
+pub(super) fn own<'a>(
+    goal: &DesiredState,
+    seen: &'a ObservedState,
+) -> Result<Option<&'a SeenBridge>, Conflict> {
     let Some(bridge) = &seen.bridge else { return Ok(None) };
     let name = goal.wanted.bridge.clone();
     if bridge.kind.as_deref() != Some("bridge") {
@@ -19,19 +22,19 @@ pub(super) fn own<'a>(goal: &Goal, seen: &'a Seen) -> Result<Option<&'a SeenBrid
     if ours { Ok(Some(bridge)) } else { Err(Conflict::Foreign(name)) }
 }
 
-pub(super) fn set_bridge(goal: &Goal) -> BridgeStep {
+pub(super) fn set_bridge(goal: &DesiredState) -> BridgeStep {
     BridgeStep::Set { mtu: goal.wanted.mtu, mac: goal.wanted.mac, alias: goal.bridge_alias() }
 }
 
 /// What the host's IPv6 should be on it, and the step there.
-pub(super) fn ipv6(goal: &Goal) -> (Ipv6Role, BridgeStep) {
+pub(super) fn ipv6(goal: &DesiredState) -> (Ipv6Role, BridgeStep) {
     match goal.wanted.subnet6 {
         Some(_) => (Ipv6Role::Router, BridgeStep::PrepareIpv6),
         None => (Ipv6Role::Off, BridgeStep::DisableIpv6),
     }
 }
 
-pub(super) fn aspects(goal: &Goal, bridge: Option<&SeenBridge>) -> Vec<Aspect<BridgeStep>> {
+pub(super) fn aspects(goal: &DesiredState, bridge: Option<&SeenBridge>) -> Vec<Aspect<BridgeStep>> {
     let name = goal.wanted.bridge.to_string();
     match bridge {
         Some(bridge) => {
@@ -46,7 +49,7 @@ pub(super) fn aspects(goal: &Goal, bridge: Option<&SeenBridge>) -> Vec<Aspect<Br
     }
 }
 
-fn properties(goal: &Goal, bridge: &SeenBridge) -> Vec<Aspect<BridgeStep>> {
+fn properties(goal: &DesiredState, bridge: &SeenBridge) -> Vec<Aspect<BridgeStep>> {
     let mac = bridge.mac.map_or_else(|| "none".to_owned(), |mac| mac.to_string());
     let alias = bridge.alias.clone().unwrap_or_default();
     let pairs = [
@@ -77,8 +80,8 @@ fn properties(goal: &Goal, bridge: &SeenBridge) -> Vec<Aspect<BridgeStep>> {
 /// A row for each address, and whether the server must be started anew because the guests' gateway
 /// changed.
 pub(super) fn addresses(
-    goal: &Goal,
-    seen: &Seen,
+    goal: &DesiredState,
+    seen: &ObservedState,
     bridge: Option<&SeenBridge>,
 ) -> (Vec<Aspect<BridgeStep>>, bool) {
     let wanted = goal.addresses();

@@ -165,7 +165,7 @@ fn pump(to: &End, switch: &Switch, own: &[&SeenCable], removal: Vec<CableStep>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vmnet_access::port_record::SwitchDoor;
+    use vmnet_access::port_record::SwitchAccess;
     use vmnet_access::vde::Directory;
 
     const FAR: FarBridge = FarBridge { index: 5, group: 6, mtu: 1400 };
@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn switch() -> Switch {
-        let door = SwitchDoor { directory: Directory::new("/x").unwrap(), owner: 1, group: 2 };
+        let door = SwitchAccess { directory: Directory::new("/x").unwrap(), owner: 1, group: 2 };
         Switch { door, pump: 3, run: None, console: None }
     }
 

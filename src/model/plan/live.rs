@@ -1,13 +1,13 @@
 //! What follows from a reservation that came or went, and nothing else: a file that somebody is just
 //! editing waits for `up`.
 
-use super::{FirewallStep, Goal, Seen, ServerStep, State, Step};
+use super::{DesiredState, FirewallStep, ObservedState, ServerStep, State, Step};
 use crate::firewall::forwards;
 
 /// The steps of a network that is up. The server hears of its files by a signal and goes on; where the
 /// firewall has drifted, its repair knows the guests too.
 #[must_use]
-pub fn live(goal: &Goal, seen: &Seen) -> Vec<Step> {
+pub fn live(goal: &DesiredState, seen: &ObservedState) -> Vec<Step> {
     let mut steps = Vec::new();
     let is_right = seen.ruleset == State::Right;
     if is_right && goal.known.is_some() && seen.known != State::Right {

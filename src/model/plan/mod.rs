@@ -26,19 +26,20 @@ mod undo;
 
 pub use cables::{By, CableGoal, Can, FarBridge, SeenCable, rows as cable_rows, steps as cables};
 pub use live::live;
-pub use seen::{Ipv6Role, LoosePort, Seen, SeenBridge, SeenPort, State};
+pub use seen::{Ipv6Role, LoosePort, ObservedState, SeenBridge, SeenPort, State};
 pub use step::{BridgeStep, CableStep, FirewallStep, HostStep, PortStep, ServerStep, Step, SwitchStep};
 pub use switch::SeenSwitch;
 pub use undo::{Part, TAKING_DOWN, Undo, undoing};
 
+use crate::bridge_filter as frames;
 use crate::dnsmasq::{self, Place};
 use crate::firewall;
 use crate::firewall::forwards::{self, Opened};
-use crate::foreign::{self, Guests};
 use crate::guest::Guest;
+use crate::other_firewalls;
+use crate::other_firewalls::Guests;
 use crate::prefix6::PREFIX6_LENGTH;
-use crate::settle::Wanted;
-use crate::switch as frames;
+use crate::settle::NetworkSpec;
 use crate::vde_switch::Switch;
 use std::fmt;
 use std::net::IpAddr;
@@ -47,9 +48,9 @@ use vmnet_access::port_record::PortRecord;
 
 /// A network with all its texts rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Goal {
+pub struct DesiredState {
     /// The network.
-    pub wanted: Wanted,
+    pub wanted: NetworkSpec,
     /// For nft, on a host that has none of it.
     pub ruleset: String,
     /// For nft, where only the guests that are known are others; none where frames are not judged by that.
@@ -70,12 +71,12 @@ pub struct Goal {
     pub port: PortRecord,
 }
 
-impl Goal {
+impl DesiredState {
     /// Render them, with what is known of the guests now. `bridged_nat`: the host translates frames
     /// on their way from port to port (br_netfilter).
     #[must_use]
     pub fn new(
-        wanted: Wanted,
+        wanted: NetworkSpec,
         place: &Place,
         guests: &[Guest],
         bridged_nat: bool,
@@ -210,7 +211,7 @@ impl<S> Aspect<S> {
 ///
 /// # Errors
 /// Somebody else's link stands in the way.
-pub fn compare(goal: &Goal, seen: &Seen) -> Result<Vec<Aspect>, Conflict> {
+pub fn compare(goal: &DesiredState, seen: &ObservedState) -> Result<Vec<Aspect>, Conflict> {
     let own = bridge::own(goal, seen)?;
     let mut links = bridge::aspects(goal, own);
     // First up, because a link that goes down loses its IPv6 addresses.
@@ -237,14 +238,14 @@ pub fn compare(goal: &Goal, seen: &Seen) -> Result<Vec<Aspect>, Conflict> {
 ///
 /// # Errors
 /// Somebody else's link stands in the way.
-pub fn up(goal: &Goal, seen: &Seen) -> Result<Vec<Step>, Conflict> {
+pub fn up(goal: &DesiredState, seen: &ObservedState) -> Result<Vec<Step>, Conflict> {
     Ok(compare(goal, seen)?.into_iter().flat_map(|aspect| aspect.cure).collect())
 }
 
 /// Will guests that are there hold on to something that is not so any more, until they renew
 /// their leases?
 #[must_use]
-pub fn outdates_leases(steps: &[Step], seen: &Seen) -> bool {
+pub fn outdates_leases(steps: &[Step], seen: &ObservedState) -> bool {
     let tells = |step: &Step| {
         matches!(
             step,
@@ -257,7 +258,7 @@ pub fn outdates_leases(steps: &[Step], seen: &Seen) -> bool {
 }
 
 /// The network's own tables.
-fn firewall(goal: &Goal, seen: &Seen) -> Vec<Aspect<FirewallStep>> {
+fn firewall(goal: &DesiredState, seen: &ObservedState) -> Vec<Aspect<FirewallStep>> {
     let mut aspects = vec![Aspect::state("firewall", seen.ruleset, vec![FirewallStep::LoadTables])];
     // Loaded whole, they know the guests.
     if goal.known.is_some() && seen.ruleset == State::Right {
@@ -267,7 +268,7 @@ fn firewall(goal: &Goal, seen: &Seen) -> Vec<Aspect<FirewallStep>> {
     aspects
 }
 
-fn forwarding(goal: &Goal, seen: &Seen, own: Option<&SeenBridge>) -> Vec<Aspect> {
+fn forwarding(goal: &DesiredState, seen: &ObservedState, own: Option<&SeenBridge>) -> Vec<Aspect> {
     if !goal.forwards() {
         return Vec::new();
     }
@@ -296,9 +297,9 @@ fn forwarding(goal: &Goal, seen: &Seen, own: Option<&SeenBridge>) -> Vec<Aspect>
 }
 
 /// One row, where there is any that matters.
-fn other_firewalls(seen: &Seen) -> Option<Aspect<FirewallStep>> {
+fn other_firewalls(seen: &ObservedState) -> Option<Aspect<FirewallStep>> {
     let openings = seen.foreign.as_deref().filter(|openings| !openings.is_empty())?;
-    let (wanted, actual) = (foreign::wanted(openings), foreign::actual(openings));
+    let (wanted, actual) = (other_firewalls::wanted(openings), other_firewalls::actual(openings));
     let open = openings.iter().all(|opening| opening.open);
     Some(Aspect::new(
         "other firewalls",
@@ -309,7 +310,7 @@ fn other_firewalls(seen: &Seen) -> Option<Aspect<FirewallStep>> {
 }
 
 /// A row for each forward. They are loaded with the table, or alone where the table is right.
-fn open_ports(goal: &Goal, seen: &Seen) -> Vec<Aspect<FirewallStep>> {
+fn open_ports(goal: &DesiredState, seen: &ObservedState) -> Vec<Aspect<FirewallStep>> {
     let Some(shown) = &seen.forwards else { return Vec::new() };
     let wanted = forwards::shown(&goal.forwards);
     let loads = wanted != *shown && seen.ruleset == State::Right;

@@ -1,10 +1,10 @@
 //! The bridge's ports: those that are there have what the helper gives each; those that lost their
 //! bridge get it back; TAPs whose holders went too far are put back or go.
 
-use super::{Aspect, Goal, LoosePort, PortStep, Seen, SeenPort};
-use crate::tether::Act;
+use super::{Aspect, DesiredState, LoosePort, ObservedState, PortStep, SeenPort};
+use crate::tap_policy::Enforcement;
 
-pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect<PortStep>> {
+pub(super) fn aspects(goal: &DesiredState, seen: &ObservedState) -> Vec<Aspect<PortStep>> {
     let wanted = |port: &SeenPort| SeenPort {
         mtu: if port.ours { goal.wanted.mtu } else { port.mtu },
         group: goal.port.group,
@@ -27,9 +27,9 @@ pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect<PortStep>> {
 
 fn loose(port: &LoosePort) -> Aspect<PortStep> {
     let cure = match port.act {
-        Act::PutBack(mac) => vec![PortStep::SetMac(port.index, port.name.clone(), mac)],
-        Act::Delete => vec![PortStep::Delete(port.index, port.name.clone())],
-        Act::Nothing | Act::Wait => Vec::new(),
+        Enforcement::PutBack(mac) => vec![PortStep::SetMac(port.index, port.name.clone(), mac)],
+        Enforcement::Delete => vec![PortStep::Delete(port.index, port.name.clone())],
+        Enforcement::Nothing | Enforcement::Wait => Vec::new(),
     };
     let actual: Vec<String> = port.breaches.iter().map(ToString::to_string).collect();
     Aspect::new(format!("holder of {}", port.name), "within the grant", actual.join(", "), cure)

@@ -5,17 +5,22 @@ mod host;
 
 use super::tests::{all_right, goal, nothing};
 use super::*;
-use crate::foreign::{Backend, Family, Hook, Opening, Purpose};
 use crate::forward::{Forward, Protocol};
 use crate::network::{HostAccess, Mode, Network, Prefix6Choice, Vde};
-use crate::tether::{Act, Breach};
+use crate::other_firewalls::Backend;
+use crate::other_firewalls::Family;
+use crate::other_firewalls::Hook;
+use crate::other_firewalls::Opening;
+use crate::other_firewalls::Purpose;
+use crate::tap_policy::Enforcement;
+use crate::tap_policy::GrantViolation;
 use crate::vde_switch::Run;
 use host::{Host, all, wrong};
 use proptest::collection::vec as several;
 use proptest::prelude::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::Directory;
 
 const FAR: FarBridge = FarBridge { index: 5, group: 6, mtu: 1400 };
@@ -23,7 +28,7 @@ const OLD4: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 8, 0, 1), 24);
 const OLD6: (Ipv6Addr, u8) = (Ipv6Addr::new(0xfd00, 0, 0, 8, 0, 0, 0, 1), 64);
 
 fn some_switch(run: bool) -> Switch {
-    let door = SwitchDoor { directory: Directory::new("/x").unwrap(), owner: 1, group: 2 };
+    let door = SwitchAccess { directory: Directory::new("/x").unwrap(), owner: 1, group: 2 };
     Switch { door, pump: 3, run: run.then(|| Run::of(&Vde::DEFAULT)), console: None }
 }
 
@@ -43,7 +48,7 @@ fn cable_goals() -> impl Strategy<Value = Vec<CableGoal>> {
 }
 
 /// One network of every kind.
-fn goals() -> impl Strategy<Value = Goal> {
+fn goals() -> impl Strategy<Value = DesiredState> {
     let modes = prop::sample::select(vec![Mode::Nat, Mode::Routed, Mode::Isolated, Mode::Vde]);
     let forwards = prop::sample::subsequence(
         vec![forward("80", "web:8080"), forward("[::]:81", "web"), forward("82", "nobody")],
@@ -68,7 +73,7 @@ fn goals() -> impl Strategy<Value = Goal> {
             let switch = switch.map(some_switch);
             let door = switch.as_ref().map(|switch| switch.door.clone());
             let port = PortRecord { switch: door, hairpin, ..plain.port };
-            Goal { switch, port, cables, ..plain }
+            DesiredState { switch, port, cables, ..plain }
         },
     )
 }
@@ -132,7 +137,7 @@ fn seen_cables() -> impl Strategy<Value = Vec<SeenCable>> {
 }
 
 fn opening(open: bool) -> Opening {
-    let place = crate::foreign::Place {
+    let place = crate::other_firewalls::Place {
         backend: Backend::Nft,
         family: Family::Ip,
         table: "filter".to_owned(),
@@ -141,7 +146,7 @@ fn opening(open: bool) -> Opening {
     Opening { place, hook: Hook::Forward, needs: vec![Purpose::From], has: Vec::new(), open }
 }
 
-fn change_ports(seen: &mut Seen, what: [bool; 6], act: Act) {
+fn change_ports(seen: &mut ObservedState, what: [bool; 6], act: Enforcement) {
     let own = seen.ports[0].clone();
     let [mtu, flags, group, wire, stray, loose] = what;
     let name = |name: &str| IfName::new(name.as_bytes()).unwrap();
@@ -151,12 +156,17 @@ fn change_ports(seen: &mut Seen, what: [bool; 6], act: Act) {
     seen.ports.extend(group.then(|| SeenPort { index: 12, group: 1, mtu: 900, ours: false, ..own.clone() }));
     seen.ports.extend(wire.then_some(SeenPort { index: 13, is_wire: true, ..own }));
     seen.strays.extend(stray.then(|| (14, name("vmtap14"))));
-    let tap = LoosePort { index: 15, name: name("vmtap15"), breaches: vec![Breach::Mac], act };
+    let tap = LoosePort { index: 15, name: name("vmtap15"), breaches: vec![GrantViolation::Mac], act };
     seen.loose.extend(loose.then_some(tap));
 }
 
-fn hosts() -> impl Strategy<Value = (Goal, Host)> {
-    let act = prop::sample::select(vec![Act::PutBack(MacAddr([2; 6])), Act::Delete, Act::Wait, Act::Nothing]);
+fn hosts() -> impl Strategy<Value = (DesiredState, Host)> {
+    let act = prop::sample::select(vec![
+        Enforcement::PutBack(MacAddr([2; 6])),
+        Enforcement::Delete,
+        Enforcement::Wait,
+        Enforcement::Nothing,
+    ]);
     let files = (states(), states(), states(), proptest::option::of(Just(42u32)));
     let tables =
         (states(), states(), several(Just("forward tcp 1 to x at 10.0.1.9".to_owned()), 0..2), rarely());

@@ -1,8 +1,9 @@
 //! The host as it is, as far as one network is concerned.
 
 use super::{SeenCable, SeenSwitch};
-use crate::foreign::Opening;
-use crate::tether::{Act, Breach};
+use crate::other_firewalls::Opening;
+use crate::tap_policy::Enforcement;
+use crate::tap_policy::GrantViolation;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
@@ -82,9 +83,9 @@ pub struct LoosePort {
     /// Its name.
     pub name: IfName,
     /// In what.
-    pub breaches: Vec<Breach>,
+    pub breaches: Vec<GrantViolation>,
     /// What is to be done.
-    pub act: Act,
+    pub act: Enforcement,
 }
 
 /// A table, file or server as it is.
@@ -113,7 +114,7 @@ impl State {
 
 /// The host as it is, as far as this network is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct ObservedState {
     /// The link of the bridge's name.
     pub bridge: Option<SeenBridge>,
     /// The addresses that an earlier `up` gave the bridge.

@@ -1,8 +1,8 @@
 //! dnsmasq and its files.
 
-use super::{Aspect, Goal, Seen, ServerStep, State};
+use super::{Aspect, DesiredState, ObservedState, ServerStep, State};
 
-pub(super) fn aspects(goal: &Goal, seen: &Seen, restart: bool) -> Vec<Aspect<ServerStep>> {
+pub(super) fn aspects(goal: &DesiredState, seen: &ObservedState, restart: bool) -> Vec<Aspect<ServerStep>> {
     if goal.dnsmasq.is_none() {
         return vec![none(seen)];
     }
@@ -21,7 +21,7 @@ pub(super) fn aspects(goal: &Goal, seen: &Seen, restart: bool) -> Vec<Aspect<Ser
     vec![names, reservations, server]
 }
 
-fn none(seen: &Seen) -> Aspect<ServerStep> {
+fn none(seen: &ObservedState) -> Aspect<ServerStep> {
     let mut cure: Vec<ServerStep> = seen.dnsmasq.map(ServerStep::Stop).into_iter().collect();
     if seen.dnsmasq_file != State::Absent {
         cure.push(ServerStep::RemoveFile);
@@ -29,7 +29,7 @@ fn none(seen: &Seen) -> Aspect<ServerStep> {
     Aspect::new("dnsmasq", "none", if cure.is_empty() { "none" } else { "running" }, cure)
 }
 
-fn server(seen: &Seen, restart: bool) -> Aspect<ServerStep> {
+fn server(seen: &ObservedState, restart: bool) -> Aspect<ServerStep> {
     let right_file = seen.dnsmasq_file == State::Right;
     if right_file && seen.dnsmasq.is_some() && !restart {
         return Aspect::new("dnsmasq", "running", "running", Vec::new());

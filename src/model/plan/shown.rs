@@ -2,15 +2,21 @@
 
 use super::tests::{all_right, goal, nothing};
 use super::*;
-use crate::foreign::{Backend, Family, Hook, Opening, Place, Purpose};
 use crate::forward::{Forward, Protocol};
 use crate::golden;
 use crate::network::{HostAccess, Mode, Network, Prefix6Choice, Vde};
-use crate::tether::{Act, Breach};
+use crate::other_firewalls::Backend;
+use crate::other_firewalls::Family;
+use crate::other_firewalls::Hook;
+use crate::other_firewalls::Opening;
+use crate::other_firewalls::Place;
+use crate::other_firewalls::Purpose;
+use crate::tap_policy::Enforcement;
+use crate::tap_policy::GrantViolation;
 use crate::vde_switch::Run;
 use std::net::Ipv4Addr;
 use vmnet_access::mac::MacAddr;
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::Directory;
 
 const FAR: FarBridge = FarBridge { index: 5, group: 6, mtu: 1400 };
@@ -26,7 +32,7 @@ fn forward(listen: &str, to: &str, protocol: Protocol) -> Forward {
 }
 
 fn vde(run: bool) -> Switch {
-    let door = SwitchDoor { directory: Directory::new("/x").unwrap(), owner: 1, group: 2 };
+    let door = SwitchAccess { directory: Directory::new("/x").unwrap(), owner: 1, group: 2 };
     Switch { door, pump: 3, run: run.then(|| Run::of(&Vde::DEFAULT)), console: None }
 }
 
@@ -35,7 +41,7 @@ fn cable(to: &str, can: Can) -> CableGoal {
 }
 
 /// A network that has of everything.
-fn full() -> Goal {
+fn full() -> DesiredState {
     let plain = goal(|n| {
         n.guard = true;
         n.forwards = vec![
@@ -51,14 +57,14 @@ fn full() -> Goal {
         cable("round", Can::Never("b - lab".to_owned())),
         cable("vde:///y", Can::Pump(vde(false))),
     ];
-    Goal { switch: Some(vde(true)), cables, ..plain }
+    DesiredState { switch: Some(vde(true)), cables, ..plain }
 }
 
-fn well(goal: &Goal) -> Seen {
+fn well(goal: &DesiredState) -> ObservedState {
     let pair = By::Pair { index: 9, mtu: Some(1400), whole: true };
     let pump = By::Pump { record: State::Right, process: Some(7), plugged: true };
     let cables = [("b", pair), ("vde:///y", pump)];
-    Seen {
+    ObservedState {
         switch: Some(WELL),
         cables: cables.map(|(to, by)| SeenCable { to: to.parse().unwrap(), by }).to_vec(),
         ..all_right(goal)
@@ -66,7 +72,7 @@ fn well(goal: &Goal) -> Seen {
 }
 
 /// The rows, each with its steps; of a network that has drifted only what is otherwise than wanted.
-fn told(title: &str, goal: &Goal, seen: &Seen, every: bool) -> String {
+fn told(title: &str, goal: &DesiredState, seen: &ObservedState, every: bool) -> String {
     let rows = match compare(goal, seen) {
         Ok(rows) => rows,
         Err(conflict) => return format!("# {title}\n{conflict}\n\n"),
@@ -80,11 +86,11 @@ fn told(title: &str, goal: &Goal, seen: &Seen, every: bool) -> String {
     text + "\n"
 }
 
-fn rows(title: &str, goal: &Goal, seen: &Seen) -> String {
+fn rows(title: &str, goal: &DesiredState, seen: &ObservedState) -> String {
     told(title, goal, seen, true)
 }
 
-fn drift(title: &str, goal: &Goal, seen: &Seen) -> String {
+fn drift(title: &str, goal: &DesiredState, seen: &ObservedState) -> String {
     told(title, goal, seen, false)
 }
 
@@ -99,8 +105,8 @@ fn whole_networks() -> String {
         };
         Opening { place: table, hook: Hook::Forward, needs: vec![Purpose::From], has: vec![], open }
     };
-    let closed = Seen { foreign: Some(vec![opening(false)]), ..nothing() };
-    let hidden = Seen {
+    let closed = ObservedState { foreign: Some(vec![opening(false)]), ..nothing() };
+    let hidden = ObservedState {
         ruleset: State::Hidden,
         known: State::Hidden,
         forwards: None,
@@ -112,8 +118,8 @@ fn whole_networks() -> String {
         foreign: None,
         ..well(&full)
     };
-    let unseen = Goal { cables: vec![cable("b", Can::Hidden)], ..full.clone() };
-    let opened = Seen { foreign: Some(vec![opening(true)]), ..well(&full) };
+    let unseen = DesiredState { cables: vec![cable("b", Can::Hidden)], ..full.clone() };
+    let opened = ObservedState { foreign: Some(vec![opening(true)]), ..well(&full) };
     [
         rows("nothing is there yet", &full, &closed),
         rows("all is as it should be", &full, &opened),
@@ -132,7 +138,8 @@ fn bridges() -> String {
         drift(title, &plain, &seen)
     };
     let four = |last| (Ipv4Addr::new(10, 8, 0, last), 24);
-    let old = Seen { earlier: vec![(four(1).0.into(), 24), (four(2).0.into(), 24)], ..all_right(&plain) };
+    let old =
+        ObservedState { earlier: vec![(four(1).0.into(), 24), (four(2).0.into(), 24)], ..all_right(&plain) };
     let addressed = |addresses: Vec<(Ipv4Addr, u8)>| {
         let mut seen = old.clone();
         seen.bridge.as_mut().unwrap().addresses = addresses;
@@ -143,7 +150,7 @@ fn bridges() -> String {
     bridge.addresses.retain(|(_, length)| *length == 16);
     bridge.addresses6.push(("fd00:8::1".parse().unwrap(), 64));
     let bare = goal(|n| *n = Network::bare_wire(n.name.clone()));
-    let mut wire = Seen { ..all_right(&bare) };
+    let mut wire = ObservedState { ..all_right(&bare) };
     (wire.bridge.as_mut().unwrap().addresses, wire.earlier) = (vec![four(1), four(3)], old.earlier.clone());
     [
         with("another kind of link", &|b| b.kind = Some("veth".to_owned())),
@@ -172,13 +179,13 @@ fn bridges() -> String {
 
 fn servers_and_tables() -> String {
     let full = full();
-    let with = |title: &str, change: &dyn Fn(&mut Seen)| {
+    let with = |title: &str, change: &dyn Fn(&mut ObservedState)| {
         let mut seen = well(&full);
         change(&mut seen);
         drift(title, &full, &seen)
     };
     let silent = goal(|n| (n.dhcp.enabled, n.host_access) = (false, HostAccess::None));
-    let lone = Goal { cables: Vec::new(), ..full.clone() };
+    let lone = DesiredState { cables: Vec::new(), ..full.clone() };
     let strange = || "forward tcp 1 to x at 10.0.1.9".to_owned();
     [
         with("the server is gone", &|s| s.dnsmasq = None),
@@ -187,7 +194,7 @@ fn servers_and_tables() -> String {
         with("reservations differ", &|s| s.reservations = State::Absent),
         with("both differ", &|s| (s.names, s.reservations) = (State::Absent, State::Other)),
         drift("no server is wanted", &silent, &all_right(&silent)),
-        drift("only its file is left", &silent, &Seen { dnsmasq: None, ..all_right(&silent) }),
+        drift("only its file is left", &silent, &ObservedState { dnsmasq: None, ..all_right(&silent) }),
         with("the tables differ", &|s| (s.ruleset, s.known) = (State::Other, State::Other)),
         with("guests differ", &|s| s.known = State::Other),
         with("no forwards", &|s| s.forwards = Some(vec![])),
@@ -208,8 +215,8 @@ fn servers_and_tables() -> String {
         with("its ports are lost", &|s| s.switch = Some(SeenSwitch { plugged: false, ..WELL })),
         drift(
             "no switch is wanted",
-            &Goal { switch: None, ..lone.clone() },
-            &Seen { cables: vec![], ..well(&lone) },
+            &DesiredState { switch: None, ..lone.clone() },
+            &ObservedState { cables: vec![], ..well(&lone) },
         ),
         joined("a switch to join is away", SeenSwitch { there: false, process: None, ..WELL }),
         joined("another switch was joined", SeenSwitch { record: State::Other, process: None, ..WELL }),
@@ -219,20 +226,20 @@ fn servers_and_tables() -> String {
 }
 
 fn joined(title: &str, is: SeenSwitch) -> String {
-    let goal = Goal { switch: Some(vde(false)), ..goal(|_| {}) };
-    drift(title, &goal, &Seen { switch: Some(is), ..all_right(&goal) })
+    let goal = DesiredState { switch: Some(vde(false)), ..goal(|_| {}) };
+    drift(title, &goal, &ObservedState { switch: Some(is), ..all_right(&goal) })
 }
 
 fn ports_and_cables() -> String {
     let plain = goal(|n| n.isolated = true);
     let own = all_right(&plain).ports[0].clone();
-    let loose = |name: &str, breaches: Vec<Breach>, act| LoosePort {
+    let loose = |name: &str, breaches: Vec<GrantViolation>, act| LoosePort {
         index: 9,
         name: self::name(name),
         breaches,
         act,
     };
-    let seen = Seen {
+    let seen = ObservedState {
         ports: vec![
             SeenPort { index: 1, name: name("p1"), mtu: 900, ..own.clone() },
             SeenPort { index: 2, name: name("p2"), ours: false, mtu: 900, ..own.clone() },
@@ -241,32 +248,38 @@ fn ports_and_cables() -> String {
         ],
         strays: vec![(5, name("p5"))],
         loose: vec![
-            loose("t1", vec![Breach::Mac, Breach::Persistent], Act::PutBack(MacAddr([2; 6]))),
-            loose("t2", vec![Breach::GivenAway], Act::Delete),
-            loose("t3", vec![Breach::Persistent], Act::Wait),
+            loose(
+                "t1",
+                vec![GrantViolation::Mac, GrantViolation::Persistent],
+                Enforcement::PutBack(MacAddr([2; 6])),
+            ),
+            loose("t2", vec![GrantViolation::GivenAway], Enforcement::Delete),
+            loose("t3", vec![GrantViolation::Persistent], Enforcement::Wait),
         ],
         ..all_right(&plain)
     };
-    let looped =
-        Goal { port: PortRecord { hairpin: true, isolated: false, ..plain.port.clone() }, ..plain.clone() };
+    let looped = DesiredState {
+        port: PortRecord { hairpin: true, isolated: false, ..plain.port.clone() },
+        ..plain.clone()
+    };
     let cables = |title: &str, by: By| {
         let to = if matches!(by, By::Pair { .. }) { "b" } else { "vde:///y" };
         let goals = [cable("b", Can::Pair(FAR)), cable("vde:///y", Can::Pump(vde(false)))];
-        let wired = Goal {
+        let wired = DesiredState {
             cables: goals.into_iter().filter(|goal| goal.to.to_string() == to).collect(),
             ..plain.clone()
         };
         let cables = vec![SeenCable { to: to.parse().unwrap(), by }];
-        drift(title, &wired, &Seen { cables, ..all_right(&plain) })
+        drift(title, &wired, &ObservedState { cables, ..all_right(&plain) })
     };
     let pair = |mtu, whole| By::Pair { index: 9, mtu, whole };
     let pump = |record, process, plugged| By::Pump { record, process, plugged };
     let left = SeenCable { to: "c".parse().unwrap(), by: pair(None, false) };
-    let waits = Goal { cables: vec![cable("c", Can::Wait)], ..plain.clone() };
-    let never = Goal { cables: vec![cable("c", Can::Never("b - c".to_owned()))], ..plain.clone() };
-    let one = Seen { cables: vec![left.clone()], ..all_right(&plain) };
-    let two = Seen { cables: vec![left.clone(), left], ..all_right(&plain) };
-    let paired = Goal { cables: vec![cable("c", Can::Pair(FAR))], ..plain.clone() };
+    let waits = DesiredState { cables: vec![cable("c", Can::Wait)], ..plain.clone() };
+    let never = DesiredState { cables: vec![cable("c", Can::Never("b - c".to_owned()))], ..plain.clone() };
+    let one = ObservedState { cables: vec![left.clone()], ..all_right(&plain) };
+    let two = ObservedState { cables: vec![left.clone(), left], ..all_right(&plain) };
+    let paired = DesiredState { cables: vec![cable("c", Can::Pair(FAR))], ..plain.clone() };
     [
         drift("ports of all kinds", &plain, &seen),
         drift("frames may leave by the port that they came from", &looped, &all_right(&plain)),
@@ -302,7 +315,7 @@ fn frames_go_back_by_the_port_they_came_from_only_where_forwards_are_translated_
         };
         let wanted =
             goal(|n| n.forwards.extend(forwards.then(|| forward("80", "web", Protocol::Tcp)))).wanted;
-        let made = Goal::new(wanted.clone(), &place, &[], bridged_nat, Some(vde(true)));
+        let made = DesiredState::new(wanted.clone(), &place, &[], bridged_nat, Some(vde(true)));
         let port = PortRecord {
             network: wanted.name().clone(),
             isolated: false,

@@ -1,7 +1,7 @@
 //! The VDE switch that is one wire with the bridge: the switch itself, the pump between the two, and
 //! those who are plugged in.
 
-use super::{Aspect, Goal, Seen, State, SwitchStep};
+use super::{Aspect, DesiredState, ObservedState, State, SwitchStep};
 
 /// The switch as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl SeenSwitch {
         Self { record: State::Absent, process: None, there: false, plugged: false, pump: None };
 }
 
-pub(super) fn aspects(goal: &Goal, seen: &Seen) -> Vec<Aspect<SwitchStep>> {
+pub(super) fn aspects(goal: &DesiredState, seen: &ObservedState) -> Vec<Aspect<SwitchStep>> {
     let Some(is) = &seen.switch else {
         let hidden = State::Hidden.word();
         return goal.switch.iter().map(|_| Aspect::new("switch", hidden, hidden, Vec::new())).collect();

@@ -4,13 +4,14 @@ use crate::guest::known;
 use crate::lease::Lease;
 use crate::network::{HostAccess, Mode, Network, Prefix6Choice};
 use crate::settle::Circumstances;
-use crate::tether::{Act, Breach};
+use crate::tap_policy::Enforcement;
+use crate::tap_policy::GrantViolation;
 use std::net::{IpAddr, Ipv4Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::NetName;
 use vmnet_access::port_record::BRIDGES_GROUP;
 
-pub(super) fn goal(change: impl FnOnce(&mut Network)) -> Goal {
+pub(super) fn goal(change: impl FnOnce(&mut Network)) -> DesiredState {
     let mut network = Network::with_defaults(NetName::new("lab").unwrap());
     change(&mut network);
     let wanted = network.settle(&Circumstances {
@@ -32,11 +33,11 @@ pub(super) fn goal(change: impl FnOnce(&mut Network)) -> Goal {
         name: Some("web".into()),
     };
     let guests = known(&wanted.network.hosts, &[web]);
-    Goal::new(wanted, &place, &guests, false, None)
+    DesiredState::new(wanted, &place, &guests, false, None)
 }
 
-pub(super) fn nothing() -> Seen {
-    Seen {
+pub(super) fn nothing() -> ObservedState {
+    ObservedState {
         bridge: None,
         earlier: Vec::new(),
         forwarding: false,
@@ -58,8 +59,8 @@ pub(super) fn nothing() -> Seen {
     }
 }
 
-pub(super) fn all_right(goal: &Goal) -> Seen {
-    Seen {
+pub(super) fn all_right(goal: &DesiredState) -> ObservedState {
+    ObservedState {
         bridge: Some(SeenBridge {
             kind: Some("bridge".into()),
             mac: Some(goal.wanted.mac),
@@ -92,7 +93,7 @@ pub(super) fn all_right(goal: &Goal) -> Seen {
     }
 }
 
-fn port(goal: &Goal) -> SeenPort {
+fn port(goal: &DesiredState) -> SeenPort {
     SeenPort {
         index: 9,
         name: IfName::new(b"vmtap9").unwrap(),
@@ -105,7 +106,7 @@ fn port(goal: &Goal) -> SeenPort {
     }
 }
 
-fn set_bridge(goal: &Goal) -> Step {
+fn set_bridge(goal: &DesiredState) -> Step {
     Step::Bridge(bridge::set_bridge(goal))
 }
 
@@ -159,7 +160,7 @@ fn a_network_without_ipv6_keeps_the_host_off_it() {
 #[test]
 fn only_what_drifted_is_touched() {
     let goal = goal(|_| {});
-    let with = |change: &dyn Fn(&mut Seen)| {
+    let with = |change: &dyn Fn(&mut ObservedState)| {
         let mut seen = all_right(&goal);
         change(&mut seen);
         up(&goal, &seen).unwrap()
@@ -333,9 +334,9 @@ fn a_reservation_that_comes_changes_its_files_and_what_leads_to_the_guest_and_re
         );
     });
     assert_eq!(live(&goal, &all_right(&goal)), []);
-    let edited = Seen { dnsmasq_file: State::Other, port: State::Absent, ..all_right(&goal) };
+    let edited = ObservedState { dnsmasq_file: State::Other, port: State::Absent, ..all_right(&goal) };
     assert_eq!(live(&goal, &edited), []);
-    let old = Seen {
+    let old = ObservedState {
         names: State::Other,
         reservations: State::Other,
         forwards: Some(Vec::new()),
@@ -348,13 +349,18 @@ fn a_reservation_that_comes_changes_its_files_and_what_leads_to_the_guest_and_re
         Step::Server(ServerStep::Reread(pid)),
     ];
     assert_eq!(live(&goal, &old), [&[Step::Firewall(FirewallStep::LoadForwards)], files.as_slice()].concat());
-    let unloaded = Seen { ruleset: State::Other, dnsmasq: None, ..old };
+    let unloaded = ObservedState { ruleset: State::Other, dnsmasq: None, ..old };
     assert_eq!(live(&goal, &unloaded), files[..2]);
 }
 
 #[test]
 fn what_another_firewall_closes_is_opened_and_shown() {
-    use crate::foreign::{Backend, Family, Hook, Opening, Place, Purpose};
+    use crate::other_firewalls::Backend;
+    use crate::other_firewalls::Family;
+    use crate::other_firewalls::Hook;
+    use crate::other_firewalls::Opening;
+    use crate::other_firewalls::Place;
+    use crate::other_firewalls::Purpose;
     let goal = goal(|_| {});
     let opening = |open| Opening {
         place: Place {
@@ -369,7 +375,7 @@ fn what_another_firewall_closes_is_opened_and_shown() {
         open,
     };
     let row = |open| {
-        let seen = Seen { foreign: Some(vec![opening(open)]), ..all_right(&goal) };
+        let seen = ObservedState { foreign: Some(vec![opening(open)]), ..all_right(&goal) };
         let aspects = compare(&goal, &seen).unwrap();
         aspects.into_iter().find(|aspect| aspect.what == "other firewalls").unwrap()
     };
@@ -388,12 +394,12 @@ fn a_tap_whose_holder_went_too_far_is_put_back_or_deleted_before_ports_are_set_u
     let name = IfName::new(b"vmtap7").unwrap();
     let mac = MacAddr([0xfe, 0, 0, 0, 0, 7]);
     for (act, steps) in [
-        (Act::PutBack(mac), vec![Step::Port(PortStep::SetMac(9, name.clone(), mac))]),
-        (Act::Delete, vec![Step::Port(PortStep::Delete(9, name.clone()))]),
-        (Act::Wait, vec![]),
+        (Enforcement::PutBack(mac), vec![Step::Port(PortStep::SetMac(9, name.clone(), mac))]),
+        (Enforcement::Delete, vec![Step::Port(PortStep::Delete(9, name.clone()))]),
+        (Enforcement::Wait, vec![]),
     ] {
-        let loose = LoosePort { index: 9, name: name.clone(), breaches: vec![Breach::Mac], act };
-        let seen = Seen { loose: vec![loose], ..all_right(&goal) };
+        let loose = LoosePort { index: 9, name: name.clone(), breaches: vec![GrantViolation::Mac], act };
+        let seen = ObservedState { loose: vec![loose], ..all_right(&goal) };
         assert_eq!(up(&goal, &seen), Ok(steps));
     }
 }

@@ -9,7 +9,7 @@ use vmnet_host::firewalls as foreign;
 use vmnet_host::log::Log;
 use vmnet_model::error::Error;
 use vmnet_model::firewall::{self, forwards};
-use vmnet_model::plan::{FirewallStep, Goal};
+use vmnet_model::plan::{DesiredState, FirewallStep};
 use vmnet_sys::trust::plain;
 use vmnet_tools::{ToolError, nft};
 
@@ -105,7 +105,7 @@ struct Order {
 }
 
 impl Order {
-    fn new(goal: &Goal, record: &Record) -> Self {
+    fn new(goal: &DesiredState, record: &Record) -> Self {
         let table = goal.wanted.name().table();
         Self {
             // Where nothing of ours is known of, it is worth trying to do without the removal.

@@ -18,14 +18,14 @@ mod server;
 
 use crate::cables;
 use crate::cables::Site;
-use crate::dirs::Room;
+use crate::dirs::RunDir;
 use crate::store::run_record::Record;
 use firewall::Unloaded;
 use std::thread::JoinHandle;
 use vmnet_host::links::{Cause, LinkError, Links};
 use vmnet_host::log::Log;
 use vmnet_model::error::{Error, network};
-use vmnet_model::plan::{CableStep, Goal, Step};
+use vmnet_model::plan::{CableStep, DesiredState, Step};
 use vmnet_vswitch::settings;
 
 /// What the steps of one network work on.
@@ -33,9 +33,9 @@ pub struct Work<'a> {
     /// The kernel's links.
     pub links: &'a Links,
     /// The network.
-    pub goal: &'a Goal,
+    pub goal: &'a DesiredState,
     /// Its run directory.
-    pub room: &'a Room,
+    pub run_dir: &'a RunDir,
     /// Its record, which learns what was done.
     pub record: &'a mut Record,
     /// The bridge's number, once it is known.
@@ -64,7 +64,7 @@ impl Work<'_> {
             Step::Host(step) => self.host(*step),
             Step::Firewall(step) => self.firewall(*step),
             Step::Server(step) => self.server(*step),
-            Step::Switch(step) => settings::apply(*step, self.goal, &self.room.switch()),
+            Step::Switch(step) => settings::apply(*step, self.goal, &self.run_dir.switch()),
             Step::Cable(step) => {
                 self.plug(step);
                 Ok(())
@@ -75,7 +75,7 @@ impl Work<'_> {
 
     /// A network is worth having even where it cannot be joined with another; `status` shows it.
     fn plug(&self, step: &CableStep) {
-        let site = Site { name: self.goal.wanted.name(), links: self.links, room: self.room };
+        let site = Site { name: self.goal.wanted.name(), links: self.links, run_dir: self.run_dir };
         if let Err(failure) = cables::apply(&site, step) {
             Log::Background.trouble(&failure.to_string());
         }

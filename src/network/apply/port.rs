@@ -25,7 +25,7 @@ impl Work<'_> {
     /// The firewall must be there before.
     fn let_the_helper_in(&mut self) -> Result<(), Error> {
         self.finish()?;
-        write_file(&self.room.port(), &self.goal.port.render(), 0o644)
+        write_file(&self.run_dir.port(), &self.goal.port.render(), 0o644)
     }
 
     fn set(&self, index: u32, port: &Port) -> Result<(), LinkError> {

@@ -5,7 +5,7 @@ use crate::server;
 use vmnet_host::files::{make_directory, write_file};
 use vmnet_host::log::Log;
 use vmnet_model::error::Error;
-use vmnet_model::plan::{Goal, ServerStep};
+use vmnet_model::plan::{DesiredState, ServerStep};
 use vmnet_sys::checksum;
 use vmnet_sys::trust::plain;
 use vmnet_tools::{ToolError, dnsmasq};
@@ -15,27 +15,27 @@ const DHCP_PORT: u16 = 67;
 
 impl Work<'_> {
     pub(super) fn server(&mut self, step: ServerStep) -> Result<(), Error> {
-        let Goal { names, reservations, .. } = self.goal;
+        let DesiredState { names, reservations, .. } = self.goal;
         match step {
-            ServerStep::Stop(_) => server::stop(self.room).map_err(|error| self.failed(plain(&error))),
+            ServerStep::Stop(_) => server::stop(self.run_dir).map_err(|error| self.failed(plain(&error))),
             ServerStep::WriteFile => {
                 let text = self.goal.dnsmasq.as_deref().unwrap_or_default();
-                write_file(&self.room.dnsmasq(), text, 0o644)
+                write_file(&self.run_dir.dnsmasq(), text, 0o644)
             }
             ServerStep::RemoveFile => {
-                std::fs::remove_file(self.room.dnsmasq()).map_err(|error| self.failed(plain(&error)))
+                std::fs::remove_file(self.run_dir.dnsmasq()).map_err(|error| self.failed(plain(&error)))
             }
-            ServerStep::WriteNames => make_directory(&self.room.names_directory())
-                .and_then(|()| write_file(&self.room.names(), names, 0o644)),
-            ServerStep::WriteReservations => make_directory(&self.room.reservations_directory())
-                .and_then(|()| write_file(&self.room.reservations(), reservations, 0o644)),
-            ServerStep::Reread(_) => server::reread(self.room).map_err(|error| self.failed(plain(&error))),
+            ServerStep::WriteNames => make_directory(&self.run_dir.names_directory())
+                .and_then(|()| write_file(&self.run_dir.names(), names, 0o644)),
+            ServerStep::WriteReservations => make_directory(&self.run_dir.reservations_directory())
+                .and_then(|()| write_file(&self.run_dir.reservations(), reservations, 0o644)),
+            ServerStep::Reread(_) => server::reread(self.run_dir).map_err(|error| self.failed(plain(&error))),
             ServerStep::Start => self.start_server(),
         }
     }
 
     fn start_server(&mut self) -> Result<(), Error> {
-        let file = self.room.dnsmasq();
+        let file = self.run_dir.dnsmasq();
         match dnsmasq::start(&file) {
             Err(ToolError::CannotStart { .. }) if self.loading.is_some() => {
                 self.finish()?;
@@ -52,7 +52,7 @@ impl Work<'_> {
     /// Only guests that look at raw packets miss it, so a kernel that refuses is no reason to have
     /// no server.
     fn leave_checksums_out(&self) {
-        let left_out = match server::find(self.room) {
+        let left_out = match server::find(self.run_dir) {
             Some(server) => checksum::leave_out(&server, DHCP_PORT).map(|_| ()),
             // It ended at once, which others notice.
             None => Ok(()),

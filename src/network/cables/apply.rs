@@ -1,12 +1,12 @@
 //! Plugging cables in and out: a pair of links between two bridges, a pump between a bridge and a switch.
 
 use super::{goals, seen};
-use crate::dirs::Places;
-use crate::dirs::Room;
-use crate::store::live_changes::Memory;
+use crate::dirs::Dirs;
+use crate::dirs::RunDir;
+use crate::store::live_changes::LiveChanges;
 use std::fs;
 use vmnet_access::name::{IfName, NetName, fnv1a};
-use vmnet_access::port_record::{WIRE_TEMPLATE, WireTag, group_of, port_name};
+use vmnet_access::port_record::{UplinkTag, WIRE_TEMPLATE, group_of, port_name};
 use vmnet_access::vde::Directory;
 use vmnet_host::files::gone;
 use vmnet_host::ipv6;
@@ -31,15 +31,15 @@ pub struct Site<'a> {
     /// The kernel's links.
     pub links: &'a Links,
     /// Its run directory.
-    pub room: &'a Room,
+    pub run_dir: &'a RunDir,
 }
 
 impl Site<'_> {
     /// What is to be done about its cables now; nothing where it has none.
-    pub fn steps(&self, places: &Places) -> Result<Vec<CableStep>, Error> {
+    pub fn steps(&self, dirs: &Dirs) -> Result<Vec<CableStep>, Error> {
         let host = self.links.snapshot().map_err(|error| self.failed(error))?;
-        let goals = goals(places, self.name, None, &host)?;
-        Ok(plan::cables(&goals, &seen(self.room, self.name, &goals, &host)?))
+        let goals = goals(dirs, self.name, None, &host)?;
+        Ok(plan::cables(&goals, &seen(self.run_dir, self.name, &goals, &host)?))
     }
 
     fn failed(&self, cause: impl std::fmt::Display) -> Error {
@@ -48,13 +48,13 @@ impl Site<'_> {
 }
 
 /// The directory of this cable to a switch: one of its own, as the network's is.
-pub(super) fn place_of(room: &Room, to: &End) -> SwitchDir {
-    SwitchDir::new(room.cables().join(format!("{:016x}", fnv1a(to.to_string().as_bytes()))))
+pub(super) fn place_of(run_dir: &RunDir, to: &End) -> SwitchDir {
+    SwitchDir::new(run_dir.cables().join(format!("{:016x}", fnv1a(to.to_string().as_bytes()))))
 }
 
 /// Those that are there.
-pub(super) fn places_in(room: &Room) -> Vec<SwitchDir> {
-    let entries = fs::read_dir(room.cables()).into_iter().flatten().flatten();
+pub(super) fn places_in(run_dir: &RunDir) -> Vec<SwitchDir> {
+    let entries = fs::read_dir(run_dir.cables()).into_iter().flatten().flatten();
     entries.map(|entry| SwitchDir::new(entry.path())).collect()
 }
 
@@ -66,8 +66,8 @@ pub fn apply(site: &Site<'_>, step: &CableStep) -> Result<(), Error> {
         }
         CableStep::Remove(index, _) => site.links.delete(*index).map_err(|error| site.failed(error)),
         CableStep::Start(to, switch) => start(site, to, switch),
-        CableStep::Plug(to) => plug_again(site.room, to),
-        CableStep::Stop(to) => stop_one(&place_of(site.room, to)),
+        CableStep::Plug(to) => plug_again(site.run_dir, to),
+        CableStep::Stop(to) => stop_one(&place_of(site.run_dir, to)),
         CableStep::Make(End::Switch(_), _) => Err(site.failed("a pair of links leads to no switch")),
     }
 }
@@ -78,8 +78,8 @@ fn make_pair(site: &Site<'_>, other: &NetName, far: &FarBridge) -> Result<(), St
     let bridge = links.find(&site.name.bridge()).map_err(words)?.ok_or("its bridge is gone")?;
     remove_untagged(links).map_err(words)?;
     let names = name_pair(links)?;
-    let near_tag = WireTag { bridge: site.name.bridge(), cable: Some(other.to_string()) };
-    let far_tag = WireTag { bridge: other.bridge(), cable: Some(site.name.to_string()) };
+    let near_tag = UplinkTag { bridge: site.name.bridge(), cable: Some(other.to_string()) };
+    let far_tag = UplinkTag { bridge: other.bridge(), cable: Some(site.name.to_string()) };
     let ends = [(near_tag, bridge.index, group_of(&bridge.name)), (far_tag, far.index, far.group)];
     for (name, (tag, bridge, group)) in names.iter().zip(ends) {
         let port = Port { mtu: far.mtu, group, isolated: false, hairpin: false };
@@ -115,7 +115,7 @@ fn name_pair(links: &Links) -> Result<[IfName; 2], String> {
 }
 
 /// The tag first: from then on it is known as a cable's.
-fn plug_end(links: &Links, name: &IfName, tag: &WireTag, bridge: u32, port: &Port) -> Result<(), String> {
+fn plug_end(links: &Links, name: &IfName, tag: &UplinkTag, bridge: u32, port: &Port) -> Result<(), String> {
     let words = |error: LinkError| error.to_string();
     let link = links.find(name).map_err(words)?.ok_or("it is gone already")?;
     links.set_alias(link.index, &String::from_utf8_lossy(&tag.render())).map_err(words)?;
@@ -155,7 +155,7 @@ pub fn remove_pairs(links: &Links, bridge: &IfName) -> Result<(), LinkError> {
 }
 
 fn start(site: &Site<'_>, to: &End, wanted: &Switch) -> Result<(), Error> {
-    let place = place_of(site.room, to);
+    let place = place_of(site.run_dir, to);
     settings::write(&place, wanted)?;
     settings::tidy(&place)?;
     let life = vmnet_vswitch::life(&wanted.door.directory);
@@ -163,8 +163,8 @@ fn start(site: &Site<'_>, to: &End, wanted: &Switch) -> Result<(), Error> {
     vmnet_vswitch::remember(&place, life)
 }
 
-fn plug_again(room: &Room, to: &End) -> Result<(), Error> {
-    let place = place_of(room, to);
+fn plug_again(run_dir: &RunDir, to: &End) -> Result<(), Error> {
+    let place = place_of(run_dir, to);
     let End::Switch(directory) = to else { return Ok(()) };
     // Before: a switch that is started once more meanwhile is another one.
     let life = vmnet_vswitch::life(directory);
@@ -180,18 +180,18 @@ fn stop_one(place: &SwitchDir) -> Result<(), Error> {
 }
 
 /// The pumps that run for a network's cables.
-pub fn pumps(room: &Room) -> Vec<Process> {
-    places_in(room).iter().filter_map(|place| vmnet_vswitch::pump(&place.pump())).collect()
+pub fn pumps(run_dir: &RunDir) -> Vec<Process> {
+    places_in(run_dir).iter().filter_map(|place| vmnet_vswitch::pump(&place.pump())).collect()
 }
 
 /// Stop all pumps of a network's cables.
-pub fn stop(room: &Room) -> Result<(), Error> {
-    places_in(room).iter().try_for_each(|place| vmnet_vswitch::stop_pump(&place.pump()))
+pub fn stop(run_dir: &RunDir) -> Result<(), Error> {
+    places_in(run_dir).iter().try_for_each(|place| vmnet_vswitch::stop_pump(&place.pump()))
 }
 
 /// Where the switches of its cables are, for whoever watches them.
-pub fn switches(places: &Places, name: &NetName) -> Result<Vec<Directory>, Error> {
-    let directories = Memory::of(places, name)?
+pub fn switches(dirs: &Dirs, name: &NetName) -> Result<Vec<Directory>, Error> {
+    let directories = LiveChanges::of(dirs, name)?
         .cables()
         .filter_map(|end| match end {
             End::Switch(directory) => Some(directory),

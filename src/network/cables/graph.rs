@@ -2,20 +2,20 @@
 //! is remembered, whether its ends are up or not.
 
 use super::resolve;
-use crate::dirs::Places;
+use crate::dirs::Dirs;
 use crate::store::definitions;
-use crate::store::live_changes::Memory;
+use crate::store::live_changes::LiveChanges;
 use vmnet_access::name::NetName;
 use vmnet_access::vde::Directory;
-use vmnet_host::links::Seen;
+use vmnet_host::links::HostSnapshot;
 use vmnet_model::cable::{Circle, Edge, End, Laid, Wires, lay};
 use vmnet_model::error::Error;
 
 /// All of them, for a cable that is to be added.
-pub fn of(places: &Places) -> Result<Wires, Error> {
+pub fn of(dirs: &Dirs) -> Result<Wires, Error> {
     let mut wires = Wires::default();
     // What closes a circle already is left out anyway.
-    let (switches, cables) = (switches(places)?, cables(places)?);
+    let (switches, cables) = (switches(dirs)?, cables(dirs)?);
     for edge in switches.into_iter().chain(cables.iter().map(real)) {
         let _ = wires.join(edge);
     }
@@ -23,7 +23,7 @@ pub fn of(places: &Places) -> Result<Wires, Error> {
 }
 
 /// The cables that must not be plugged in now, looked at for this network.
-pub fn left_out(places: &Places, name: &NetName, host: &Seen) -> Result<Vec<(Edge, Circle)>, Error> {
+pub fn left_out(dirs: &Dirs, name: &NetName, host: &HostSnapshot) -> Result<Vec<(Edge, Circle)>, Error> {
     let own = End::Network(name.clone());
     let laid = |cable: Edge| Laid {
         edge: real(&cable),
@@ -31,17 +31,17 @@ pub fn left_out(places: &Places, name: &NetName, host: &Seen) -> Result<Vec<(Edg
         own: cable.0 == own || cable.1 == own,
         cable,
     };
-    Ok(lay(switches(places)?, cables(places)?.into_iter().map(laid).collect()))
+    Ok(lay(switches(dirs)?, cables(dirs)?.into_iter().map(laid).collect()))
 }
 
 /// Each network with its own switch. A file with mistakes has none that counts.
-fn switches(places: &Places) -> Result<Vec<Edge>, Error> {
+fn switches(dirs: &Dirs) -> Result<Vec<Edge>, Error> {
     let mut edges = Vec::new();
-    for name in definitions::names(places)? {
-        let Some(vde) = definitions::read(places, &name).ok().and_then(|network| network.vde) else {
+    for name in definitions::names(dirs)? {
+        let Some(vde) = definitions::read(dirs, &name).ok().and_then(|network| network.vde) else {
             continue;
         };
-        let own = places.room(&name.bridge()).switch().switch();
+        let own = dirs.run_dir(&name.bridge()).switch().switch();
         let own = || own.to_str().and_then(|path| Directory::new(path).ok());
         let Some(directory) = vde.socket.or_else(own) else { continue };
         edges.push(real(&Edge(End::Network(name), End::Switch(directory))));
@@ -50,11 +50,11 @@ fn switches(places: &Places) -> Result<Vec<Edge>, Error> {
 }
 
 /// Each cable once, though two networks remember it.
-fn cables(places: &Places) -> Result<Vec<Edge>, Error> {
+fn cables(dirs: &Dirs) -> Result<Vec<Edge>, Error> {
     let mut edges: Vec<Edge> = Vec::new();
-    for name in Memory::names(places) {
+    for name in LiveChanges::names(dirs) {
         let own = End::Network(name.clone());
-        for to in Memory::of(places, &name)?.cables() {
+        for to in LiveChanges::of(dirs, &name)?.cables() {
             if !edges.iter().any(|edge| edge.joins(&own, &to)) {
                 edges.push(Edge(own.clone(), to));
             }
@@ -69,7 +69,7 @@ fn real(edge: &Edge) -> Edge {
     Edge(end(&edge.0), end(&edge.1))
 }
 
-fn is_plugged(cable: &Edge, host: &Seen) -> bool {
+fn is_plugged(cable: &Edge, host: &HostSnapshot) -> bool {
     let leads = |from: &End, to: &End| {
         let End::Network(name) = from else { return false };
         let (bridge, to) = (name.bridge(), to.to_string());

@@ -13,9 +13,9 @@ mod observe;
 pub use apply::{Site, apply, pumps, remove_pairs, stop, switches};
 pub use observe::{goals, seen};
 
-use crate::dirs::Places;
+use crate::dirs::Dirs;
 use crate::store::definitions;
-use crate::store::live_changes::Memory;
+use crate::store::live_changes::LiveChanges;
 use crate::store::run_record::Phase;
 use crate::store::run_record::Record;
 use vmnet_access::name::NetName;
@@ -25,7 +25,7 @@ use vmnet_model::cable::{Edge, End, unfit};
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Aspect};
-use vmnet_sys::process::outlast_interrupts;
+use vmnet_sys::process::hold_signals;
 
 /// What came of it.
 pub struct Added {
@@ -38,39 +38,39 @@ pub struct Added {
 }
 
 /// Join two wires.
-pub fn add(places: &Places, name: &NetName, to: &End) -> Result<Added, Error> {
+pub fn add(dirs: &Dirs, name: &NetName, to: &End) -> Result<Added, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("join", words(name, to), cause);
-    let own = fit(places, name)?;
+    let own = fit(dirs, name)?;
     let to = resolve(to).map_err(|cause| failed(&cause))?;
     let far = match &to {
-        End::Network(other) => Some(fit(places, other)?),
+        End::Network(other) => Some(fit(dirs, other)?),
         End::Switch(_) => {
             observe::too_wide(&own).map_or(Ok(()), |why| Err(failed(&why)))?;
             None
         }
     };
-    let lock = places.lock()?;
-    outlast_interrupts();
-    let result = add_locked(places, name, &to);
-    places.tidy(lock);
+    let lock = dirs.lock()?;
+    hold_signals();
+    let result = add_locked(dirs, name, &to);
+    dirs.tidy(lock);
     let two_servers = far.is_some_and(|far| far.dhcp.enabled && own.dhcp.enabled);
     result.map(|now| Added { to, now, two_servers })
 }
 
-fn add_locked(places: &Places, name: &NetName, to: &End) -> Result<Option<Aspect>, Error> {
+fn add_locked(dirs: &Dirs, name: &NetName, to: &End) -> Result<Option<Aspect>, Error> {
     let failed = |cause: String| Error::new("join", words(name, to), cause);
     if own_end(name) == *to {
         return Err(failed("both ends are one".to_owned()));
     }
-    let joined = graph::of(places)?.join(Edge(own_end(name), to.clone()));
+    let joined = graph::of(dirs)?.join(Edge(own_end(name), to.clone()));
     let joined = joined.map_err(|circle| failed(format!("they are joined already: {circle}")));
     // Whoever did it before may have been killed half-way.
-    let half = joined.is_err() && is_remembered(places, name, to)?;
+    let half = joined.is_err() && is_remembered(dirs, name, to)?;
     if !half {
         joined.clone()?;
     }
-    let wrote = remember(places, name, to)?;
-    let followed = follow(places, name, to)?;
+    let wrote = remember(dirs, name, to)?;
+    let followed = follow(dirs, name, to)?;
     if half && !wrote && !followed.changed {
         joined?;
     }
@@ -78,28 +78,28 @@ fn add_locked(places: &Places, name: &NetName, to: &End) -> Result<Option<Aspect
 }
 
 /// Part them again.
-pub fn remove(places: &Places, name: &NetName, to: &End) -> Result<End, Error> {
-    let lock = places.lock()?;
-    outlast_interrupts();
-    let result = remove_locked(places, name, to);
-    places.tidy(lock);
+pub fn remove(dirs: &Dirs, name: &NetName, to: &End) -> Result<End, Error> {
+    let lock = dirs.lock()?;
+    hold_signals();
+    let result = remove_locked(dirs, name, to);
+    dirs.tidy(lock);
     result
 }
 
-fn remove_locked(places: &Places, name: &NetName, to: &End) -> Result<End, Error> {
+fn remove_locked(dirs: &Dirs, name: &NetName, to: &End) -> Result<End, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("part", words(name, to), cause);
-    let memory = Memory::of(places, name)?;
+    let memory = LiveChanges::of(dirs, name)?;
     // Its path may lead elsewhere by now.
     let written = if memory.cables().any(|cable| cable == *to) { Ok(to.clone()) } else { resolve(to) };
     let to = written.map_err(|cause| failed(&cause))?;
-    let mut gone = forget(places, name, &to)?;
+    let mut gone = forget(dirs, name, &to)?;
     if let End::Network(other) = &to {
-        gone |= forget(places, other, &own_end(name))?;
+        gone |= forget(dirs, other, &own_end(name))?;
     }
     // Also one that is forgotten: whoever did that may have been killed half-way.
-    gone |= follow(places, name, &to)?.changed;
+    gone |= follow(dirs, name, &to)?.changed;
     if let End::Network(other) = &to {
-        gone |= follow(places, other, &own_end(name))?.changed;
+        gone |= follow(dirs, other, &own_end(name))?.changed;
     }
     if gone { Ok(to) } else { Err(failed(&"there is no cable between them")) }
 }
@@ -117,8 +117,8 @@ fn words(name: &NetName, to: &End) -> String {
 }
 
 /// The network, which must be one that can have cables.
-fn fit(places: &Places, name: &NetName) -> Result<Network, Error> {
-    let wanted = definitions::read(places, name).map_err(|why| why.failure("join", name))?;
+fn fit(dirs: &Dirs, name: &NetName) -> Result<Network, Error> {
+    let wanted = definitions::read(dirs, name).map_err(|why| why.failure("join", name))?;
     match unfit(&wanted) {
         Some(why) => Err(Error::new("join", network(name), why).hint("guests behind a cable share one port")),
         None => Ok(wanted),
@@ -137,8 +137,8 @@ fn resolve(end: &End) -> Result<End, String> {
 }
 
 /// Does one of its ends know of it?
-fn is_remembered(places: &Places, name: &NetName, to: &End) -> Result<bool, Error> {
-    let knows = |of: &NetName, end: &End| Ok(Memory::of(places, of)?.cables().any(|cable| cable == *end));
+fn is_remembered(dirs: &Dirs, name: &NetName, to: &End) -> Result<bool, Error> {
+    let knows = |of: &NetName, end: &End| Ok(LiveChanges::of(dirs, of)?.cables().any(|cable| cable == *end));
     match to {
         End::Network(other) if knows(other, &own_end(name))? => Ok(true),
         _ => knows(name, to),
@@ -146,13 +146,13 @@ fn is_remembered(places: &Places, name: &NetName, to: &End) -> Result<bool, Erro
 }
 
 /// Write it down for both ends; true if that was new to one.
-fn remember(places: &Places, name: &NetName, to: &End) -> Result<bool, Error> {
+fn remember(dirs: &Dirs, name: &NetName, to: &End) -> Result<bool, Error> {
     let note = |of: &NetName, end: &End| {
-        let mut memory = Memory::of(places, of)?;
+        let mut memory = LiveChanges::of(dirs, of)?;
         let new = !memory.cables().any(|cable| cable == *end);
         if new {
             memory.cables.push(end.to_string());
-            memory.keep(places, of)?;
+            memory.keep(dirs, of)?;
         }
         Ok(new)
     };
@@ -164,13 +164,13 @@ fn remember(places: &Places, name: &NetName, to: &End) -> Result<bool, Error> {
 }
 
 /// True if there was one.
-fn forget(places: &Places, of: &NetName, to: &End) -> Result<bool, Error> {
-    let mut memory = Memory::of(places, of)?;
+fn forget(dirs: &Dirs, of: &NetName, to: &End) -> Result<bool, Error> {
+    let mut memory = LiveChanges::of(dirs, of)?;
     let before = memory.cables.len();
     memory.cables.retain(|text| *text != to.to_string());
     let gone = memory.cables.len() < before;
     if gone {
-        memory.keep(places, of)?;
+        memory.keep(dirs, of)?;
     }
     Ok(gone)
 }
@@ -185,23 +185,23 @@ struct Followed {
 }
 
 /// Have a network that is up follow. Call it under the lock.
-fn follow(places: &Places, name: &NetName, to: &End) -> Result<Followed, Error> {
+fn follow(dirs: &Dirs, name: &NetName, to: &End) -> Result<Followed, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("change the cables of", network(name), cause);
-    let room = places.room(&name.bridge());
-    if !Record::read(&room)?
+    let run_dir = dirs.run_dir(&name.bridge());
+    if !Record::read(&run_dir)?
         .is_some_and(|record| record.network == name.as_str() && record.phase == Phase::Up)
     {
         return Ok(Followed::default());
     }
     let links = Links::open().map_err(|error| failed(&error))?;
-    let site = Site { name, links: &links, room: &room };
-    let steps = site.steps(places)?;
+    let site = Site { name, links: &links, run_dir: &run_dir };
+    let steps = site.steps(dirs)?;
     for step in &steps {
         apply(&site, step)?;
     }
     let host = links.snapshot().map_err(|error| failed(&error))?;
-    let goals = goals(places, name, None, &host)?;
-    let rows = plan::cable_rows(&goals, &seen(&room, name, &goals, &host)?);
+    let goals = goals(dirs, name, None, &host)?;
+    let rows = plan::cable_rows(&goals, &seen(&run_dir, name, &goals, &host)?);
     let row = rows.into_iter().find(|row| row.what.ends_with(&format!(" {to}")));
     Ok(Followed { changed: !steps.is_empty(), row })
 }

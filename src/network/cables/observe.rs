@@ -2,16 +2,16 @@
 
 use super::apply::{place_of, places_in};
 use super::graph;
-use crate::dirs::Places;
-use crate::dirs::Room;
+use crate::dirs::Dirs;
+use crate::dirs::RunDir;
 use crate::store::definitions;
-use crate::store::live_changes::Memory;
+use crate::store::live_changes::LiveChanges;
 use crate::store::run_record::Phase;
 use crate::store::run_record::Record;
 use vmnet_access::name::NetName;
 use vmnet_access::port_record::group_of;
 use vmnet_access::vde::{Directory, MTU_MAX};
-use vmnet_host::links::{Seen, SeenLink};
+use vmnet_host::links::{HostSnapshot, SeenLink};
 use vmnet_model::cable::{End, unfit};
 use vmnet_model::error::Error;
 use vmnet_model::network::{MtuChoice, Network};
@@ -32,18 +32,18 @@ pub(super) fn too_wide(network: &Network) -> Option<String> {
 
 /// Those it is to have. Its MTU is that of its bridge where it is not said.
 pub fn goals(
-    places: &Places,
+    dirs: &Dirs,
     name: &NetName,
     mtu: Option<u32>,
-    host: &Seen,
+    host: &HostSnapshot,
 ) -> Result<Vec<CableGoal>, Error> {
-    let mut ends: Vec<End> = Memory::of(places, name)?.cables().collect();
+    let mut ends: Vec<End> = LiveChanges::of(dirs, name)?.cables().collect();
     // Somebody was killed between writing down one end and the other.
     let (bridge, own) = (name.bridge(), End::Network(name.clone()));
     for tag in host.links.iter().filter_map(SeenLink::wire).filter(|tag| tag.bridge == bridge) {
         let Some(Ok(End::Network(other))) = tag.cable.map(|cable| cable.parse()) else { continue };
         let end = End::Network(other.clone());
-        if !ends.contains(&end) && Memory::of(places, &other)?.cables().any(|cable| cable == own) {
+        if !ends.contains(&end) && LiveChanges::of(dirs, &other)?.cables().any(|cable| cable == own) {
             ends.push(end);
         }
     }
@@ -51,8 +51,8 @@ pub fn goals(
         return Ok(Vec::new());
     }
     let mtu = mtu.or_else(|| host.links.iter().find(|link| link.name == bridge).map(|link| link.mtu));
-    let left_out = graph::left_out(places, name, host)?;
-    let network = definitions::read(places, name).ok();
+    let left_out = graph::left_out(dirs, name, host)?;
+    let network = definitions::read(dirs, name).ok();
     let can = |to: &End| -> Result<Can, Error> {
         if let Some((_, circle)) = left_out.iter().find(|(cable, _)| cable.joins(&own, to)) {
             return Ok(Can::Never(format!("it would close a circle: {circle}")));
@@ -61,21 +61,21 @@ pub fn goals(
             return Ok(Can::Never(why.to_owned()));
         }
         match to {
-            End::Network(other) => pair(places, other, mtu, host),
+            End::Network(other) => pair(dirs, other, mtu, host),
             End::Switch(directory) => match network.as_ref().and_then(too_wide) {
                 Some(why) => Ok(Can::Never(why)),
-                None => pump(places, name, to, directory),
+                None => pump(dirs, name, to, directory),
             },
         }
     };
     ends.into_iter().map(|to| Ok(CableGoal { can: can(&to)?, to })).collect()
 }
 
-fn pair(places: &Places, other: &NetName, mtu: Option<u32>, host: &Seen) -> Result<Can, Error> {
-    if let Some(why) = definitions::read(places, other).ok().as_ref().and_then(unfit) {
+fn pair(dirs: &Dirs, other: &NetName, mtu: Option<u32>, host: &HostSnapshot) -> Result<Can, Error> {
+    if let Some(why) = definitions::read(dirs, other).ok().as_ref().and_then(unfit) {
         return Ok(Can::Never(format!("'{other}': {why}")));
     }
-    let record = Record::read(&places.room(&other.bridge()))?;
+    let record = Record::read(&dirs.run_dir(&other.bridge()))?;
     if !record.is_some_and(|record| record.network == other.as_str() && record.phase == Phase::Up) {
         return Ok(Can::Wait);
     }
@@ -86,7 +86,7 @@ fn pair(places: &Places, other: &NetName, mtu: Option<u32>, host: &Seen) -> Resu
     Ok(Can::Pair(FarBridge { index: far.index, group: group_of(&far.name), mtu }))
 }
 
-fn pump(places: &Places, name: &NetName, to: &End, directory: &Directory) -> Result<Can, Error> {
+fn pump(dirs: &Dirs, name: &NetName, to: &End, directory: &Directory) -> Result<Can, Error> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(Can::Hidden);
     }
@@ -96,13 +96,18 @@ fn pump(places: &Places, name: &NetName, to: &End, directory: &Directory) -> Res
     Ok(match vmnet_vswitch::join_check(directory) {
         Ok(door) => Can::Pump(Switch { door, pump: user_of(name), run: None, console: None }),
         // It is just going.
-        Err(_) if place_of(&places.room(&name.bridge()), to).record().exists() => Can::Wait,
+        Err(_) if place_of(&dirs.run_dir(&name.bridge()), to).record().exists() => Can::Wait,
         Err(failure) => Can::Never(failure.to_string()),
     })
 }
 
 /// Those it has.
-pub fn seen(room: &Room, name: &NetName, goals: &[CableGoal], host: &Seen) -> Result<Vec<SeenCable>, Error> {
+pub fn seen(
+    run_dir: &RunDir,
+    name: &NetName,
+    goals: &[CableGoal],
+    host: &HostSnapshot,
+) -> Result<Vec<SeenCable>, Error> {
     let bridge = name.bridge();
     let near = host.links.iter().filter(|link| link.kind.as_deref() == Some("veth"));
     let pairs = near.filter_map(|link| {
@@ -113,12 +118,12 @@ pub fn seen(room: &Room, name: &NetName, goals: &[CableGoal], host: &Seen) -> Re
     });
     let mut cables: Vec<SeenCable> = pairs.collect();
     if nix::unistd::geteuid().is_root() {
-        cables.extend(pumps(room, goals)?);
+        cables.extend(pumps(run_dir, goals)?);
     }
     Ok(cables)
 }
 
-fn ends(name: &NetName, near: &SeenLink, to: &End, host: &Seen) -> By {
+fn ends(name: &NetName, near: &SeenLink, to: &End, host: &HostSnapshot) -> By {
     let mine = name.as_str();
     let far_bridge = match to {
         End::Network(other) => Some(other.bridge()),
@@ -141,9 +146,9 @@ fn ends(name: &NetName, near: &SeenLink, to: &End, host: &Seen) -> By {
 }
 
 /// By what `apply` wrote down of each.
-fn pumps(room: &Room, goals: &[CableGoal]) -> Result<Vec<SeenCable>, Error> {
+fn pumps(run_dir: &RunDir, goals: &[CableGoal]) -> Result<Vec<SeenCable>, Error> {
     let mut cables = Vec::new();
-    for place in places_in(room) {
+    for place in places_in(run_dir) {
         let Ok(Some(switch)) = settings::recorded(&place) else { continue };
         let to = End::Switch(switch.door.directory.clone());
         let wanted = goals.iter().find(|goal| goal.to == to).map(|goal| &goal.can);

@@ -2,7 +2,7 @@
 //! host that listen. Refused with the holder's name.
 
 use super::place;
-use crate::dirs::Places;
+use crate::dirs::Dirs;
 use crate::store::definitions;
 use crate::store::run_record;
 use crate::store::run_record::Record;
@@ -11,8 +11,9 @@ use vmnet_host::listeners::{self, Listener, listeners};
 use vmnet_model::error::{Error, network};
 use vmnet_model::firewall::forwards::Opened;
 use vmnet_model::forward::{Forward, Protocol};
-use vmnet_model::holder::{Socket, services};
-use vmnet_model::plan::Goal;
+use vmnet_model::plan::DesiredState;
+use vmnet_model::port_conflicts::Socket;
+use vmnet_model::port_conflicts::services;
 
 /// Everybody else with ports of this host.
 pub struct Others {
@@ -22,14 +23,14 @@ pub struct Others {
 
 impl Others {
     /// Ask them all. A network whose file is wrong now says nothing.
-    pub fn of(places: &Places, name: &NetName) -> Result<Self, Error> {
+    pub fn of(dirs: &Dirs, name: &NetName) -> Result<Self, Error> {
         let mut forwards = Vec::new();
-        for (_, record) in run_record::all(places)? {
+        for (_, record) in run_record::all(dirs)? {
             let Ok(other) = NetName::new(&record.network) else { continue };
             if other == *name {
                 continue;
             }
-            let Ok(network) = definitions::with_live(places, &other) else { continue };
+            let Ok(network) = definitions::with_live(dirs, &other) else { continue };
             forwards.extend(network.forwards.into_iter().map(|forward| (other.clone(), forward)));
         }
         Ok(Self { forwards, listeners: listeners().into_iter().map(|one| (socket(&one), one)).collect() })
@@ -71,7 +72,7 @@ fn socket(listener: &Listener) -> Socket {
 
 /// Refuse what `up` would open and the record does not know yet. What is open stays open, whoever
 /// came to listen there since: a running network is repaired all the same.
-pub fn refuse_new(places: &Places, goal: &Goal, record: Option<&Record>) -> Result<(), Error> {
+pub fn refuse_new(dirs: &Dirs, goal: &DesiredState, record: Option<&Record>) -> Result<(), Error> {
     let known = |opened: &&Opened| record.is_some_and(|record| record.counters.contains(&opened.counter()));
     let new: Vec<&Forward> =
         goal.forwards.iter().filter(|opened| !known(opened)).map(|opened| &opened.forward).collect();
@@ -79,7 +80,7 @@ pub fn refuse_new(places: &Places, goal: &Goal, record: Option<&Record>) -> Resu
         return Ok(());
     }
     let own = services(&goal.wanted);
-    let others = Others::of(places, goal.wanted.name())?;
+    let others = Others::of(dirs, goal.wanted.name())?;
     for forward in new {
         if let Some(socket) = own.iter().find(|socket| socket.stands_against(forward)) {
             return Err(listens(forward, "the network's own dnsmasq", socket));

@@ -2,10 +2,10 @@
 //! connections it took.
 
 use super::settled;
-use crate::dirs::Places;
+use crate::dirs::Dirs;
 use crate::leases;
 use crate::store::definitions;
-use crate::store::live_changes::Memory;
+use crate::store::live_changes::LiveChanges;
 use crate::store::run_record::Phase;
 use crate::store::run_record::Record;
 use vmnet_access::name::NetName;
@@ -41,18 +41,18 @@ pub enum State {
 }
 
 /// Those of a network, up or down. Only root sees what the firewall counts.
-pub fn rows(places: &Places, name: &NetName) -> Result<Vec<Row>, Error> {
-    let file = definitions::read(places, name).map_err(|why| why.failure("list the forwards of", name))?;
-    let network = Memory::of(places, name)?.add_to(&file);
+pub fn rows(dirs: &Dirs, name: &NetName) -> Result<Vec<Row>, Error> {
+    let file = definitions::read(dirs, name).map_err(|why| why.failure("list the forwards of", name))?;
+    let network = LiveChanges::of(dirs, name)?.add_to(&file);
     if network.forwards.is_empty() {
         return Ok(Vec::new());
     }
-    let room = places.room(&name.bridge());
-    let record = Record::read(&room)?.filter(|r| r.phase == Phase::Up && r.network == name.as_str());
+    let run_dir = dirs.run_dir(&name.bridge());
+    let record = Record::read(&run_dir)?.filter(|r| r.phase == Phase::Up && r.network == name.as_str());
     let subnet = record.as_ref().and_then(|record| Some((record, record.subnet()?)));
     let opened = match subnet {
         Some((record, subnet)) => {
-            let known = guest::known(&network.hosts, &leases::leases(&room)?);
+            let known = guest::known(&network.hosts, &leases::leases(&run_dir)?);
             forwards::open(&settled(&network, subnet, Some(record)), &known)
         }
         None => {

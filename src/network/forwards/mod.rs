@@ -7,13 +7,13 @@ mod listing;
 pub use conflicts::refuse_new;
 pub use listing::{Row, State, rows};
 
-use crate::dirs::Places;
-use crate::dirs::Room;
+use crate::dirs::Dirs;
+use crate::dirs::RunDir;
 use crate::leases;
 use crate::observe;
 use crate::store::definitions;
-use crate::store::live_changes::ForwardNote;
-use crate::store::live_changes::Memory;
+use crate::store::live_changes::LiveChanges;
+use crate::store::live_changes::SavedForward;
 use crate::store::run_record::Phase;
 use crate::store::run_record::Record;
 use conflicts::Others;
@@ -27,9 +27,9 @@ use vmnet_model::error::{Error, network};
 use vmnet_model::firewall::forwards::{self, Opened};
 use vmnet_model::forward::{Forward, Listen, Ports, Protocol, Target};
 use vmnet_model::guest::{self, Who};
-use vmnet_model::holder;
 use vmnet_model::network::{Mode, Network, SubnetChoice};
-use vmnet_model::settle::{Circumstances, Wanted};
+use vmnet_model::port_conflicts;
+use vmnet_model::settle::{Circumstances, NetworkSpec};
 use vmnet_model::subnet::Subnet;
 use vmnet_tools::nft::{self, Ready};
 
@@ -46,21 +46,21 @@ pub struct Added {
 
 /// One network whose forwards change. The lock is the caller's.
 struct Site<'a> {
-    places: &'a Places,
+    dirs: &'a Dirs,
     name: &'a NetName,
-    room: Room,
+    run_dir: RunDir,
     /// Its record, if it is up.
     record: Option<Record>,
     /// As its file says.
     file: Network,
-    memory: Memory,
+    memory: LiveChanges,
     /// Started before anything was looked at.
     nft: Option<Ready>,
 }
 
 /// Add one.
 pub fn add(
-    places: &Places,
+    dirs: &Dirs,
     name: &NetName,
     listen: Listen,
     to: Target,
@@ -72,54 +72,49 @@ pub fn add(
         return Err(failed(&"port 0 chooses one of the host's").hint("say which one of the guest's: web:80"));
     }
     let forward = Forward::new(listen, to, protocol).map_err(|error| failed(&error))?;
-    let nft = nft_for(places, name);
-    let lock = places.lock()?;
-    let result = Site::look(places, name, "forward a port to", nft).and_then(|site| site.add(&forward));
+    let nft = nft_for(dirs, name);
+    let lock = dirs.lock()?;
+    let result = Site::look(dirs, name, "forward a port to", nft).and_then(|site| site.add(&forward));
     if !matches!(&result, Ok(added) if added.up) {
-        places.tidy(lock);
+        dirs.tidy(lock);
     }
     result
 }
 
 /// Take away those of this place, and of this protocol if one is given. Answers them.
 pub fn remove(
-    places: &Places,
+    dirs: &Dirs,
     name: &NetName,
     listen: Listen,
     protocol: Option<Protocol>,
 ) -> Result<Vec<Forward>, Error> {
-    let nft = nft_for(places, name);
-    let lock = places.lock()?;
+    let nft = nft_for(dirs, name);
+    let lock = dirs.lock()?;
     let result =
-        Site::look(places, name, "close a forward of", nft).and_then(|site| site.remove(listen, protocol));
-    places.tidy(lock);
+        Site::look(dirs, name, "close a forward of", nft).and_then(|site| site.remove(listen, protocol));
+    dirs.tidy(lock);
     result
 }
 
 /// It gets ready while we look; where it cannot, that is told when it is needed.
-fn nft_for(places: &Places, name: &NetName) -> Option<Ready> {
-    places.room(&name.bridge()).record().exists().then(nft::ready)?.ok()
+fn nft_for(dirs: &Dirs, name: &NetName) -> Option<Ready> {
+    dirs.run_dir(&name.bridge()).record().exists().then(nft::ready)?.ok()
 }
 
 impl<'a> Site<'a> {
-    fn look(
-        places: &'a Places,
-        name: &'a NetName,
-        act: &'static str,
-        nft: Option<Ready>,
-    ) -> Result<Self, Error> {
-        let room = places.room(&name.bridge());
-        let record = Record::read(&room)?;
+    fn look(dirs: &'a Dirs, name: &'a NetName, act: &'static str, nft: Option<Ready>) -> Result<Self, Error> {
+        let run_dir = dirs.run_dir(&name.bridge());
+        let record = Record::read(&run_dir)?;
         if let Some(other) = record.as_ref().filter(|record| record.network != name.as_str()) {
             let cause = format!("its bridge belongs to {}", network(&other.network));
             return Err(Error::new(act, network(name), cause));
         }
         Ok(Self {
             record: record.filter(|record| record.phase == Phase::Up),
-            file: definitions::read(places, name).map_err(|why| why.failure(act, name))?,
-            memory: Memory::of(places, name)?,
-            room,
-            places,
+            file: definitions::read(dirs, name).map_err(|why| why.failure(act, name))?,
+            memory: LiveChanges::of(dirs, name)?,
+            run_dir,
+            dirs,
             name,
             nft,
         })
@@ -134,10 +129,10 @@ impl<'a> Site<'a> {
             return Ok(Added { opened: opened.unwrap_or(closed), up, already: true });
         }
         self.refuse_impossible(forward)?;
-        let others = Others::of(self.places, self.name)?;
+        let others = Others::of(self.dirs, self.name)?;
         let taken = |one: &Forward| now.forwards.iter().any(|own| own.overlaps(one)) || others.hold(one);
         let none = || Error::new("forward", forward, "no port is free");
-        let forward = holder::with_port(forward, taken).ok_or_else(none)?;
+        let forward = port_conflicts::with_port(forward, taken).ok_or_else(none)?;
         if let Some(own) = now.forwards.iter().find(|own| own.overlaps(&forward)) {
             let by =
                 if self.file.forwards.contains(own) { self.file_name() } else { "added live".to_owned() };
@@ -149,7 +144,7 @@ impl<'a> Site<'a> {
         let mut memory = self.memory.clone();
         // What a file claimed meanwhile is no forward any more, and would come back after it.
         memory.forwards.retain(|note| note.forward().is_some_and(|old| !old.overlaps(&forward)));
-        memory.forwards.push(ForwardNote::from(&forward));
+        memory.forwards.push(SavedForward::from(&forward));
         let opened = self.change(&memory, |table, opened| {
             opened
                 .iter()
@@ -177,7 +172,7 @@ impl<'a> Site<'a> {
         }
         let mut memory = self.memory.clone();
         let gone: Vec<Forward> =
-            memory.forwards.iter().filter_map(ForwardNote::forward).filter(meant).collect();
+            memory.forwards.iter().filter_map(SavedForward::forward).filter(meant).collect();
         if gone.is_empty() {
             let hint = format!("'vmnet forward list {}' shows what there is", self.name);
             return Err(Error::new("close", what, format!("{} has none", network(self.name))).hint(hint));
@@ -211,7 +206,7 @@ impl<'a> Site<'a> {
             Who::Address6(address) => address.into(),
             Who::Name(_) | Who::Mac(_) => return Ok(()),
         };
-        if holder::is_within(&wanted, address) {
+        if port_conflicts::is_within(&wanted, address) {
             return Ok(());
         }
         refuse(format!("{address} is no address of a guest of {}", network(self.name)))
@@ -222,11 +217,11 @@ impl<'a> Site<'a> {
     /// from what is remembered; a counter in the record need not be there.
     fn change(
         &mut self,
-        memory: &Memory,
+        memory: &LiveChanges,
         quickly: impl Fn(&str, &[Opened]) -> String,
     ) -> Result<Vec<Opened>, Error> {
         let Some(record) = self.record.clone() else {
-            return memory.keep(self.places, self.name).map(|()| Vec::new());
+            return memory.keep(self.dirs, self.name).map(|()| Vec::new());
         };
         let opened = self.opened(&memory.add_to(&self.file));
         let table = self.name.table();
@@ -243,33 +238,33 @@ impl<'a> Site<'a> {
             .or_else(whole)
             .map_err(|error| Error::new("change the forwards of", network(self.name), error));
         if loaded.is_err() {
-            self.memory.keep(self.places, self.name)?;
-            record.write(&self.room)?;
+            self.memory.keep(self.dirs, self.name)?;
+            record.write(&self.run_dir)?;
         }
         loaded.and(written).map(|()| opened)
     }
 
-    fn write(&self, memory: &Memory, record: &Record, opened: &[Opened]) -> Result<(), Error> {
-        memory.keep(self.places, self.name)?;
+    fn write(&self, memory: &LiveChanges, record: &Record, opened: &[Opened]) -> Result<(), Error> {
+        memory.keep(self.dirs, self.name)?;
         let mut record = record.clone();
         record.count(opened);
-        record.write(&self.room)?;
+        record.write(&self.run_dir)?;
         if !opened.is_empty() {
             host::allow_loopback(&self.name.bridge())?;
         }
-        self.see_to_ports(!opened.is_empty())
+        self.handle_ports(!opened.is_empty())
     }
 
     /// Where the host translates frames between ports, a guest that comes to itself by a forward must
     /// get its own frame back.
-    fn see_to_ports(&self, forwards: bool) -> Result<(), Error> {
-        let text = read_file(&self.room.port())?.unwrap_or_default();
+    fn handle_ports(&self, forwards: bool) -> Result<(), Error> {
+        let text = read_file(&self.run_dir.port())?.unwrap_or_default();
         let Ok(now) = PortRecord::parse(&text) else { return Ok(()) };
         let port = PortRecord { hairpin: forwards && host::translates_frames(), ..now.clone() };
         if port == now {
             return Ok(());
         }
-        write_file(&self.room.port(), &port.render(), 0o644)?;
+        write_file(&self.run_dir.port(), &port.render(), 0o644)?;
         self.set_ports(&port)
     }
 
@@ -295,12 +290,12 @@ impl<'a> Site<'a> {
 
     fn opened(&self, network: &Network) -> Vec<Opened> {
         let Some(wanted) = self.wanted(network) else { return Vec::new() };
-        let leases = leases::leases(&self.room).unwrap_or_default();
+        let leases = leases::leases(&self.run_dir).unwrap_or_default();
         forwards::open(&wanted, &guest::known(&network.hosts, &leases))
     }
 
     /// The network settled as it is up; none as long as it has no subnet.
-    fn wanted(&self, network: &Network) -> Option<Wanted> {
+    fn wanted(&self, network: &Network) -> Option<NetworkSpec> {
         let fixed = match network.subnet {
             SubnetChoice::Fixed(subnet) => Some(subnet),
             SubnetChoice::Auto => None,
@@ -310,12 +305,12 @@ impl<'a> Site<'a> {
     }
 
     fn file_name(&self) -> String {
-        self.places.network_file(self.name).display().to_string()
+        self.dirs.network_file(self.name).display().to_string()
     }
 }
 
 /// As far as forwards are concerned: its MTU is not asked for.
-fn settled(network: &Network, subnet: Subnet, record: Option<&Record>) -> Wanted {
+fn settled(network: &Network, subnet: Subnet, record: Option<&Record>) -> NetworkSpec {
     network.settle(&Circumstances {
         subnet,
         machine: &host::machine(),

@@ -7,7 +7,7 @@ use crate::cables;
 use crate::cables::Site;
 use crate::lease_watch;
 use crate::lease_watch::Source;
-use crate::store::live_changes::Memory;
+use crate::store::live_changes::LiveChanges;
 use futures_util::future::select_all;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;
@@ -32,7 +32,7 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 pub(super) struct Lines {
     pub(super) processes: Vec<AsyncFd<Process>>,
     /// Tells of changes in the switches' directories.
-    pub(super) places: Option<AsyncFd<Source>>,
+    pub(super) dirs: Option<AsyncFd<Source>>,
     /// A switch is away.
     pub(super) away: bool,
 }
@@ -46,16 +46,16 @@ impl Lines {
                 false => drop(select_all(self.processes.iter().map(|one| Box::pin(ended(Some(one))))).await),
             }
         };
-        let places = async {
-            match &self.places {
+        let dirs = async {
+            match &self.dirs {
                 None => std::future::pending().await,
-                Some(places) => drop(places.readable().await),
+                Some(dirs) => drop(dirs.readable().await),
             }
             sleep(A_MOMENT).await;
         };
         tokio::select! {
             () = processes => {}
-            () = places => {}
+            () = dirs => {}
             () = sleep(LOOK_OUT), if self.away => {}
         }
     }
@@ -64,20 +64,20 @@ impl Lines {
 impl Keeper<'_> {
     /// What of the cables is lost; or else what there is to be watched.
     pub(super) fn lines(&self) -> Result<Result<Lines, KeeperEvent>, Error> {
-        if Memory::of(self.places, self.name)?.cables.is_empty() {
+        if LiveChanges::of(self.dirs, self.name)?.cables.is_empty() {
             return Ok(Ok(Lines::default()));
         }
         let failed = |error: io::Error| self.failed(plain(&error));
         // Before the look, so that nothing falls between.
-        let switches = cables::switches(self.places, self.name)?;
-        let places = watched(&switches).map_err(failed)?;
-        let site = Site { name: self.name, links: &self.links, room: &self.room };
-        if !site.steps(self.places)?.is_empty() {
+        let switches = cables::switches(self.dirs, self.name)?;
+        let dirs = watched(&switches).map_err(failed)?;
+        let site = Site { name: self.name, links: &self.links, run_dir: &self.run_dir };
+        if !site.steps(self.dirs)?.is_empty() {
             return Ok(Err(KeeperEvent::Lost("a cable")));
         }
-        let pumps = cables::pumps(&self.room).into_iter().map(listen_to).collect::<io::Result<_>>();
+        let pumps = cables::pumps(&self.run_dir).into_iter().map(listen_to).collect::<io::Result<_>>();
         let away = switches.iter().any(|switch| vmnet_vswitch::life(switch).is_none());
-        Ok(Ok(Lines { processes: pumps.map_err(failed)?, places, away }))
+        Ok(Ok(Lines { processes: pumps.map_err(failed)?, dirs, away }))
     }
 }
 

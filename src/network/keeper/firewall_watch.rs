@@ -2,7 +2,7 @@
 //! firewalld by the bus. Several changes that follow each other closely are told as one. firewalld,
 //! which may take seconds to answer, is told of the bridge from here, so that nothing else waits.
 
-use crate::dirs::Room;
+use crate::dirs::RunDir;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
@@ -15,7 +15,9 @@ use vmnet_host::firewalls::look;
 use vmnet_host::firewalls::{nftables, xtables};
 use vmnet_host::log::Log;
 use vmnet_model::error::{Error, network};
-use vmnet_model::foreign::{FIREWALLD, Family, Guests};
+use vmnet_model::other_firewalls::FIREWALLD;
+use vmnet_model::other_firewalls::Family;
+use vmnet_model::other_firewalls::Guests;
 use vmnet_sys::trust::plain;
 
 /// How long a change is waited upon for the next: a script of iptables commands is many of them.
@@ -52,7 +54,7 @@ impl Heard {
 /// All that is listened to on behalf of one network.
 pub struct Watch {
     name: NetName,
-    room: Room,
+    run_dir: RunDir,
     log: Log,
     tables: AsyncFd<nftables::Events>,
     older: AsyncFd<xtables::Events>,
@@ -81,11 +83,11 @@ enum Wake {
 
 impl Watch {
     /// Begin to listen. Look after this, not before, and nothing falls between.
-    pub fn open(name: &NetName, room: Room, log: Log) -> Result<Self, Error> {
+    pub fn open(name: &NetName, run_dir: RunDir, log: Log) -> Result<Self, Error> {
         let failed = |error: std::io::Error| Error::new("keep", network(name), plain(&error));
         Ok(Self {
             name: name.clone(),
-            room,
+            run_dir,
             log,
             tables: nftables::Events::open().and_then(listen_to).map_err(failed)?,
             older: xtables::Events::open().and_then(listen_to).map_err(failed)?,
@@ -129,7 +131,7 @@ impl Watch {
                     heard
                 }
                 about_firewalld => {
-                    self.see_to_firewalld(about_firewalld);
+                    self.handle_firewalld(about_firewalld);
                     false
                 }
             };
@@ -139,7 +141,7 @@ impl Watch {
         }
     }
 
-    fn see_to_firewalld(&mut self, wake: Wake) {
+    fn handle_firewalld(&mut self, wake: Wake) {
         match wake {
             Wake::Firewalld(alive) => {
                 self.firewalld = self.firewalld.take().filter(|_| alive);
@@ -147,8 +149,9 @@ impl Watch {
             }
             Wake::Tell => {
                 self.tell = None;
-                let (listener, bridge, room) = (self.firewalld.take(), self.name.bridge(), self.room.clone());
-                self.telling = Some(Box::pin(tell_firewalld(listener, bridge, room)));
+                let (listener, bridge, run_dir) =
+                    (self.firewalld.take(), self.name.bridge(), self.run_dir.clone());
+                self.telling = Some(Box::pin(tell_firewalld(listener, bridge, run_dir)));
             }
             Wake::Told(listener, told) => {
                 self.telling = None;
@@ -193,14 +196,14 @@ impl Watch {
 async fn tell_firewalld(
     listener: Option<Listener>,
     bridge: IfName,
-    room: Room,
+    run_dir: RunDir,
 ) -> (Option<Listener>, Result<Told, String>) {
     let listener = match listener {
         Some(listener) => Some(listener),
         None => Listener::open().await,
     };
     let told = match &listener {
-        Some(listener) => listener.bus.open(&bridge, &room.firewalld()).await,
+        Some(listener) => listener.bus.open(&bridge, &run_dir.firewalld()).await,
         None => Ok(Told::Absent),
     };
     (listener, told)

@@ -3,8 +3,8 @@
 
 use super::Keeper;
 use vmnet_host::ipv6;
-use vmnet_model::foreign::Guests;
 use vmnet_model::keeper::KeeperEvent;
+use vmnet_model::other_firewalls::Guests;
 
 impl Keeper<'_> {
     /// Whether what was heard shuts guests out. What cannot be found out is repaired: a repair finds out for

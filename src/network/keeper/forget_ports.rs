@@ -4,7 +4,7 @@
 use super::Keeper;
 use crate::observe;
 use vmnet_access::name::IfName;
-use vmnet_model::switch;
+use vmnet_model::bridge_filter;
 use vmnet_tools::{ToolError, nft};
 
 impl Keeper<'_> {
@@ -31,6 +31,7 @@ impl Keeper<'_> {
         let Some(listing) = nft::list_elements("bridge", &table).map_err(failed)? else { return Ok(()) };
         let ports = observe::ports(&self.links, &self.name.bridge()).map_err(|error| error.to_string())?;
         let ports: Vec<IfName> = ports.into_iter().map(|port| port.name).collect();
-        switch::forget(&table, &listing, &ports).map_or(Ok(()), |text| nft::load(&text).map_err(failed))
+        bridge_filter::forget(&table, &listing, &ports)
+            .map_or(Ok(()), |text| nft::load(&text).map_err(failed))
     }
 }

@@ -26,17 +26,17 @@ impl Keeper<'_> {
 
     /// Whoever comes to plug in while it goes down waits for that, and then starts it again.
     pub(super) fn take_down_unless_used(&self) -> Result<KeeperEvent, Error> {
-        let lock = self.places.lock()?;
+        let lock = self.dirs.lock()?;
         let failed = |error: std::io::Error| self.failed(plain(&error));
         if !self.claim.close_door().map_err(failed)? {
             return Ok(KeeperEvent::InUse(User::OnTheWayIn));
         }
         let ports = observe::ports(&self.links, &self.name.bridge())?;
-        let clients = clients::look(&self.places.run, &self.room.switch())?;
+        let clients = clients::look(&self.dirs.run, &self.run_dir.switch())?;
         let held = ports.iter().filter(|port| !port.is_vacant()).map(|port| port.name.to_string());
         let held: Vec<String> = held.chain(clients.guests().map(Client::phrase)).collect();
         if held.is_empty() {
-            return take_down_under(lock, self.places, self.name).map(|()| KeeperEvent::TakenDown);
+            return take_down_under(lock, self.dirs, self.name).map(|()| KeeperEvent::TakenDown);
         }
         self.claim.open_door().map_err(failed)?;
         Ok(KeeperEvent::InUse(User::Attached(held)))

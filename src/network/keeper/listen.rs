@@ -8,7 +8,7 @@ use crate::keeper::resolved::Registration;
 use crate::server;
 use crate::store::run_record::Record;
 use tokio::time::{Instant, sleep_until};
-use vmnet_model::delegation::Delegation;
+use vmnet_model::dns_delegation::Delegation;
 use vmnet_model::error::{Error, network};
 use vmnet_model::keeper::{KeeperEvent, Moment, Wait};
 use vmnet_sys::process::Process;
@@ -42,11 +42,11 @@ impl Keeper<'_> {
 
     async fn look(&mut self, idle: Option<Moment>, owed: Option<Moment>) -> Result<KeeperEvent, Error> {
         // A network without one is down, and needs nothing.
-        let Some(record) = Record::read(&self.room).ok().flatten() else {
+        let Some(record) = Record::read(&self.run_dir).ok().flatten() else {
             return self.wait(None, Watched::default(), idle, owed).await;
         };
-        let server = server::find(&self.room);
-        if server.is_none() && self.room.dnsmasq().exists() {
+        let server = server::find(&self.run_dir);
+        if server.is_none() && self.run_dir.dnsmasq().exists() {
             return Ok(KeeperEvent::Lost("dnsmasq"));
         }
         let wires = match self.wires().map_err(|error| self.failed(plain(&error)))? {
@@ -80,7 +80,7 @@ impl Keeper<'_> {
         }));
         let Watched { server, wires, lines } = watched;
         let server = server.map(listen_to).transpose().map_err(|error| failed(&plain(&error)))?;
-        self.feed.tend(self.places, &self.room);
+        self.feed.tend(self.dirs, &self.run_dir);
         let began = self.began;
         let at = |moment: Option<Moment>| reached(moment.map(|moment| began + moment));
         let heard = tokio::select! {

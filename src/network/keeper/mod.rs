@@ -31,8 +31,8 @@ pub mod resolved;
 mod switch;
 mod switch_clients;
 
-use crate::dirs::Places;
-use crate::dirs::Room;
+use crate::dirs::Dirs;
+use crate::dirs::RunDir;
 use crate::keeper::firewall_watch::Watch as FirewallWatch;
 use crate::keeper::resolved::Registrar;
 use crate::lease_watch::LeaseWatch;
@@ -55,9 +55,9 @@ use vmnet_sys::trust::plain;
 pub struct Keeper<'a> {
     /// First, so that it is the first to be given back.
     claim: Claim,
-    places: &'a Places,
+    dirs: &'a Dirs,
     name: &'a NetName,
-    room: Room,
+    run_dir: RunDir,
     log: Log,
     links: Links,
     watch: Watch,
@@ -81,27 +81,27 @@ pub struct Keeper<'a> {
 }
 
 /// The file that says who keeps a network; none if somebody does.
-pub fn claim(room: &Room) -> Result<Option<Claim>, Error> {
-    room.make()?;
-    let path = room.keeper();
+pub fn claim(run_dir: &RunDir) -> Result<Option<Claim>, Error> {
+    run_dir.make()?;
+    let path = run_dir.keeper();
     vmnet_sys::claim::claim(&path).map_err(|error| Error::new("lock", path.display(), plain(&error)))
 }
 
 impl<'a> Keeper<'a> {
     /// Take over a network. From here on signals are heeded and changes noticed.
-    pub fn new(places: &'a Places, name: &'a NetName, log: Log, claim: Claim) -> Result<Self, Error> {
+    pub fn new(dirs: &'a Dirs, name: &'a NetName, log: Log, claim: Claim) -> Result<Self, Error> {
         let failed = |cause: &dyn std::fmt::Display| Error::new("keep", network(name), cause);
         // dnsmasq becomes a daemon under our eyes; without this its end would never be reaped.
         adopt_orphans().map_err(|error| failed(&plain(&error)))?;
-        let room = places.room(&name.bridge());
+        let run_dir = dirs.run_dir(&name.bridge());
         let mut keeper = Self {
-            places,
+            dirs,
             name,
             log,
             links: Links::open().map_err(|error| failed(&error))?,
             watch: Watch::open().map_err(|error| failed(&error))?,
-            leases: LeaseWatch::open(&room).map_err(|error| failed(&plain(&error)))?,
-            firewalls: FirewallWatch::open(name, places.room(&name.bridge()), log)?,
+            leases: LeaseWatch::open(&run_dir).map_err(|error| failed(&plain(&error)))?,
+            firewalls: FirewallWatch::open(name, dirs.run_dir(&name.bridge()), log)?,
             signals: Signals::heed().map_err(|error| failed(&plain(&error)))?,
             registrar: Registrar::start(log),
             began: Instant::now(),
@@ -111,7 +111,7 @@ impl<'a> Keeper<'a> {
             heard: crate::keeper::firewall_watch::Heard::default(),
             offences: BTreeMap::new(),
             feed: Feed::default(),
-            room,
+            run_dir,
             claim,
         };
         keeper.read_again();

@@ -8,7 +8,9 @@ use vmnet_host::files::read_file;
 use vmnet_host::links::{LinkError, Port, SeenLink};
 use vmnet_model::error::network;
 use vmnet_model::keeper::{KeeperEvent, SeenPort, Verdict};
-use vmnet_model::tether::{Act, Breach, Tethered};
+use vmnet_model::tap_policy::Enforcement;
+use vmnet_model::tap_policy::GrantViolation;
+use vmnet_model::tap_policy::GrantedTap;
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;
 
@@ -44,7 +46,7 @@ impl Keeper<'_> {
 
     /// What ports must have; none while the network comes up.
     fn port_record(&self) -> Option<PortRecord> {
-        PortRecord::parse(&read_file(&self.room.port()).ok().flatten()?).ok()
+        PortRecord::parse(&read_file(&self.run_dir.port()).ok().flatten()?).ok()
     }
 
     /// Ports come and go as they like.
@@ -64,7 +66,7 @@ impl Keeper<'_> {
         seen: &mut Vec<SeenPort>,
     ) -> Result<(), LinkError> {
         if let Some(tap) = link.tethered()
-            && self.hold_to_grant(link.index, &tap)? == Act::Delete
+            && self.hold_to_grant(link.index, &tap)? == Enforcement::Delete
         {
             return Ok(());
         }
@@ -79,32 +81,32 @@ impl Keeper<'_> {
     }
 
     /// A TAP that is not as it was granted is made so again, or goes.
-    fn hold_to_grant(&mut self, index: u32, tap: &Tethered) -> Result<Act, LinkError> {
+    fn hold_to_grant(&mut self, index: u32, tap: &GrantedTap) -> Result<Enforcement, LinkError> {
         if tap.breaches().is_empty() && !self.offences.contains_key(&index) {
-            return Ok(Act::Nothing);
+            return Ok(Enforcement::Nothing);
         }
         let Verdict { act, breaches, news } =
             self.offences.entry(index).or_default().judge(tap, self.network.guard);
         match act {
-            Act::PutBack(mac) => {
+            Enforcement::PutBack(mac) => {
                 self.links.set_mac(index, mac)?;
             }
-            Act::Delete => {
+            Enforcement::Delete => {
                 self.links.delete(index)?;
                 self.tell_of(tap, &breaches, "it is deleted");
                 return Ok(act);
             }
-            Act::Wait | Act::Nothing => {}
+            Enforcement::Wait | Enforcement::Nothing => {}
         }
-        let (moved, lasting): (Vec<Breach>, Vec<Breach>) =
-            news.into_iter().partition(|breach| *breach == Breach::Mac);
+        let (moved, lasting): (Vec<GrantViolation>, Vec<GrantViolation>) =
+            news.into_iter().partition(|breach| *breach == GrantViolation::Mac);
         self.tell_of(tap, &moved, "it is put back");
         self.tell_of(tap, &lasting, "it goes when nobody holds it");
         Ok(act)
     }
 
     /// In the network's log, and also where it stands what was granted.
-    fn tell_of(&self, tap: &Tethered, breaches: &[Breach], end: &str) {
+    fn tell_of(&self, tap: &GrantedTap, breaches: &[GrantViolation], end: &str) {
         if breaches.is_empty() {
             return;
         }

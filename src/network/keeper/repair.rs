@@ -12,12 +12,12 @@ impl Keeper<'_> {
     /// Make the network as its file says.
     pub(super) fn repair(&mut self, cause: Cause) -> KeeperEvent {
         // Somebody may have taken the network down, or up again, while we waited for our turn.
-        if !self.room.record().exists() {
+        if !self.run_dir.record().exists() {
             return KeeperEvent::Repaired { cause, changed: false };
         }
         // Those before it: a lease that is given meanwhile is another reason.
-        let leases = leases::leases(&self.room).unwrap_or_default();
-        match raise(self.places, self.name) {
+        let leases = leases::leases(&self.run_dir).unwrap_or_default();
+        match raise(self.dirs, self.name) {
             Ok(raised) => {
                 self.network = raised.wanted.network;
                 self.guests = guest::known(&self.network.hosts, &leases);
@@ -36,7 +36,7 @@ impl Keeper<'_> {
     pub(super) fn follow_leases(&mut self) -> KeeperEvent {
         self.read_again();
         let follows = !self.network.forwards.is_empty() || self.network.is_filtered();
-        let leases = leases::leases(&self.room).unwrap_or_default();
+        let leases = leases::leases(&self.run_dir).unwrap_or_default();
         let guests = guest::known(&self.network.hosts, &leases);
         if follows && guests != self.guests {
             return self.repair(Cause::Lease);
@@ -48,7 +48,7 @@ impl Keeper<'_> {
 
     /// The file may say something else than when the network was brought up.
     pub(super) fn read_again(&mut self) {
-        if let Ok(network) = definitions::with_live(self.places, self.name) {
+        if let Ok(network) = definitions::with_live(self.dirs, self.name) {
             self.network = network;
         }
     }

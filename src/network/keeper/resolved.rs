@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use vmnet_host::log::Log;
-use vmnet_model::delegation::Delegation;
+use vmnet_model::dns_delegation::Delegation;
 use vmnet_sys::trust::plain;
 use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
 use zbus::names::BusName;

@@ -3,8 +3,8 @@
 
 use super::Keeper;
 use super::listen::reached;
-use crate::dirs::Places;
-use crate::dirs::Room;
+use crate::dirs::Dirs;
+use crate::dirs::RunDir;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -68,8 +68,8 @@ pub enum Heard {
 
 impl Feed {
     /// Ask what is to be asked. A network without a switch, or one whose switch is away, is not asked.
-    pub(super) fn tend(&mut self, places: &Places, room: &Room) {
-        let Some(of) = settings::recorded(&room.switch()).ok().flatten() else {
+    pub(super) fn tend(&mut self, dirs: &Dirs, run_dir: &RunDir) {
+        let Some(of) = settings::recorded(&run_dir.switch()).ok().flatten() else {
             *self = Self::default();
             return;
         };
@@ -85,10 +85,10 @@ impl Feed {
         } else if *self.look.get_or_insert(now) <= now {
             self.look = None;
             self.looked = Some(now);
-            let (places, room) = (places.clone(), room.clone());
+            let (dirs, run_dir) = (dirs.clone(), run_dir.clone());
             self.ask(move || {
-                let clients = clients::look(&places.run, &room.switch());
-                vmnet_vswitch::give_room(&room.switch());
+                let clients = clients::look(&dirs.run, &run_dir.switch());
+                vmnet_vswitch::widen_queues(&run_dir.switch());
                 Answer::Clients(clients)
             });
         }
@@ -216,12 +216,12 @@ impl Keeper<'_> {
 
     /// What is left of the gone. Where it cannot be removed now, it can be the next time.
     pub(super) fn tidy_plugs(&self) {
-        let _ = vmnet_vde::plug::tidy(&self.room.switch().plugs());
+        let _ = vmnet_vde::held_port::tidy(&self.run_dir.switch().plugs());
     }
 
     /// The switch is started again by the repair that follows.
     pub(super) fn stop_switch(&self) -> Option<KeeperEvent> {
-        match self.places.lock().and_then(|_lock| vmnet_vswitch::stop_switch(&self.room.switch())) {
+        match self.dirs.lock().and_then(|_lock| vmnet_vswitch::stop_switch(&self.run_dir.switch())) {
             Ok(()) => {
                 self.log.info(&format!("{}: its switch has mislaid a port", network(self.name)));
                 Some(KeeperEvent::SwitchStopped)

@@ -1,7 +1,7 @@
 //! The networks of this host: their files, and the built-in one.
 
-use crate::dirs::Places;
-use crate::store::live_changes::Memory;
+use crate::dirs::Dirs;
+use crate::store::live_changes::LiveChanges;
 use std::path::Path;
 use vmnet_access::name::NetName;
 use vmnet_access::paths;
@@ -26,8 +26,8 @@ pub enum Unreadable {
 ///
 /// # Errors
 /// It does not exist, or its file is not fit.
-pub fn read(places: &Places, name: &NetName) -> Result<Network, Unreadable> {
-    let path = places.network_file(name);
+pub fn read(dirs: &Dirs, name: &NetName) -> Result<Network, Unreadable> {
+    let path = dirs.network_file(name);
     let text = match trust::read(&path) {
         Ok(text) => text.bytes,
         Err(Untrusted::Missing) if name.as_str() == paths::BUILT_IN => {
@@ -45,9 +45,9 @@ pub fn read(places: &Places, name: &NetName) -> Result<Network, Unreadable> {
 ///
 /// # Errors
 /// As [`read`]; or what is remembered cannot be read.
-pub fn with_live(places: &Places, name: &NetName) -> Result<Network, Unreadable> {
-    let network = read(places, name)?;
-    let memory = Memory::of(places, name).map_err(|failure| Unreadable::File(failure.to_string()))?;
+pub fn with_live(dirs: &Dirs, name: &NetName) -> Result<Network, Unreadable> {
+    let network = read(dirs, name)?;
+    let memory = LiveChanges::of(dirs, name).map_err(|failure| Unreadable::File(failure.to_string()))?;
     Ok(memory.add_to(&network))
 }
 
@@ -86,8 +86,8 @@ impl Unreadable {
 ///
 /// # Errors
 /// The directory cannot be listed.
-pub fn names(places: &Places) -> Result<Vec<NetName>, Error> {
-    let directory = places.networks();
+pub fn names(dirs: &Dirs) -> Result<Vec<NetName>, Error> {
+    let directory = dirs.networks();
     let files = trust::list(&directory, &|name| NetName::of_file(name).is_some())
         .map_err(|error| Error::new("list", directory.display(), plain(&error)))?;
     let mut names: Vec<NetName> = files.iter().filter_map(|path| name_of(path)).collect();

@@ -1,7 +1,7 @@
 //! What is remembered of a network across reboots: the subnet that was chosen, and the reservations
 //! and forwards that were added while it ran. Kept in the words of the network's file.
 
-use crate::dirs::Places;
+use crate::dirs::Dirs;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::name::NetName;
@@ -10,22 +10,22 @@ use vmnet_host::files::{read_json, write_json};
 use vmnet_model::cable::End;
 use vmnet_model::error::Error;
 use vmnet_model::forward::Forward;
-use vmnet_model::guest::{Host, is_host_name};
+use vmnet_model::guest::{Reservation, is_host_name};
 use vmnet_model::network::Network;
 use vmnet_model::subnet::Subnet;
 
 /// The memory of one network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct LiveChanges {
     /// The subnet that was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subnet: Option<String>,
     /// Reservations added live.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hosts: Vec<HostNote>,
+    pub hosts: Vec<SavedReservation>,
     /// Forwards added live.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub forwards: Vec<ForwardNote>,
+    pub forwards: Vec<SavedForward>,
     /// Where its cables lead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cables: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Memory {
 
 /// A reservation as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostNote {
+pub struct SavedReservation {
     name: String,
     mac: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,14 +46,14 @@ pub struct HostNote {
 
 /// A forward as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForwardNote {
+pub struct SavedForward {
     listen: String,
     to: String,
     protocol: String,
 }
 
-impl From<&Host> for HostNote {
-    fn from(host: &Host) -> Self {
+impl From<&Reservation> for SavedReservation {
+    fn from(host: &Reservation) -> Self {
         Self {
             name: host.name.clone(),
             mac: host.mac.to_string(),
@@ -64,11 +64,11 @@ impl From<&Host> for HostNote {
     }
 }
 
-impl HostNote {
+impl SavedReservation {
     /// Read back; none if somebody wrote something else there.
-    pub fn host(&self) -> Option<Host> {
+    pub fn host(&self) -> Option<Reservation> {
         let legal = is_host_name(&self.name) && self.aliases.iter().all(|alias| is_host_name(alias));
-        Some(Host {
+        Some(Reservation {
             name: Some(self.name.clone()).filter(|_| legal)?,
             mac: self.mac.parse().ok()?,
             address: self.address,
@@ -78,7 +78,7 @@ impl HostNote {
     }
 }
 
-impl From<&Forward> for ForwardNote {
+impl From<&Forward> for SavedForward {
     fn from(forward: &Forward) -> Self {
         Self {
             listen: forward.listen.to_string(),
@@ -88,7 +88,7 @@ impl From<&Forward> for ForwardNote {
     }
 }
 
-impl ForwardNote {
+impl SavedForward {
     /// Read back; none if somebody wrote something else there.
     pub fn forward(&self) -> Option<Forward> {
         let (listen, to) = (self.listen.parse().ok()?, self.to.parse().ok()?);
@@ -96,36 +96,36 @@ impl ForwardNote {
     }
 }
 
-impl Memory {
+impl LiveChanges {
     /// What is remembered; nothing of a network that was never up.
-    pub fn of(places: &Places, name: &NetName) -> Result<Self, Error> {
-        Ok(read_json(&places.memory(name))?.unwrap_or_default())
+    pub fn of(dirs: &Dirs, name: &NetName) -> Result<Self, Error> {
+        Ok(read_json(&dirs.memory(name))?.unwrap_or_default())
     }
 
     /// Write it down. Call it under the lock.
-    pub fn keep(&self, places: &Places, name: &NetName) -> Result<(), Error> {
-        make_directory(&places.state)?;
-        write_json(&places.memory(name), self)
+    pub fn keep(&self, dirs: &Dirs, name: &NetName) -> Result<(), Error> {
+        make_directory(&dirs.state)?;
+        write_json(&dirs.memory(name), self)
     }
 
     /// The subnet remembered for a network.
-    pub fn subnet_of(places: &Places, name: &NetName) -> Result<Option<Subnet>, Error> {
-        Ok(Self::of(places, name)?.subnet.and_then(|subnet| subnet.parse().ok()))
+    pub fn subnet_of(dirs: &Dirs, name: &NetName) -> Result<Option<Subnet>, Error> {
+        Ok(Self::of(dirs, name)?.subnet.and_then(|subnet| subnet.parse().ok()))
     }
 
     /// Remember one.
-    pub fn remember(places: &Places, name: &NetName, subnet: Subnet) -> Result<(), Error> {
-        let mut memory = Self::of(places, name)?;
+    pub fn remember(dirs: &Dirs, name: &NetName, subnet: Subnet) -> Result<(), Error> {
+        let mut memory = Self::of(dirs, name)?;
         memory.subnet = Some(subnet.to_string());
-        memory.keep(places, name)
+        memory.keep(dirs, name)
     }
 
     /// The network as its file has it, with what was added live. Where the two contradict each
     /// other the file counts.
     pub fn add_to(&self, network: &Network) -> Network {
         let mut network = network.clone();
-        for host in self.hosts.iter().filter_map(HostNote::host) {
-            let same = |other: &Host| {
+        for host in self.hosts.iter().filter_map(SavedReservation::host) {
+            let same = |other: &Reservation| {
                 other.mac == host.mac
                     || other.names().any(|name| host.names().any(|own| own == name))
                     || (other.address.is_some() && other.address == host.address)
@@ -135,7 +135,7 @@ impl Memory {
                 network.hosts.push(host);
             }
         }
-        for forward in self.forwards.iter().filter_map(ForwardNote::forward) {
+        for forward in self.forwards.iter().filter_map(SavedForward::forward) {
             if !network.forwards.iter().any(|other| other.overlaps(&forward)) {
                 network.forwards.push(forward);
             }
@@ -149,8 +149,8 @@ impl Memory {
     }
 
     /// The networks of which something is remembered.
-    pub fn names(places: &Places) -> Vec<NetName> {
-        let Ok(entries) = std::fs::read_dir(&places.state) else { return Vec::new() };
+    pub fn names(dirs: &Dirs) -> Vec<NetName> {
+        let Ok(entries) = std::fs::read_dir(&dirs.state) else { return Vec::new() };
         let name = |entry: std::fs::DirEntry| {
             let file = entry.file_name();
             NetName::new(file.to_str()?.strip_suffix(".json")?).ok()

@@ -1,7 +1,7 @@
 //! The record of a running network, from which `down` works.
 
-use crate::dirs::Places;
-use crate::dirs::Room;
+use crate::dirs::Dirs;
+use crate::dirs::RunDir;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use vmnet_access::name::{IfName, fnv1a};
@@ -11,7 +11,7 @@ use vmnet_host::ipv6::Forwarding6;
 use vmnet_model::error::Error;
 use vmnet_model::firewall;
 use vmnet_model::firewall::forwards::Opened;
-use vmnet_model::plan::Goal;
+use vmnet_model::plan::DesiredState;
 use vmnet_model::subnet::Subnet;
 
 /// In place of a subnet.
@@ -74,7 +74,7 @@ pub struct Loaded {
 impl Loaded {
     /// The mark of a network's tables, without what comes and goes in them, and of their
     /// listing ([`crate::observe::list`]).
-    pub fn new(goal: &Goal, listing: &str) -> Self {
+    pub fn new(goal: &DesiredState, listing: &str) -> Self {
         Self { text: mark(&firewall::essence(&goal.ruleset)), listing: mark(&firewall::essence(listing)) }
     }
 }
@@ -85,7 +85,7 @@ fn mark(text: &str) -> String {
 
 impl Record {
     /// The record of a network that is about to come up; what an earlier one knows is kept.
-    pub fn begin(goal: &Goal, earlier: Option<&Self>) -> Self {
+    pub fn begin(goal: &DesiredState, earlier: Option<&Self>) -> Self {
         let wanted = &goal.wanted;
         Self {
             network: wanted.name().to_string(),
@@ -123,12 +123,12 @@ impl Record {
     }
 
     /// The tables know of the guests what they should.
-    pub fn learn(&mut self, goal: &Goal) {
+    pub fn learn(&mut self, goal: &DesiredState) {
         self.known = goal.known.as_deref().map(mark);
     }
 
     /// Do they?
-    pub fn knows(&self, goal: &Goal) -> bool {
+    pub fn knows(&self, goal: &DesiredState) -> bool {
         self.known == goal.known.as_deref().map(mark)
     }
 
@@ -138,27 +138,27 @@ impl Record {
     }
 
     /// Read it; none if the network is down.
-    pub fn read(room: &Room) -> Result<Option<Self>, Error> {
-        read_json(&room.record())
+    pub fn read(run_dir: &RunDir) -> Result<Option<Self>, Error> {
+        read_json(&run_dir.record())
     }
 
     /// Write it.
-    pub fn write(&self, room: &Room) -> Result<(), Error> {
-        room.make()?;
-        write_json(&room.record(), self)
+    pub fn write(&self, run_dir: &RunDir) -> Result<(), Error> {
+        run_dir.make()?;
+        write_json(&run_dir.record(), self)
     }
 }
 
 /// Every running network's bridge and record.
-pub fn all(places: &Places) -> Result<Vec<(IfName, Record)>, Error> {
-    let Ok(entries) = std::fs::read_dir(&places.run) else { return Ok(Vec::new()) };
+pub fn all(dirs: &Dirs) -> Result<Vec<(IfName, Record)>, Error> {
+    let Ok(entries) = std::fs::read_dir(&dirs.run) else { return Ok(Vec::new()) };
     let mut records = Vec::new();
     for entry in entries.flatten() {
         let Ok(bridge) = IfName::new(entry.file_name().as_encoded_bytes()) else { continue };
         if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
-        if let Some(record) = Record::read(&places.room(&bridge))? {
+        if let Some(record) = Record::read(&dirs.run_dir(&bridge))? {
             records.push((bridge, record));
         }
     }

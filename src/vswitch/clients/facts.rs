@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::vde::CONTROL;
-use vmnet_access::vde_port_tag::PlugTag;
+use vmnet_access::vde_port_tag::VdePortTag;
 use vmnet_model::vde_switch::{Switch, USER_MAX};
 use vmnet_sys::open_sockets::{self, OpenSocket, open_sockets};
 use vmnet_sys::process::Process;
@@ -48,10 +48,10 @@ impl Facts {
         talk: &mut Talk,
         process: &Process,
         plugs: &Path,
-        held: &BTreeSet<PlugTag>,
+        held: &BTreeSet<VdePortTag>,
     ) -> Result<(), ConsoleError> {
         let sees_none = largest_user_seen_by(process).is_ok_and(|largest| largest <= USER_MAX);
-        let all: Vec<PlugTag> = self.plugs(plugs).map(|(_, tag)| tag).collect();
+        let all: Vec<VdePortTag> = self.plugs(plugs).map(|(_, tag)| tag).collect();
         let mut ports = Vec::new();
         for (number, peers) in self.peers() {
             let ours =
@@ -96,13 +96,13 @@ impl Facts {
     }
 
     /// The ports whose other ends are bound in root's directory.
-    fn plugs(&self, directory: &Path) -> impl Iterator<Item = (u32, PlugTag)> {
+    fn plugs(&self, directory: &Path) -> impl Iterator<Item = (u32, VdePortTag)> {
         let peers = self
             .peers()
             .into_iter()
             .flat_map(|(number, peers)| peers.into_iter().map(move |at| (number, at)));
         peers.filter_map(move |(number, at)| {
-            Some((number, PlugTag::of_data_socket(at.as_deref()?, directory)?))
+            Some((number, VdePortTag::of_data_socket(at.as_deref()?, directory)?))
         })
     }
 
@@ -150,7 +150,7 @@ fn port_number(name: &str) -> Option<u32> {
 fn who(peers: &[&Option<PathBuf>], run_dir: &Path, dir: &SwitchDir, switch: &Switch) -> Who {
     let is_cables = |part: Component<'_>| part.as_os_str() == CABLES_DIR;
     for peer in peers.iter().copied().flatten() {
-        if let Some(tag) = PlugTag::of_data_socket(peer, &dir.plugs()) {
+        if let Some(tag) = VdePortTag::of_data_socket(peer, &dir.plugs()) {
             return if tag.uid == switch.pump { Who::Pump } else { Who::Granted(tag) };
         }
         if peer.starts_with(run_dir) && peer.components().any(is_cables) {

@@ -19,13 +19,13 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use vmnet_access::mac::MacAddr;
-use vmnet_access::vde_port_tag::PlugTag;
+use vmnet_access::vde_port_tag::VdePortTag;
 use vmnet_model::error::Error;
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::caller::name_of;
 use vmnet_sys::open_sockets;
 use vmnet_sys::process::{Process, program};
-use vmnet_vde::plug::tags;
+use vmnet_vde::held_port::tags;
 
 /// One who is plugged in.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// The port was asked for, and granted by the access rules.
-    Granted(PlugTag),
+    Granted(VdePortTag),
     /// What makes bridge and switch one wire.
     Pump,
     /// A cable's pump.
@@ -188,7 +188,7 @@ fn look_for(run_dir: &Path, dir: &SwitchDir, sought: Sought) -> Result<Clients, 
 }
 
 /// Those who have anything of a port that was granted.
-fn holders_of(dir: &SwitchDir) -> Result<BTreeSet<PlugTag>, Error> {
+fn holders_of(dir: &SwitchDir) -> Result<BTreeSet<VdePortTag>, Error> {
     let failed = |error| Error::new("list", dir.plugs().display(), vmnet_sys::trust::plain(&error));
     tags(&dir.plugs()).map_err(failed)
 }
@@ -241,8 +241,8 @@ fn trouble(switch: &Switch, error: &ConsoleError) -> String {
 }
 
 /// Without the switch's word: those whose sockets the kernel lists.
-fn of_holders(switch: &Switch, held: &BTreeSet<PlugTag>, trouble: Option<String>) -> Clients {
-    let client = |tag: &PlugTag| Client {
+fn of_holders(switch: &Switch, held: &BTreeSet<VdePortTag>, trouble: Option<String>) -> Clients {
+    let client = |tag: &VdePortTag| Client {
         port: None,
         who: if tag.uid == switch.pump { Who::Pump } else { Who::Granted(*tag) },
         macs: Vec::new(),

@@ -9,7 +9,7 @@ use std::path::Path;
 use vmnet_model::error::Error;
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::trust::plain;
-use vmnet_vde::plug;
+use vmnet_vde::held_port;
 
 /// Close a port of the switch, by its name, for good: what its holder has is not plugged in again. Answers
 /// the user and a phrase for what is gone.
@@ -47,7 +47,7 @@ fn close(client: &Client, switch: &Switch, dir: &SwitchDir) -> Result<(), Option
     };
     // Before: else it could be plugged in again.
     if let Who::Granted(tag) = client.who {
-        plug::disown(&dir.plugs(), tag).map_err(|error| Some(plain(&error)))?;
+        held_port::disown(&dir.plugs(), tag).map_err(|error| Some(plain(&error)))?;
     }
     talk.close_endpoint(number, id).map_err(asked)
 }

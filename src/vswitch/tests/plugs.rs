@@ -18,9 +18,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use switch::{Switch, frame, wait_until};
-use vmnet_access::vde_port_tag::PlugTag;
+use vmnet_access::vde_port_tag::VdePortTag;
 use vmnet_sys::seqpacket::Channel;
-use vmnet_vde::plug::{Line, Plug, Standing, holders, tags, tidy};
+use vmnet_vde::held_port::ControlSocket;
+use vmnet_vde::held_port::Standing;
+use vmnet_vde::held_port::VdePort;
+use vmnet_vde::held_port::holders;
+use vmnet_vde::held_port::tags;
+use vmnet_vde::held_port::tidy;
 use vmnet_vde::port::{Absence, JoinError, Port, Wish};
 
 /// The directory of a switch's holders, made if need be.
@@ -31,34 +36,34 @@ fn plugs(switch: &Switch) -> PathBuf {
 }
 
 /// A tag of whoever runs the test.
-fn tag(at: &Path, token: u32) -> PlugTag {
-    PlugTag { uid: fs::metadata(at).unwrap().uid(), pid: std::process::id(), token }
+fn tag(at: &Path, token: u32) -> VdePortTag {
+    VdePortTag { uid: fs::metadata(at).unwrap().uid(), pid: std::process::id(), token }
 }
 
-fn prepare(at: &Path, token: u32) -> (Plug, Line) {
-    Plug::prepare(at, tag(at, token), fs::metadata(at).unwrap().gid()).unwrap()
+fn prepare(at: &Path, token: u32) -> (VdePort, ControlSocket) {
+    VdePort::prepare(at, tag(at, token), fs::metadata(at).unwrap().gid()).unwrap()
 }
 
-fn plug(switch: &Switch, token: u32) -> Plug {
+fn plug(switch: &Switch, token: u32) -> VdePort {
     let (plug, line) = prepare(&plugs(switch), token);
     plug.join(line, &switch.directory(), "test", Absence::Final).unwrap();
     plug
 }
 
 /// Once more, with the line that is the next of its holder.
-fn again(switch: &Switch, plug: &Plug, token: u32) -> Result<UnixStream, JoinError> {
-    let line = Line::bind(&plugs(switch), tag(&plugs(switch), token)).unwrap();
+fn again(switch: &Switch, plug: &VdePort, token: u32) -> Result<UnixStream, JoinError> {
+    let line = ControlSocket::bind(&plugs(switch), tag(&plugs(switch), token)).unwrap();
     plug.join(line, &switch.directory(), "test", Absence::Final)
 }
 
 /// Copies of its descriptors, as whoever may trace a holder takes them.
-fn copy(plug: &Plug) -> Plug {
+fn copy(plug: &VdePort) -> VdePort {
     let data = plug.data().as_fd().try_clone_to_owned().unwrap();
-    Plug::of(data, plug.hold().try_clone_to_owned().unwrap()).unwrap()
+    VdePort::of(data, plug.hold().try_clone_to_owned().unwrap()).unwrap()
 }
 
 /// A process that holds a port and nothing else.
-fn holder(plug: Plug) -> Child {
+fn holder(plug: VdePort) -> Child {
     let [data, hold] = plug.into_descriptors();
     let mut command = Command::new("sleep");
     command.arg("600").stdin(Stdio::from(data)).stdout(Stdio::from(hold)).stderr(Stdio::null());
@@ -295,9 +300,9 @@ fn where_a_socket_cannot_be_bound_nothing_is_left() {
     let at = plugs(&switch);
     let taken = at.join(tag(&at, 1).name() + ".hold");
     fs::write(&taken, "").unwrap();
-    assert!(Plug::prepare(&at, tag(&at, 1), 0).is_err());
+    assert!(VdePort::prepare(&at, tag(&at, 1), 0).is_err());
     assert_eq!(names(&at).len(), 1);
-    assert!(Plug::prepare(&at.join("absent"), tag(&at, 1), 0).is_err());
+    assert!(VdePort::prepare(&at.join("absent"), tag(&at, 1), 0).is_err());
 }
 
 #[test]

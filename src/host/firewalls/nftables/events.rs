@@ -9,7 +9,7 @@ use nix::sys::socket::{
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use vmnet_model::foreign::Family;
+use vmnet_model::other_firewalls::Family;
 use vmnet_sys::netlink::{HEADER, u16_at, u32_at};
 
 /// NFNLGRP_NFTABLES as a bit (include/uapi/linux/netfilter/nfnetlink.h).

@@ -6,7 +6,10 @@ mod events;
 mod read;
 
 use std::io;
-use vmnet_model::foreign::{Chain, Family, Place, Rule};
+use vmnet_model::other_firewalls::Chain;
+use vmnet_model::other_firewalls::Family;
+use vmnet_model::other_firewalls::Place;
+use vmnet_model::other_firewalls::Rule;
 use vmnet_sys::netlink::{Netlink, Request};
 
 pub use events::{Changes, Events};
@@ -44,7 +47,7 @@ impl Nftables {
         Ok(Self { netlink: Netlink::open_to_netfilter()? })
     }
 
-    /// Every chain of the families that [`vmnet_model::foreign::Family`] knows, in tables that more
+    /// Every chain of the families that [`vmnet_model::other_firewalls::Family`] knows, in tables that more
     /// than one process may change.
     ///
     /// # Errors

@@ -5,7 +5,11 @@ use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use vmnet_model::foreign::{Always, Backend, Base, Family, Hook};
+use vmnet_model::other_firewalls::Always;
+use vmnet_model::other_firewalls::Backend;
+use vmnet_model::other_firewalls::Base;
+use vmnet_model::other_firewalls::Family;
+use vmnet_model::other_firewalls::Hook;
 
 proptest! {
     #[test]

@@ -4,7 +4,8 @@ use super::*;
 use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
 use std::process::Command;
-use vmnet_model::foreign::{Always, Hook};
+use vmnet_model::other_firewalls::Always;
+use vmnet_model::other_firewalls::Hook;
 
 proptest! {
     #[test]

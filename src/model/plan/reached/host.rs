@@ -2,14 +2,14 @@
 
 use crate::cable::End;
 use crate::plan::*;
-use crate::tether::Act;
+use crate::tap_policy::Enforcement;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::port_record::BRIDGES_GROUP;
 
 /// A host, with what it shows to nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Host {
-    pub(super) seen: Seen,
+    pub(super) seen: ObservedState,
     /// The server has read its files as they are.
     pub(super) read: bool,
     /// It was started on the addresses that are there.
@@ -28,7 +28,7 @@ impl Host {
     }
 
     /// One step, before which all must be there that it needs.
-    pub(super) fn take(&mut self, step: &Step, goal: &Goal) {
+    pub(super) fn take(&mut self, step: &Step, goal: &DesiredState) {
         match step {
             Step::Bridge(BridgeStep::Create(_))
             | Step::Bridge(BridgeStep::Set { .. })
@@ -65,10 +65,10 @@ impl Host {
                 self.seen.strays.retain(|stray| *stray != (*index, name.clone()))
             }
             Step::Port(PortStep::SetMac(index, _, mac)) => {
-                self.seen.loose.retain(|tap| tap.index != *index || tap.act != Act::PutBack(*mac));
+                self.seen.loose.retain(|tap| tap.index != *index || tap.act != Enforcement::PutBack(*mac));
             }
             Step::Port(PortStep::Delete(index, _)) => {
-                self.seen.loose.retain(|tap| tap.index != *index || tap.act != Act::Delete);
+                self.seen.loose.retain(|tap| tap.index != *index || tap.act != Enforcement::Delete);
             }
             Step::Cable(CableStep::Make(..))
             | Step::Cable(CableStep::Remove(..))
@@ -86,7 +86,7 @@ impl Host {
         }
     }
 
-    fn take_on_bridge(&mut self, step: &Step, goal: &Goal) {
+    fn take_on_bridge(&mut self, step: &Step, goal: &DesiredState) {
         match step {
             Step::Bridge(BridgeStep::Create(mac)) => {
                 assert_eq!(self.seen.bridge, None);
@@ -124,7 +124,7 @@ impl Host {
         }
     }
 
-    fn take_on_server(&mut self, step: &Step, goal: &Goal) {
+    fn take_on_server(&mut self, step: &Step, goal: &DesiredState) {
         let seen = &mut self.seen;
         match step {
             Step::Server(ServerStep::Stop(pid)) => assert_eq!(seen.dnsmasq.take(), Some(*pid)),
@@ -155,7 +155,7 @@ impl Host {
         }
     }
 
-    fn take_on_switch(&mut self, step: &Step, goal: &Goal) {
+    fn take_on_switch(&mut self, step: &Step, goal: &DesiredState) {
         self.swept |= *step == Step::Switch(SwitchStep::RemoveRecord);
         let switch = self.switch();
         match step {
@@ -248,7 +248,7 @@ fn fresh_bridge(mac: MacAddr) -> SeenBridge {
 }
 
 /// All that is wrong with a host that should be as it should be.
-pub(super) fn wrong(goal: &Goal, host: &Host) -> Vec<&'static str> {
+pub(super) fn wrong(goal: &DesiredState, host: &Host) -> Vec<&'static str> {
     let (seen, bridge) = (&host.seen, host.seen.bridge.as_ref().unwrap());
     let addresses = all(bridge);
     let v6 = goal.wanted.subnet6.is_some();
@@ -282,14 +282,14 @@ pub(super) fn wrong(goal: &Goal, host: &Host) -> Vec<&'static str> {
         ("record", seen.port == State::Right),
         ("other firewalls", seen.foreign.iter().flatten().all(|opening| opening.open)),
         ("ports", seen.ports.iter().all(port) && seen.strays.is_empty()),
-        ("holders", seen.loose.iter().all(|tap| matches!(tap.act, Act::Wait | Act::Nothing))),
+        ("holders", seen.loose.iter().all(|tap| matches!(tap.act, Enforcement::Wait | Enforcement::Nothing))),
         ("switch", switch_is_right(goal, seen.switch.unwrap())),
         ("cables", cables_are_right(goal, seen)),
     ];
     checks.into_iter().filter(|(_, right)| !right).map(|(what, _)| what).collect()
 }
 
-fn switch_is_right(goal: &Goal, is: SeenSwitch) -> bool {
+fn switch_is_right(goal: &DesiredState, is: SeenSwitch) -> bool {
     let Some(wanted) = &goal.switch else { return is == SeenSwitch::NONE };
     let there = is.record == State::Right && is.plugged && is.pump.is_some();
     match wanted.run {
@@ -299,7 +299,7 @@ fn switch_is_right(goal: &Goal, is: SeenSwitch) -> bool {
     }
 }
 
-fn cables_are_right(goal: &Goal, seen: &Seen) -> bool {
+fn cables_are_right(goal: &DesiredState, seen: &ObservedState) -> bool {
     let each = goal.cables.iter().all(|cable| {
         let own: Vec<By> = seen.cables.iter().filter(|is| is.to == cable.to).map(|is| is.by).collect();
         match &cable.can {

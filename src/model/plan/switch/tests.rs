@@ -2,22 +2,22 @@ use crate::network::Vde;
 use crate::plan::tests::{all_right, goal, nothing};
 use crate::plan::*;
 use crate::vde_switch::{Run, Switch};
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::Directory;
 
 fn switch(run: bool) -> Switch {
-    let door = SwitchDoor { directory: Directory::new("/run/vde").unwrap(), owner: 7, group: 8 };
+    let door = SwitchAccess { directory: Directory::new("/run/vde").unwrap(), owner: 7, group: 8 };
     Switch { door, pump: 7, run: run.then(|| Run::of(&Vde::DEFAULT)), console: None }
 }
 
-fn goal_with(switch: Option<Switch>) -> Goal {
+fn goal_with(switch: Option<Switch>) -> DesiredState {
     let plain = goal(|_| {});
     let port = PortRecord { switch: switch.as_ref().map(|switch| switch.door.clone()), ..plain.port };
-    Goal { switch, port, ..plain }
+    DesiredState { switch, port, ..plain }
 }
 
-fn steps(goal: &Goal, switch: SeenSwitch) -> Vec<Step> {
-    up(goal, &Seen { switch: Some(switch), ..all_right(goal) }).unwrap()
+fn steps(goal: &DesiredState, switch: SeenSwitch) -> Vec<Step> {
+    up(goal, &ObservedState { switch: Some(switch), ..all_right(goal) }).unwrap()
 }
 
 const WELL: SeenSwitch =
@@ -102,7 +102,7 @@ fn a_foreign_switch_is_waited_for() {
     let goal = goal_with(Some(switch(false)));
     let away = SeenSwitch { process: None, there: false, plugged: false, ..WELL };
     assert_eq!(steps(&goal, away), []);
-    let aspects = compare(&goal, &Seen { switch: Some(away), ..all_right(&goal) }).unwrap();
+    let aspects = compare(&goal, &ObservedState { switch: Some(away), ..all_right(&goal) }).unwrap();
     let row = aspects.iter().find(|aspect| aspect.what == "switch").unwrap();
     assert!(row.has_drifted());
     let back = SeenSwitch { there: true, pump: None, ..away };

@@ -4,13 +4,14 @@ use crate::network::{HostAccess, Mode, Prefix6Choice, Vde};
 use crate::plan::cables::{By, CableGoal, Can, FarBridge, SeenCable};
 use crate::plan::tests::{all_right, goal, nothing};
 use crate::plan::*;
-use crate::tether::{Act, Breach};
+use crate::tap_policy::Enforcement;
+use crate::tap_policy::GrantViolation;
 use crate::vde_switch::{Run, Switch};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::Directory;
 
 /// A network, by what it has.
@@ -38,7 +39,7 @@ fn networks() -> impl Strategy<Value = Has> {
 }
 
 fn switch(run: bool) -> Switch {
-    let door = SwitchDoor { directory: Directory::new("/run/vde").unwrap(), owner: 7, group: 8 };
+    let door = SwitchAccess { directory: Directory::new("/run/vde").unwrap(), owner: 7, group: 8 };
     Switch { door, pump: 7, run: run.then(|| Run::of(&Vde::DEFAULT)), console: None }
 }
 
@@ -46,7 +47,7 @@ fn end(text: &str) -> End {
     text.parse().unwrap()
 }
 
-fn with(has: Has) -> Goal {
+fn with(has: Has) -> DesiredState {
     let plain = goal(|network| {
         network.subnet6 = if has.ipv6 { network.subnet6 } else { Prefix6Choice::None };
         network.mode = if has.isolated { Mode::Isolated } else { network.mode };
@@ -62,22 +63,22 @@ fn with(has: Has) -> Goal {
     let pair = CableGoal { to: end("b"), can: Can::Pair(FarBridge { index: 5, group: 6, mtu: 1400 }) };
     let pump = CableGoal { to: end("vde:///x"), can: Can::Pump(switch(false)) };
     let cables = if has.cables { vec![pair, pump] } else { Vec::new() };
-    Goal { switch: has.switch.map(switch), cables, ..plain }
+    DesiredState { switch: has.switch.map(switch), cables, ..plain }
 }
 
 /// A host on which each thing is wanted, absent or another's, by one byte for each.
-fn host(goal: &Goal, bytes: &[u8; 16]) -> Seen {
+fn host(goal: &DesiredState, bytes: &[u8; 16]) -> ObservedState {
     let right = all_right(goal);
     let state = |at: usize| [State::Absent, State::Right, State::Other][usize::from(bytes[at] % 3)];
     let is = |at: usize| bytes[at] % 2 == 1;
     let pid = |at: usize| is(at).then_some(40);
     let name = IfName::new(b"vmtap7").unwrap();
-    let act = if is(13) { Act::PutBack(MacAddr([0xfe, 0, 0, 0, 0, 7])) } else { Act::Delete };
-    let loose = LoosePort { index: 9, name: name.clone(), breaches: vec![Breach::Mac], act };
+    let act = if is(13) { Enforcement::PutBack(MacAddr([0xfe, 0, 0, 0, 0, 7])) } else { Enforcement::Delete };
+    let loose = LoosePort { index: 9, name: name.clone(), breaches: vec![GrantViolation::Mac], act };
     let pump = By::Pump { record: state(11), process: pid(11), plugged: bytes[11].is_multiple_of(5) };
     let pair = By::Pair { index: 9, mtu: Some(1500), whole: true };
     let cables = [SeenCable { to: end("vde:///x"), by: pump }, SeenCable { to: end("b"), by: pair }];
-    Seen {
+    ObservedState {
         bridge: right.bridge.clone().filter(|_| is(0)),
         forwarding: is(1),
         forwarding6: is(2),

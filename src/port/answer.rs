@@ -6,7 +6,7 @@ use crate::serve::Request;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use vmnet_access::request::{ASK_SIZE, Answer, Ask, BadMessage};
+use vmnet_access::request::{ASK_SIZE, BadMessage, PortReply, PortRequest};
 use vmnet_sys::privilege::Privilege;
 use vmnet_sys::seqpacket::{Channel, Glance, Message};
 
@@ -15,7 +15,7 @@ pub const DESCRIPTORS_MAX: usize = 1;
 
 /// A message that is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unheard {
+pub enum BadRequest {
     /// The other end is closed.
     Gone,
     /// More than a request has.
@@ -28,7 +28,7 @@ pub enum Unheard {
     Strange,
 }
 
-impl fmt::Display for Unheard {
+impl fmt::Display for BadRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone => f.write_str("the other end is closed"),
@@ -40,23 +40,23 @@ impl fmt::Display for Unheard {
     }
 }
 
-impl std::error::Error for Unheard {}
+impl std::error::Error for BadRequest {}
 
 /// A message as a request and the network namespace that came with it.
 ///
 /// # Errors
 /// It is none.
-pub fn read(message: Message) -> Result<(Ask, Option<OwnedFd>), Unheard> {
+pub fn read(message: Message) -> Result<(PortRequest, Option<OwnedFd>), BadRequest> {
     if message.cut {
-        return Err(Unheard::TooMuch);
+        return Err(BadRequest::TooMuch);
     }
     if message.bytes.is_empty() {
-        return Err(Unheard::Gone);
+        return Err(BadRequest::Gone);
     }
-    let ask = Ask::parse(&message.bytes).map_err(Unheard::Bad)?;
+    let ask = PortRequest::parse(&message.bytes).map_err(BadRequest::Bad)?;
     let count = message.descriptors.len();
     if count != ask.descriptors() {
-        return Err(Unheard::Descriptors(count));
+        return Err(BadRequest::Descriptors(count));
     }
     Ok((ask, message.descriptors.into_iter().next()))
 }
@@ -65,24 +65,24 @@ pub fn read(message: Message) -> Result<(Ask, Option<OwnedFd>), Unheard> {
 ///
 /// # Errors
 /// It is none, or the other end is closed.
-pub fn foresee(seen: &Glance) -> Result<Ask, Unheard> {
+pub fn foresee(seen: &Glance) -> Result<PortRequest, BadRequest> {
     if seen.is_end {
-        return Err(Unheard::Gone);
+        return Err(BadRequest::Gone);
     }
     if seen.bytes.len() > ASK_SIZE {
-        return Err(Unheard::TooMuch);
+        return Err(BadRequest::TooMuch);
     }
-    let ask = Ask::parse(&seen.bytes).map_err(Unheard::Bad)?;
+    let ask = PortRequest::parse(&seen.bytes).map_err(BadRequest::Bad)?;
     match (ask.descriptors(), seen.with_descriptors) {
-        (0, true) => Err(Unheard::Strange),
-        (1.., false) => Err(Unheard::Descriptors(0)),
+        (0, true) => Err(BadRequest::Strange),
+        (1.., false) => Err(BadRequest::Descriptors(0)),
         _ => Ok(ask),
     }
 }
 
 /// What could not be told.
 #[derive(Debug)]
-pub struct Told {
+pub struct Delivery {
     /// The port was made.
     pub served: bool,
     /// To the system log.
@@ -92,21 +92,21 @@ pub struct Told {
 }
 
 /// Serve a request and answer it. This process has no privilege afterwards.
-pub fn answer(channel: &Channel, request: &Request, privilege: Privilege, program: &str) -> Told {
+pub fn answer(channel: &Channel, request: &Request, privilege: Privilege, program: &str) -> Delivery {
     let accounts = HostAccounts::new(privilege);
     match request.serve(privilege, &accounts) {
         Ok(served) => {
             let user = accounts.name_of(request.caller.uid);
             let log = audit::granted(program, &user, request, &served);
-            let message = Answer::Done { port: served.port.clone(), mtu: served.mtu }.render();
+            let message = PortReply::Done { port: served.port.clone(), mtu: served.mtu }.render();
             let answer = channel.send(&message, &served.handed.descriptors());
-            Told { served: true, log, answer }
+            Delivery { served: true, log, answer }
         }
         Err(refusal) => {
             let user = accounts.name_of(request.caller.uid);
             let log = audit::refused(program, &user, request, &refusal);
-            let answer = Answer::Refused { sentence: refusal.to_string(), hint: refusal.hint() };
-            Told { served: false, log, answer: channel.send(&answer.render(), &[]) }
+            let answer = PortReply::Refused { sentence: refusal.to_string(), hint: refusal.hint() };
+            Delivery { served: false, log, answer: channel.send(&answer.render(), &[]) }
         }
     }
 }

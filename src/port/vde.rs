@@ -3,27 +3,29 @@
 //! of its choice, so no other process may.
 
 use crate::refusal::Refusal;
-use crate::unfit::Unfit;
+use crate::refusal_special::Unfit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use vmnet_access::name::IfName;
 use vmnet_access::paths;
-use vmnet_access::port_record::SwitchDoor;
+use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::rules::Caller;
-use vmnet_access::vde_port_tag::{PLUGS_DIR, PlugTag};
+use vmnet_access::vde_port_tag::{PLUGS_DIR, VdePortTag};
 use vmnet_sys::privilege::Plain;
 use vmnet_sys::random;
-use vmnet_vde::plug::{self, Line, Plug};
+use vmnet_vde::held_port;
+use vmnet_vde::held_port::ControlSocket;
+use vmnet_vde::held_port::VdePort;
 use vmnet_vde::port::Absence;
 
 /// The sockets, bound, and on no switch yet.
 #[derive(Debug)]
 pub struct Prepared<'a> {
-    plug: Plug,
-    line: Line,
-    tag: PlugTag,
-    door: &'a SwitchDoor,
+    plug: VdePort,
+    line: ControlSocket,
+    tag: VdePortTag,
+    door: &'a SwitchAccess,
 }
 
 /// A port on a switch.
@@ -40,10 +42,10 @@ impl<'a> Prepared<'a> {
     ///
     /// # Errors
     /// The kernel refused; nothing is left behind.
-    pub fn bind(bridge: &IfName, door: &'a SwitchDoor, uid: u32, pid: u32) -> Result<Self, Refusal> {
+    pub fn bind(bridge: &IfName, door: &'a SwitchAccess, uid: u32, pid: u32) -> Result<Self, Refusal> {
         let token = random::bytes().map(u32::from_ne_bytes).map_err(Unfit::Plug)?;
-        let tag = PlugTag { uid, pid, token };
-        let (plug, line) = Plug::prepare(&directory(bridge), tag, door.group).map_err(Unfit::Plug)?;
+        let tag = VdePortTag { uid, pid, token };
+        let (plug, line) = VdePort::prepare(&directory(bridge), tag, door.group).map_err(Unfit::Plug)?;
         Ok(Self { plug, line, tag, door })
     }
 
@@ -69,7 +71,7 @@ impl<'a> Prepared<'a> {
 /// As whom a caller's port is asked for: themselves with the switch's group, or, for root, the switch's own
 /// user. Root's group is given to nobody: then a caller has their own.
 #[must_use]
-pub fn asker(caller: &Caller, door: &SwitchDoor) -> Caller {
+pub fn asker(caller: &Caller, door: &SwitchAccess) -> Caller {
     if caller.uid == 0 {
         return Caller { uid: door.owner, gid: door.group, groups: Vec::new() };
     }
@@ -82,7 +84,7 @@ pub fn asker(caller: &Caller, door: &SwitchDoor) -> Caller {
 /// # Errors
 /// The kernel's list of sockets cannot be read.
 pub fn held(bridge: &IfName, uid: u32) -> Result<usize, Refusal> {
-    let tags = plug::tags(&directory(bridge)).map_err(Unfit::Plug)?;
+    let tags = held_port::tags(&directory(bridge)).map_err(Unfit::Plug)?;
     Ok(tags.iter().filter(|tag| tag.uid == uid).count())
 }
 
@@ -98,7 +100,7 @@ mod tests {
 
     #[test]
     fn nobody_but_root_is_anybody_else_and_nobody_gets_roots_group() {
-        let door = |group| SwitchDoor { directory: Directory::new("/d").unwrap(), owner: 7, group };
+        let door = |group| SwitchAccess { directory: Directory::new("/d").unwrap(), owner: 7, group };
         let alice = Caller { uid: 1000, gid: 100, groups: vec![100, 27, 4] };
         let root = Caller { uid: 0, gid: 0, groups: vec![0, 27] };
         assert_eq!(asker(&alice, &door(8)), Caller { uid: 1000, gid: 100, groups: vec![8] });

@@ -16,7 +16,7 @@ pub const MOVES_UNDER_GUARD: u32 = 1;
 
 /// A TAP that carries our tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tethered {
+pub struct GrantedTap {
     /// The tag.
     pub tag: PortTag,
     /// Its name.
@@ -31,7 +31,7 @@ pub struct Tethered {
 
 /// One way in which a holder went further than the grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breach {
+pub enum GrantViolation {
     /// Another MAC: the bridge would take that of another guest for its own.
     Mac,
     /// It would stay as a port when its holder ends.
@@ -40,7 +40,7 @@ pub enum Breach {
     GivenAway,
 }
 
-impl fmt::Display for Breach {
+impl fmt::Display for GrantViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Mac => "its MAC was changed",
@@ -52,7 +52,7 @@ impl fmt::Display for Breach {
 
 /// What is to be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum Enforcement {
     /// Nothing.
     Nothing,
     /// Give it this MAC again.
@@ -64,37 +64,37 @@ pub enum Act {
     Delete,
 }
 
-impl Tethered {
+impl GrantedTap {
     /// In what it is not as it was granted.
     #[must_use]
-    pub fn breaches(&self) -> Vec<Breach> {
+    pub fn breaches(&self) -> Vec<GrantViolation> {
         let TapState { persistent, owner, group, .. } = self.state;
         let mut breaches = Vec::new();
         if self.mac.is_some_and(|mac| mac != self.tag.mac(&self.name)) {
-            breaches.push(Breach::Mac);
+            breaches.push(GrantViolation::Mac);
         }
         if persistent && !self.tag.kept {
-            breaches.push(Breach::Persistent);
+            breaches.push(GrantViolation::Persistent);
         }
         if group.is_some() || owner.is_some_and(|owner| owner != self.tag.uid) {
-            breaches.push(Breach::GivenAway);
+            breaches.push(GrantViolation::GivenAway);
         }
         breaches
     }
 
     /// What to do, on a network that says `guard` or not, after so many changes.
     #[must_use]
-    pub fn act(&self, guard: bool, changes: u32) -> Act {
+    pub fn act(&self, guard: bool, changes: u32) -> Enforcement {
         let breaches = self.breaches();
-        let lasting = breaches.iter().any(|breach| *breach != Breach::Mac);
-        let moved = breaches.contains(&Breach::Mac);
+        let lasting = breaches.iter().any(|breach| *breach != GrantViolation::Mac);
+        let moved = breaches.contains(&GrantViolation::Mac);
         let most = if guard { MOVES_UNDER_GUARD } else { CHANGES_MAX };
         match (moved, lasting) {
-            (false, false) => Act::Nothing,
-            (_, true) if guard || !self.held => Act::Delete,
-            _ if changes >= most => Act::Delete,
-            (true, _) => Act::PutBack(self.tag.mac(&self.name)),
-            (false, true) => Act::Wait,
+            (false, false) => Enforcement::Nothing,
+            (_, true) if guard || !self.held => Enforcement::Delete,
+            _ if changes >= most => Enforcement::Delete,
+            (true, _) => Enforcement::PutBack(self.tag.mac(&self.name)),
+            (false, true) => Enforcement::Wait,
         }
     }
 
@@ -109,13 +109,13 @@ impl Tethered {
 mod tests {
     use super::*;
 
-    fn granted() -> Tethered {
+    fn granted() -> GrantedTap {
         let name = IfName::new(b"vmtap7").unwrap();
         let tag = PortTag { bridge: IfName::new(b"lab").unwrap(), uid: 1000, pid: 7, kept: false };
-        Tethered { mac: Some(tag.mac(&name)), tag, name, held: true, state: TapState::default() }
+        GrantedTap { mac: Some(tag.mac(&name)), tag, name, held: true, state: TapState::default() }
     }
 
-    fn kept() -> Tethered {
+    fn kept() -> GrantedTap {
         let mut tap = granted();
         tap.tag.kept = true;
         tap.mac = Some(tap.tag.mac(&tap.name));
@@ -123,7 +123,7 @@ mod tests {
         tap
     }
 
-    fn with(tap: Tethered, change: impl FnOnce(&mut Tethered)) -> Tethered {
+    fn with(tap: GrantedTap, change: impl FnOnce(&mut GrantedTap)) -> GrantedTap {
         let mut tap = tap;
         change(&mut tap);
         tap
@@ -134,13 +134,16 @@ mod tests {
     #[test]
     fn what_was_granted_is_left_alone_held_or_not() {
         for guard in [false, true] {
-            assert_eq!(granted().act(guard, 9), Act::Nothing);
-            assert_eq!(kept().act(guard, 9), Act::Nothing);
-            assert_eq!(with(kept(), |tap| tap.held = false).act(guard, 9), Act::Nothing);
+            assert_eq!(granted().act(guard, 9), Enforcement::Nothing);
+            assert_eq!(kept().act(guard, 9), Enforcement::Nothing);
+            assert_eq!(with(kept(), |tap| tap.held = false).act(guard, 9), Enforcement::Nothing);
             // One with several queues belongs to its user from the start.
-            assert_eq!(with(granted(), |tap| tap.state.owner = Some(1000)).act(guard, 9), Act::Nothing);
+            assert_eq!(
+                with(granted(), |tap| tap.state.owner = Some(1000)).act(guard, 9),
+                Enforcement::Nothing
+            );
             // Its owner may let it end with himself.
-            assert_eq!(with(kept(), |tap| tap.state.persistent = false).act(guard, 9), Act::Nothing);
+            assert_eq!(with(kept(), |tap| tap.state.persistent = false).act(guard, 9), Enforcement::Nothing);
         }
     }
 
@@ -148,21 +151,21 @@ mod tests {
     fn another_mac_is_put_back_but_not_for_ever() {
         let own = granted().tag.mac(&granted().name);
         let moved = with(granted(), |tap| tap.mac = Some(FOREIGN));
-        assert_eq!(moved.breaches(), [Breach::Mac]);
-        assert_eq!(moved.act(false, CHANGES_MAX - 1), Act::PutBack(own));
-        assert_eq!(moved.act(false, CHANGES_MAX), Act::Delete);
-        assert_eq!(moved.act(true, 0), Act::PutBack(own));
-        assert_eq!(moved.act(true, MOVES_UNDER_GUARD), Act::Delete);
+        assert_eq!(moved.breaches(), [GrantViolation::Mac]);
+        assert_eq!(moved.act(false, CHANGES_MAX - 1), Enforcement::PutBack(own));
+        assert_eq!(moved.act(false, CHANGES_MAX), Enforcement::Delete);
+        assert_eq!(moved.act(true, 0), Enforcement::PutBack(own));
+        assert_eq!(moved.act(true, MOVES_UNDER_GUARD), Enforcement::Delete);
         // A kept one has another, and keeps it while nobody holds it.
         let moved = with(kept(), |tap| (tap.mac, tap.held) = (Some(own), false));
-        assert_eq!(moved.act(false, 0), Act::PutBack(kept().tag.mac(&kept().name)));
+        assert_eq!(moved.act(false, 0), Enforcement::PutBack(kept().tag.mac(&kept().name)));
     }
 
     #[test]
     fn one_that_would_stay_goes_with_its_holder_or_at_once_under_guard() {
-        let persistent: fn(&mut Tethered) = |tap| tap.state.persistent = true;
-        let given: fn(&mut Tethered) = |tap| tap.state.owner = Some(0);
-        let shared: fn(&mut Tethered) = |tap| tap.state.group = Some(7);
+        let persistent: fn(&mut GrantedTap) = |tap| tap.state.persistent = true;
+        let given: fn(&mut GrantedTap) = |tap| tap.state.owner = Some(0);
+        let shared: fn(&mut GrantedTap) = |tap| tap.state.group = Some(7);
         for (tap, change) in [
             (granted(), persistent),
             (granted(), given),
@@ -171,13 +174,17 @@ mod tests {
             (kept(), shared),
         ] {
             let tap = with(tap, change);
-            assert_eq!(tap.act(false, 0), Act::Wait, "{tap:?}");
-            assert_eq!(tap.act(true, 0), Act::Delete, "{tap:?}");
-            assert_eq!(tap.act(false, CHANGES_MAX), Act::Delete, "{tap:?}");
-            assert_eq!(with(tap.clone(), |tap| tap.held = false).act(false, 0), Act::Delete, "{tap:?}");
+            assert_eq!(tap.act(false, 0), Enforcement::Wait, "{tap:?}");
+            assert_eq!(tap.act(true, 0), Enforcement::Delete, "{tap:?}");
+            assert_eq!(tap.act(false, CHANGES_MAX), Enforcement::Delete, "{tap:?}");
+            assert_eq!(
+                with(tap.clone(), |tap| tap.held = false).act(false, 0),
+                Enforcement::Delete,
+                "{tap:?}"
+            );
             // Its MAC is put back meanwhile.
             let moved = with(tap, |tap| tap.mac = Some(FOREIGN));
-            assert!(matches!(moved.act(false, 0), Act::PutBack(_)), "{moved:?}");
+            assert!(matches!(moved.act(false, 0), Enforcement::PutBack(_)), "{moved:?}");
         }
     }
 

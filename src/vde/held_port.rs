@@ -15,7 +15,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vmnet_access::vde::Directory;
-use vmnet_access::vde_port_tag::{CONTROL_ENDING, DATA_ENDING, HOLD_ENDING, Held, PlugTag, bound, held};
+use vmnet_access::vde_port_tag::{CONTROL_ENDING, DATA_ENDING, HOLD_ENDING, Held, VdePortTag, bound, held};
 use vmnet_sys::ready::{Source, wait};
 use vmnet_sys::seqpacket::Channel;
 use vmnet_sys::stream;
@@ -29,7 +29,7 @@ const QUEUE_MAX: usize = 4096;
 
 /// The two sockets.
 #[derive(Debug)]
-pub struct Plug {
+pub struct VdePort {
     data: UnixDatagram,
     hold: UnixDatagram,
     /// Where the first is bound.
@@ -40,14 +40,14 @@ pub struct Plug {
 
 /// What will be the connection that the switch knows: bound like the others, and connected to nobody yet.
 #[derive(Debug)]
-pub struct Line(UnixStream);
+pub struct ControlSocket(UnixStream);
 
-impl Line {
-    /// The next one of this holder. Like [`Plug::prepare`] this takes root's rights.
+impl ControlSocket {
+    /// The next one of this holder. Like [`VdePort::prepare`] this takes root's rights.
     ///
     /// # Errors
     /// The kernel refused.
-    pub fn bind(directory: &Path, tag: PlugTag) -> io::Result<Self> {
+    pub fn bind(directory: &Path, tag: VdePortTag) -> io::Result<Self> {
         let lock = File::open(directory)?;
         lock.lock_shared()?;
         let path = directory.join(tag.name() + CONTROL_ENDING);
@@ -81,14 +81,14 @@ pub enum Standing {
     Off,
 }
 
-impl Plug {
+impl VdePort {
     /// Both sockets and the line, bound in this directory, which is root's: this takes root's rights. The first
     /// can be written to by the group. It stays root's: a switch books the port to whom it belongs, and Debian's
     /// is ended by a user without a name whose number is long, when its console is asked for the port.
     ///
     /// # Errors
     /// The kernel refused; nothing is left behind.
-    pub fn prepare(directory: &Path, tag: PlugTag, group: u32) -> io::Result<(Self, Line)> {
+    pub fn prepare(directory: &Path, tag: VdePortTag, group: u32) -> io::Result<(Self, ControlSocket)> {
         let path = |ending: &str| directory.join(tag.name() + ending);
         let (own_socket, hold_path) = (path(DATA_ENDING), path(HOLD_ENDING));
         let mut names = Names::default();
@@ -106,7 +106,7 @@ impl Plug {
         hold.connect(&hold_path)?;
         hold.set_nonblocking(true)?;
         names.0.push(path(CONTROL_ENDING));
-        let line = Line::bind(directory, tag)?;
+        let line = ControlSocket::bind(directory, tag)?;
         Ok((Self { data, hold, own_socket, names }, line))
     }
 
@@ -129,7 +129,7 @@ impl Plug {
     /// Why there is no port; the plug is off its switch then.
     pub fn join(
         &self,
-        line: Line,
+        line: ControlSocket,
         switch: &Directory,
         description: &str,
         absence: Absence,
@@ -214,7 +214,7 @@ impl Plug {
 ///
 /// # Errors
 /// They cannot be removed.
-pub fn disown(directory: &Path, tag: PlugTag) -> io::Result<()> {
+pub fn disown(directory: &Path, tag: VdePortTag) -> io::Result<()> {
     let endings = [DATA_ENDING, HOLD_ENDING, CONTROL_ENDING];
     endings.iter().try_for_each(|ending| remove(&directory.join(tag.name() + ending)))
 }
@@ -249,12 +249,12 @@ pub fn holders(directory: &Path) -> io::Result<Vec<Held>> {
 ///
 /// # Errors
 /// The kernel's list cannot be read.
-pub fn tags(directory: &Path) -> io::Result<BTreeSet<PlugTag>> {
+pub fn tags(directory: &Path) -> io::Result<BTreeSet<VdePortTag>> {
     let list = sockets()?;
     let at = directory.to_string_lossy();
     // The kernel remembers a name that was taken away.
     let names = bound(&list, &at).map(|(name, _)| name).filter(|name| directory.join(name).exists());
-    Ok(names.filter_map(PlugTag::of_socket).collect())
+    Ok(names.filter_map(VdePortTag::of_socket).collect())
 }
 
 /// Remove the names of sockets that are gone. Where somebody is just making some, nothing is done.

@@ -5,7 +5,7 @@ use super::sets::{self, ADDRESSES, PORTS};
 use crate::firewall::text::rule;
 use crate::guest::Guest;
 use crate::prefix6::Prefix6;
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
@@ -66,7 +66,7 @@ pub fn newcomers() -> String {
 pub const KNOWN: [&str; 4] = ["owners4", "owned4", "owners6", "owned6"];
 
 /// The sets of what is known.
-pub fn known(wanted: &Wanted, guests: &[Guest]) -> Vec<String> {
+pub fn known(wanted: &NetworkSpec, guests: &[Guest]) -> Vec<String> {
     let v4 = guests.iter().filter_map(|guest| Some((guest.address?.to_string(), guest)));
     let v6 = guests.iter().flat_map(|guest| {
         let prefixes = [Some(link_local()), wanted.subnet6].into_iter().flatten();
@@ -81,7 +81,7 @@ fn link_local() -> Prefix6 {
 }
 
 /// The bridge's own link-local address, which the kernel makes of its MAC.
-pub fn own_link_local(wanted: &Wanted) -> Ipv6Addr {
+pub fn own_link_local(wanted: &NetworkSpec) -> Ipv6Addr {
     link_local().of_mac(wanted.mac)
 }
 

@@ -6,23 +6,23 @@ use super::sets::{self, MAC, PORTS, SOURCE6};
 use crate::firewall::text::{any_of, chain, rule};
 use crate::guest::Guest;
 use crate::network::LeaseTime;
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 
 /// In which a port's MAC is kept even where nothing else says how often guests speak.
 const KEPT_SECONDS: (u32, u32) = (300, 86400);
 
 /// The names of the sets of [`known`].
-pub fn known_sets(wanted: &Wanted) -> Vec<&'static str> {
+pub fn known_sets(wanted: &NetworkSpec) -> Vec<&'static str> {
     if wanted.network.guard { claim::KNOWN.to_vec() } else { Vec::new() }
 }
 
 /// What changes with the guests that are known.
-pub fn known(wanted: &Wanted, guests: &[Guest]) -> Vec<String> {
+pub fn known(wanted: &NetworkSpec, guests: &[Guest]) -> Vec<String> {
     if wanted.network.guard { claim::known(wanted, guests) } else { Vec::new() }
 }
 
 /// A guest with a lease asks for it again after half of its time (RFC 2131, 4.4.5).
-fn kept_seconds(wanted: &Wanted) -> u32 {
+fn kept_seconds(wanted: &NetworkSpec) -> u32 {
     let (least, most) = KEPT_SECONDS;
     match wanted.network.dhcp.lease_time {
         LeaseTime::Seconds(seconds) => seconds.clamp(least, most),
@@ -31,7 +31,7 @@ fn kept_seconds(wanted: &Wanted) -> u32 {
 }
 
 /// The sets that frames fill.
-pub fn sets(wanted: &Wanted) -> Vec<String> {
+pub fn sets(wanted: &NetworkSpec) -> Vec<String> {
     if !wanted.network.guard {
         return Vec::new();
     }
@@ -48,7 +48,7 @@ pub fn sets(wanted: &Wanted) -> Vec<String> {
 }
 
 /// The chains that judge them.
-pub fn chains(wanted: &Wanted) -> Vec<String> {
+pub fn chains(wanted: &NetworkSpec) -> Vec<String> {
     if !wanted.network.guard {
         return Vec::new();
     }
@@ -73,7 +73,7 @@ const ARP_SENDER_MAC: &str = "@nh,64,48";
 /// The client's MAC in DHCP (RFC 2131, 2): 8 bytes of UDP, 28 in.
 const DHCP_CLIENT_MAC: &str = "@th,288,48";
 
-fn from_port(wanted: &Wanted) -> Vec<String> {
+fn from_port(wanted: &NetworkSpec) -> Vec<String> {
     let bound = super::BOUND;
     let own = format!("{MAC} . iif");
     let take = format!("add @spoken {{ ether saddr }} add @homes {{ iif }} add @{bound} {{ {own} }}");
@@ -100,12 +100,12 @@ fn from_owner() -> Vec<String> {
     ]
 }
 
-fn own4(wanted: &Wanted) -> String {
+fn own4(wanted: &NetworkSpec) -> String {
     let own: Vec<_> = wanted.addresses().into_iter().map(|(address, _)| address).collect();
     any_of(&own)
 }
 
-fn own6(wanted: &Wanted) -> String {
+fn own6(wanted: &NetworkSpec) -> String {
     let own = [Some(claim::own_link_local(wanted)), wanted.address6()];
     any_of(&own.into_iter().flatten().map(sets::number).collect::<Vec<_>>())
 }

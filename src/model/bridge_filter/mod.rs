@@ -24,14 +24,14 @@ mod sets;
 pub use learned::{BOUND, forget};
 
 use crate::guest::Guest;
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 
 /// The chain that changes with what is known of guests; every set does too.
 pub const GUESTS_CHAIN: &str = "linked";
 
 /// The table in nft's bridge family; none where nothing asks for it.
 #[must_use]
-pub fn table(wanted: &Wanted, guests: &[Guest]) -> Option<String> {
+pub fn table(wanted: &NetworkSpec, guests: &[Guest]) -> Option<String> {
     if !wanted.network.is_filtered() {
         return None;
     }
@@ -44,7 +44,7 @@ pub fn table(wanted: &Wanted, guests: &[Guest]) -> Option<String> {
 /// One transaction that tells a loaded table what is known of the guests now; none where that makes
 /// no difference.
 #[must_use]
-pub fn owners(wanted: &Wanted, guests: &[Guest]) -> Option<String> {
+pub fn owners(wanted: &NetworkSpec, guests: &[Guest]) -> Option<String> {
     let (table, known) = (wanted.name().table(), known(wanted, guests));
     if known.is_empty() {
         return None;
@@ -58,7 +58,7 @@ pub fn owners(wanted: &Wanted, guests: &[Guest]) -> Option<String> {
     Some(text)
 }
 
-fn known(wanted: &Wanted, guests: &[Guest]) -> Vec<String> {
+fn known(wanted: &NetworkSpec, guests: &[Guest]) -> Vec<String> {
     [guard::known(wanted, guests), links::known(wanted, guests)].concat()
 }
 

@@ -5,8 +5,8 @@ use super::{GUESTS_CHAIN, sets};
 use crate::firewall::text::{chain, rule};
 use crate::forward::{Ports, Protocol};
 use crate::guest::{self, Guest, Who};
-use crate::network::GuestLink;
-use crate::settle::Wanted;
+use crate::network::GuestRule;
+use crate::settle::NetworkSpec;
 use std::collections::BTreeSet;
 
 /// So long may a UDP answer take: as long as the kernel's connections are kept
@@ -101,8 +101,8 @@ fn remember(there: &str, intention: &str) -> Vec<String> {
     rules
 }
 
-fn resolved<'a>(wanted: &'a Wanted, guests: &'a [Guest]) -> Vec<Linked<'a>> {
-    let linked = |link: &'a GuestLink| {
+fn resolved<'a>(wanted: &'a NetworkSpec, guests: &'a [Guest]) -> Vec<Linked<'a>> {
+    let linked = |link: &'a GuestRule| {
         let end = |who: &'a Who| guest::find(guests, who).map(|guest| End { guest, who });
         Some(Linked { from: end(&link.from)?, to: end(&link.to)?, ports: &link.ports })
     };
@@ -110,12 +110,12 @@ fn resolved<'a>(wanted: &'a Wanted, guests: &'a [Guest]) -> Vec<Linked<'a>> {
 }
 
 /// The names of the sets of [`known`].
-pub fn known_sets(wanted: &Wanted) -> Vec<&'static str> {
+pub fn known_sets(wanted: &NetworkSpec) -> Vec<&'static str> {
     if wanted.network.links.is_empty() { Vec::new() } else { vec!["pairs", "linked_guests"] }
 }
 
 /// What changes with the guests that are known.
-pub fn known(wanted: &Wanted, guests: &[Guest]) -> Vec<String> {
+pub fn known(wanted: &NetworkSpec, guests: &[Guest]) -> Vec<String> {
     if wanted.network.links.is_empty() {
         return Vec::new();
     }
@@ -135,7 +135,7 @@ pub fn known(wanted: &Wanted, guests: &[Guest]) -> Vec<String> {
 }
 
 /// The sets that frames fill.
-pub fn sets(wanted: &Wanted) -> Vec<String> {
+pub fn sets(wanted: &NetworkSpec) -> Vec<String> {
     if wanted.network.links.is_empty() {
         return Vec::new();
     }
@@ -147,7 +147,7 @@ pub fn sets(wanted: &Wanted) -> Vec<String> {
 }
 
 /// The chains between ports. What the host sends and gets never comes here.
-pub fn chains(wanted: &Wanted) -> Vec<String> {
+pub fn chains(wanted: &NetworkSpec) -> Vec<String> {
     if wanted.network.links.is_empty() {
         return Vec::new();
     }

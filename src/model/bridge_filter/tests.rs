@@ -1,13 +1,13 @@
 use super::*;
 use crate::forward::Protocol;
 use crate::golden;
-use crate::guest::{Host, known};
-use crate::network::{GuestLink, LeaseTime, Limits, Network};
+use crate::guest::{Reservation, known};
+use crate::network::{GuestRule, LeaseTime, Limits, Network};
 use crate::settle::Circumstances;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
 
-fn wanted(name: &str) -> Wanted {
+fn wanted(name: &str) -> NetworkSpec {
     golden::networks().into_iter().find(|wanted| wanted.network.name.as_str() == name).unwrap()
 }
 
@@ -159,13 +159,13 @@ fn a_mac_is_kept_as_long_as_a_guest_with_a_lease_may_be_silent() {
 #[test]
 fn a_link_by_address_notes_the_questions_of_its_family_alone() {
     let mut network = Network::with_defaults(NetName::new("lab").unwrap());
-    let link = |from: &str, to: &str| GuestLink {
+    let link = |from: &str, to: &str| GuestRule {
         from: from.parse().unwrap(),
         to: to.parse().unwrap(),
         ports: vec![(Protocol::Udp, "53".parse().unwrap())],
         alias: None,
     };
-    let host = |last: u8| Host {
+    let host = |last: u8| Reservation {
         name: format!("h{last}"),
         mac: MacAddr([2, 0, 0, 0, 0, last]),
         address: Some([10, 0, 1, last].into()),

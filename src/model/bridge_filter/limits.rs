@@ -3,7 +3,7 @@
 
 use super::sets::{self, PORTS};
 use crate::firewall::text::{chain, rule};
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 
 /// The kernel's bucket holds what a second brings, and this besides: at least one of the largest
 /// frames that pass in one piece, 64 KiB where the sender leaves it to the card to cut them
@@ -13,7 +13,7 @@ const BURST_BYTES: u64 = 2 * 65536;
 const KEPT_SECONDS: u32 = 60;
 
 /// The sets that frames fill.
-pub fn sets(wanted: &Wanted) -> Vec<String> {
+pub fn sets(wanted: &NetworkSpec) -> Vec<String> {
     let limits = wanted.network.limits;
     let of = |name: &str, limit: Option<u64>| {
         limit.map(|_| sets::learned(name, "type iface_index", PORTS, KEPT_SECONDS))
@@ -22,7 +22,7 @@ pub fn sets(wanted: &Wanted) -> Vec<String> {
 }
 
 /// The chains that count.
-pub fn chains(wanted: &Wanted) -> Vec<String> {
+pub fn chains(wanted: &NetworkSpec) -> Vec<String> {
     let (limits, group) = (wanted.network.limits, wanted.group);
     let from = limits.from_guest.map(|bytes| {
         // After the guard: what it drops is not counted.

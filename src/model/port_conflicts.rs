@@ -3,7 +3,7 @@
 
 use crate::forward::{Forward, Listen, Ports, Protocol};
 use crate::network::HostAccess;
-use crate::settle::Wanted;
+use crate::settle::NetworkSpec;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Where a program listens.
@@ -36,7 +36,7 @@ impl Socket {
 
 /// Where a network's own server listens, or will.
 #[must_use]
-pub fn services(wanted: &Wanted) -> Vec<Socket> {
+pub fn services(wanted: &NetworkSpec) -> Vec<Socket> {
     let v4: Vec<IpAddr> = wanted.addresses().into_iter().map(|(address, _)| address.into()).collect();
     let mut sockets = Vec::new();
     let mut add = |protocol, address, port| {
@@ -74,7 +74,7 @@ pub fn with_port(forward: &Forward, is_taken: impl Fn(&Forward) -> bool) -> Opti
 
 /// A guest's own address, of the network or not?
 #[must_use]
-pub fn is_within(wanted: &Wanted, address: IpAddr) -> bool {
+pub fn is_within(wanted: &NetworkSpec, address: IpAddr) -> bool {
     let own = |own: Ipv4Addr| wanted.addresses().iter().any(|(address, _)| *address == own);
     match address {
         IpAddr::V4(v4) => wanted.subnets().iter().any(|subnet| subnet.contains(v4)) && !own(v4),
