@@ -3,9 +3,25 @@
 
 use crate::mistake::{Fault, shown};
 use crate::nearest::nearest;
-use crate::{limits, patterns, times, values, vde};
+use crate::{limits, patterns, times, values};
 use std::ops::RangeInclusive;
 use vmnet_model::forward::Protocol;
+
+/// 1023 is the kernel's limit for a bridge (BR_MAX_PORTS in net/bridge/br_private.h); the switch is its
+/// other half.
+pub(crate) const PORTS: RangeInclusive<u32> = 1..=1000;
+/// The names that docker-vde-plugin's options and vde_switch(1) have for these keys.
+pub(crate) const OLD_NAMES: &[(&str, &str)] = &[
+    ("socket_dir", "socket"),
+    ("create_sockets", "create"),
+    ("socket_group", "group"),
+    ("num_switchports", "ports"),
+    ("management_socket", "mgmt_socket"),
+    ("sock", "socket"),
+    ("numports", "ports"),
+    ("mgmt", "mgmt_socket"),
+    ("fstp", "fast_spanning_tree"),
+];
 
 /// What a value looks like. What it has to mean besides, the reader of the key says.
 pub(crate) enum Form {
@@ -174,14 +190,14 @@ pub(crate) static VDE: Keys = Keys {
         key("create", Form::Switch),
         key("group", Form::Text(patterns::group)),
         key("mode", Form::Text(patterns::socket_mode)),
-        key("ports", Form::Number(vde::PORTS)),
+        key("ports", Form::Number(PORTS)),
         key("hub", Form::Switch),
         key("mgmt_socket", Form::Text(patterns::path)),
         key("fast_spanning_tree", Form::Switch),
     ],
     needed: &[],
     later: &[],
-    old: vde::OLD_NAMES,
+    old: OLD_NAMES,
 };
 
 impl Form {

@@ -5,27 +5,11 @@ use crate::keys;
 use crate::mistake::{Fault, Found, shown};
 use crate::section::{Entry, Section};
 use crate::values::{must_be, number, switch, text};
-use std::ops::RangeInclusive;
 use toml::de::DeValue;
 use vmnet_access::vde::Directory;
 use vmnet_access::vde::MTU_MAX;
 use vmnet_model::network::{MtuChoice, Vde};
 
-/// 1023 is the kernel's limit for a bridge (BR_MAX_PORTS in net/bridge/br_private.h); the switch is its
-/// other half.
-pub(crate) const PORTS: RangeInclusive<u32> = 1..=1000;
-/// The names that docker-vde-plugin's options and vde_switch(1) have for these keys.
-pub(crate) const OLD_NAMES: &[(&str, &str)] = &[
-    ("socket_dir", "socket"),
-    ("create_sockets", "create"),
-    ("socket_group", "group"),
-    ("num_switchports", "ports"),
-    ("management_socket", "mgmt_socket"),
-    ("sock", "socket"),
-    ("numports", "ports"),
-    ("mgmt", "mgmt_socket"),
-    ("fstp", "fast_spanning_tree"),
-];
 /// Longest path of a socket, in bytes: `sun_path` has 108 with the final NUL (unix(7)).
 const SOCKET_MAX: usize = 107;
 /// Longest name of a group, in bytes (useradd(8)).
@@ -108,7 +92,7 @@ fn mode(key: &str, value: &DeValue<'_>) -> Result<u32, Fault> {
 }
 
 fn ports(key: &str, value: &DeValue<'_>) -> Result<u32, Fault> {
-    number(key, "a whole number", PORTS, value)
+    number(key, "a whole number", keys::PORTS, value)
 }
 
 impl SwitchEntry {
@@ -265,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_names_of_others_lead_to_keys_that_there_are() {
-        for (old, ours) in OLD_NAMES {
+        for (old, ours) in keys::OLD_NAMES {
             assert!(keys::VDE.names().contains(ours), "{ours}");
             let mistakes = read(lab(), "f", &format!("vde.{old} = 1")).unwrap_err();
             let hints: Vec<_> = mistakes.iter().filter_map(|mistake| mistake.hint.as_deref()).collect();
