@@ -6,6 +6,7 @@
 mod args;
 mod cmd;
 mod exit;
+mod roles;
 mod say;
 mod show;
 
@@ -13,7 +14,8 @@ use args::{Arguments, Directories, HookVerb, Verb};
 use exit::{Exit, Leave};
 use std::process::ExitCode;
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Dirs;
+use vmnet_network::{Dirs, Log, Networks};
+use vmnet_sys::process::hold_signals;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| say::error("cannot go on: internal error", None)));
@@ -38,35 +40,30 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Leave> {
     if nix::unistd::getuid() != nix::unistd::geteuid() {
         return Err(Error::new("run", "vmnet", "it is installed setuid, which only the helper may be").into());
     }
-    // A parent that ignores its children's end would have us ignore our tools' too.
-    vmnet_sys::process::heed_children();
-    vmnet_tools::prepare_each_by(vmnet_sys::child::end_with_us);
-    // What we make is for all to read, whatever the umask of root's shell. What CMD makes is not ours.
-    if !matches!(arguments.verb, Verb::Exec(_)) {
-        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    }
+    roles::command(!matches!(arguments.verb, Verb::Exec(_)));
     let Directories { config_dir, state_dir, run_dir } = &arguments.directories;
-    let dirs = Dirs::new(config_dir, state_dir, run_dir);
+    let dirs = Dirs::new(config_dir, state_dir, run_dir).before_changes(hold_signals);
+    let networks = Networks::open(dirs.clone(), Log::Foreground);
     Ok(match &arguments.verb {
-        Verb::Up { name, dry_run, on_demand } => cmd::up::run(&dirs, name, *dry_run, *on_demand)?,
-        Verb::Down { name, force } => cmd::down::run(&dirs, name, *force)?,
+        Verb::Up { name, dry_run, on_demand } => cmd::up::run(&networks, name, *dry_run, *on_demand)?,
+        Verb::Down { name, force } => cmd::down::run(&networks, name, *force)?,
         Verb::Run { name, background } => cmd::run::run(&dirs, name, *background)?,
-        Verb::Status { name, json } => cmd::status::run(&dirs, name.as_ref(), *json)?,
+        Verb::Status { name, json } => cmd::status::run(&networks, name.as_ref(), *json)?,
         Verb::List { json } => cmd::list::run(&dirs, *json)?,
-        Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&dirs, name, port)?,
-        Verb::Ports { name, json, .. } => cmd::ports::run(&dirs, name, *json)?,
+        Verb::Ports { name, revoke: Some(port), .. } => cmd::ports::revoke(&networks, name, port)?,
+        Verb::Ports { name, json, .. } => cmd::ports::run(&networks, name, *json)?,
         Verb::Exec(words) => cmd::exec::run(words)?,
         Verb::Tap(verb) => cmd::tap::run(verb)?,
         Verb::Attach(words) => cmd::attach::run(&dirs, words)?,
         Verb::Detach { name, space, ifname } => cmd::detach::run(&dirs, name, space, ifname)?,
-        Verb::Cable { name, to, remove } => cmd::cable::run(&dirs, name, to, *remove)?,
+        Verb::Cable { name, to, remove } => cmd::cable::run(&networks, name, to, *remove)?,
         Verb::Wire(verb) => cmd::wire::run(verb)?,
         Verb::Snippet { name, program } => cmd::snippet::run(&dirs, name, *program)?,
         Verb::Broker => cmd::broker::run(&dirs)?,
         Verb::Hook(HookVerb::Libvirt { words }) => cmd::hook::run(&dirs, words)?,
         Verb::Leases { name, watch, json } => cmd::leases::run(&dirs, name, *watch, *json)?,
-        Verb::Host(verb) => cmd::host::run(&dirs, verb)?,
-        Verb::Forward(verb) => cmd::forward::run(&dirs, verb)?,
+        Verb::Host(verb) => cmd::host::run(&networks, verb)?,
+        Verb::Forward(verb) => cmd::forward::run(&networks, verb)?,
         Verb::Init { name } => cmd::init::run(&dirs, name)?,
         Verb::Check { name, json } => cmd::check::run(&dirs, name.as_ref(), *json)?,
         Verb::Access { name, user, json } => cmd::access::run(&dirs, name, user.as_deref(), *json)?,

@@ -8,12 +8,27 @@ use tokio::runtime::{Builder, Handle};
 use vmnet_model::error::Error;
 use vmnet_sys::trust::plain;
 
-/// For a verb that waits for events itself: do `work` to its end, on this thread.
+/// Do what waits for events itself, to its end: in this thread, or, where that is within somebody's runtime
+/// already, in a thread that is there for that alone.
 ///
 /// # Errors
-/// The work's, or the kernel had no descriptors for a runtime.
-pub fn events<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    runtime().map_err(|error| Error::new("begin", "work", plain(&error)))?.block_on(work)
+/// The work's, or the kernel had no descriptors or no thread for it.
+pub fn events<T: Send, F: Future<Output = Result<T, Error>>>(
+    begin: impl FnOnce() -> F + Send,
+) -> Result<T, Error> {
+    let failed = |error: std::io::Error| Error::new("begin", "work", plain(&error));
+    let work = || {
+        let runtime = runtime().map_err(failed)?;
+        runtime.block_on(begin())
+    };
+    if Handle::try_current().is_err() {
+        return work();
+    }
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("events".to_owned());
+        let thread = thread.spawn_scoped(scope, work).map_err(failed)?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 /// Do `work` to its end on a runtime of its own, and wait for that.

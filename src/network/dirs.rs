@@ -22,12 +22,28 @@ pub struct Dirs {
     pub state: PathBuf,
     /// What does not.
     pub run: PathBuf,
+    /// See [`Dirs::before_changes`].
+    begin: fn(),
 }
 
 impl Dirs {
     /// Those of the command line.
     pub fn new(config: &Path, state: &Path, run: &Path) -> Self {
-        Self { config: config.to_owned(), state: state.to_owned(), run: run.to_owned() }
+        Self { config: config.to_owned(), state: state.to_owned(), run: run.to_owned(), begin: || () }
+    }
+
+    /// Have `begin` called before each change of the host that must not be left half-done: there a process may
+    /// hold back the signals that would end it. Nothing is called by default.
+    #[must_use]
+    pub fn before_changes(mut self, begin: fn()) -> Self {
+        self.begin = begin;
+        self
+    }
+
+    /// From here to the end of the change: milliseconds, or the time limit of a tool that hangs. The wait for
+    /// the lock comes before it, and can still be interrupted.
+    pub(crate) fn begin_changes(&self) {
+        (self.begin)();
     }
 
     /// The directory of network files.

@@ -20,7 +20,6 @@ use vmnet_model::error::{Error, network};
 use vmnet_model::firewall;
 use vmnet_model::plan::{Part, TAKING_DOWN, bridge_alias};
 use vmnet_sys::lock::Lock;
-use vmnet_sys::process::hold_signals;
 use vmnet_sys::trust::plain;
 use vmnet_tools::nft;
 use vmnet_vswitch::clients;
@@ -295,7 +294,7 @@ pub fn take_down_under(lock: Lock, dirs: &Dirs, name: &NetName) -> Result<(), Er
         dirs.tidy(lock);
         return Ok(());
     };
-    hold_signals();
+    dirs.begin_changes();
     let left = undo(dirs, &bridge, &record, Traces::OnDisk);
     dirs.tidy(lock);
     match left.split_first() {

@@ -1,20 +1,23 @@
 //! The parts of a running network: ports with their holders, and leases.
 
+use crate::dirs::Dirs;
 use crate::dirs::RunDir;
 use crate::observe;
 use std::os::fd::BorrowedFd;
 use vmnet_access::mac::MacAddr;
-use vmnet_access::name::IfName;
+use vmnet_access::name::{IfName, NetName};
 use vmnet_access::port_record::PortTag;
 use vmnet_access::request::PortRequest;
 use vmnet_host::links::{Links, SeenLink};
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, network};
 use vmnet_model::lease::Lease;
 use vmnet_port::acquire::{self, NotAcquired, Plugged};
 use vmnet_sys::caller::name_of;
 use vmnet_sys::trust::plain;
+use vmnet_vswitch::clients;
 
 /// One port and whoever holds it.
+#[derive(Clone, Debug)]
 pub struct Port {
     /// The link.
     pub link: SeenLink,
@@ -86,4 +89,42 @@ pub fn acquire(request: &PortRequest, namespace: Option<BorrowedFd<'_>>) -> Resu
         NotAcquired::Refused { sentence, hint } => Error::told(sentence, hint),
         NotAcquired::Unasked(error) => Error::new("ask for", "a port", plain(&error)),
     })
+}
+
+/// A port that was taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// Who held it; `-` where that is not known.
+    pub user: String,
+    /// `port`, or `vde` for one on the network's switch.
+    pub kind: &'static str,
+    /// The port and its holder, in a few words.
+    pub phrase: String,
+}
+
+/// Take a port away from whoever holds it.
+pub(crate) fn revoke(dirs: &Dirs, name: &NetName, port: &IfName) -> Result<Revoked, Error> {
+    let object = format!("port '{port}'");
+    let failed = |cause: &dyn std::fmt::Display| Error::new("revoke", &object, cause);
+    let bridge = name.bridge();
+    let run_dir = dirs.run_dir(&bridge);
+    let links = Links::open().map_err(|error| failed(&error))?;
+    if links.find(&bridge).map_err(|error| failed(&error))?.is_none() {
+        return Err(Error::not_up("revoke a port of", name));
+    }
+    let ports = ports(&links, &bridge, &run_dir)?;
+    let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
+        let (user, phrase) =
+            clients::revoke(&dirs.run, &run_dir.switch(), &port.to_string()).map_err(|cause| {
+                failed(&cause.unwrap_or_else(|| format!("it is no port of {}", network(name))))
+            })?;
+        return Ok(Revoked { user, kind: "vde", phrase });
+    };
+    if let Some(to) = found.link.wire().and_then(|tag| tag.cable) {
+        let refusal = failed(&format!("it is the end of the cable to {to}"));
+        return Err(refusal.hint(format!("'vmnet cable {name} {to} --remove' parts them")));
+    }
+    links.delete(found.link.index).map_err(|error| failed(&error.cause))?;
+    let user = found.tag.as_ref().map_or_else(|| "-".to_owned(), |tag| name_of(tag.uid));
+    Ok(Revoked { user, kind: "port", phrase: found.phrase() })
 }

@@ -22,7 +22,6 @@ use vmnet_model::lease::Lease;
 use vmnet_model::network::{Mode, Network};
 use vmnet_model::plan;
 use vmnet_model::reservation::{self, Refusal};
-use vmnet_sys::process::hold_signals;
 
 /// What is asked for; all names in lower case.
 pub struct Asked {
@@ -170,7 +169,7 @@ fn remove_locked(dirs: &Dirs, file: &Network, who: &Who) -> Result<Reservation, 
 
 /// Remember, and have a network that is up follow. Call it under the lock.
 fn keep(dirs: &Dirs, file: &Network, memory: &LiveChanges) -> Result<(), Error> {
-    hold_signals();
+    dirs.begin_changes();
     memory.keep(dirs, &file.name)?;
     let run_dir = dirs.run_dir(&file.name.bridge());
     if !Record::read(&run_dir)?.is_some_and(|record| record.phase == Phase::Up) {

@@ -25,7 +25,6 @@ use vmnet_model::guest;
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, DesiredState, Part, ServerStep, Step, Undo, undoing};
 use vmnet_model::settle::NetworkSpec;
-use vmnet_sys::process::hold_signals;
 use vmnet_sys::trust::plain;
 use vmnet_vswitch::settings;
 
@@ -159,9 +158,7 @@ fn raise_locked(dirs: &Dirs, wanted: &Network) -> Result<UpReport, Error> {
     let outlook = look(dirs, &links, wanted, false)?;
     let steps = plan(&outlook)?;
     forwards::refuse_new(dirs, &outlook.goal, outlook.record.as_ref())?;
-    // From here to the end: milliseconds, or the time limit of a tool that hangs. The wait for the lock can
-    // still be interrupted.
-    hold_signals();
+    dirs.begin_changes();
     let outdated = plan::outdates_leases(&steps, &outlook.seen);
     let PlanInput { goal, run_dir, record: earlier, host, notes, .. } = outlook;
     let settled = earlier.as_ref().is_some_and(|record| record.phase == Phase::Up);

@@ -6,18 +6,17 @@ use crate::say;
 use vmnet_access::name::NetName;
 use vmnet_model::cable::End;
 use vmnet_model::error::{Error, network};
-use vmnet_network::cables;
+use vmnet_network::Networks;
 use vmnet_network::cables::Added;
-use vmnet_network::dirs::Dirs;
 
 /// Join two wires, or part them again.
-pub fn run(dirs: &Dirs, name: &NetName, to: &End, remove: bool) -> Result<Exit, Error> {
+pub fn run(networks: &Networks, name: &NetName, to: &End, remove: bool) -> Result<Exit, Error> {
     need_root(if remove { "part" } else { "join" }, network(name))?;
     if remove {
-        let to = cables::remove(dirs, name, to)?;
+        let to = networks.get(name).uncable(to)?;
         say::line(&format!("{name} and {to} are parted"));
     } else {
-        say_added(name, &cables::add(dirs, name, to)?);
+        say_added(name, &networks.get(name).cable(to)?);
     }
     Ok(Exit::Done)
 }

@@ -12,28 +12,26 @@ use crate::show::forwards::json as row_json;
 use serde_json::json;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
-use vmnet_network::dirs::Dirs;
-use vmnet_network::forwards;
+use vmnet_network::Networks;
 use vmnet_network::forwards::Added;
 use vmnet_network::forwards::Row;
 use vmnet_network::forwards::State;
-use vmnet_network::store::definitions;
 use vmnet_network::store::live_changes::LiveChanges;
 
 /// Do what is asked.
-pub fn run(dirs: &Dirs, verb: &ForwardVerb) -> Result<Exit, Error> {
+pub fn run(networks: &Networks, verb: &ForwardVerb) -> Result<Exit, Error> {
     match verb {
         ForwardVerb::Add { name, listen, to, protocol, json } => {
             need_root("forward a port to", network(name))?;
-            say_added(name, &forwards::add(dirs, name, *listen, to.clone(), *protocol)?, *json);
+            say_added(name, &networks.get(name).forward(*listen, to.clone(), *protocol)?, *json);
         }
         ForwardVerb::Rm { name, listen, protocol } => {
             need_root("close a forward of", network(name))?;
-            for gone in forwards::remove(dirs, name, *listen, *protocol)? {
+            for gone in networks.get(name).unforward(*listen, *protocol)? {
                 say::line(&format!("{gone}: closed"));
             }
         }
-        ForwardVerb::List { name, json } => list(dirs, name.as_ref(), *json)?,
+        ForwardVerb::List { name, json } => list(networks, name.as_ref(), *json)?,
     }
     Ok(Exit::Done)
 }
@@ -56,17 +54,17 @@ fn say_added(name: &NetName, added: &Added, json: bool) {
     });
 }
 
-fn list(dirs: &Dirs, name: Option<&NetName>, json: bool) -> Result<(), Error> {
+fn list(networks: &Networks, name: Option<&NetName>, json: bool) -> Result<(), Error> {
     let mut rows: Vec<Row> = Vec::new();
     match name {
-        Some(name) => rows.extend(forwards::rows(dirs, name)?),
+        Some(name) => rows.extend(networks.get(name).forwards()?),
         None => {
-            let mut names = definitions::names(dirs)?;
-            names.extend(LiveChanges::names(dirs));
+            let mut names = networks.list()?;
+            names.extend(LiveChanges::names(networks.dirs()));
             names.sort();
             names.dedup();
             // One file with mistakes must not hide the others.
-            rows.extend(names.iter().filter_map(|name| forwards::rows(dirs, name).ok()).flatten());
+            rows.extend(names.iter().filter_map(|name| networks.get(name).forwards().ok()).flatten());
         }
     }
     if json {

@@ -1,8 +1,8 @@
 //! `vmnet hook libvirt`, which libvirt calls as its hook: `qemu|network OBJECT OPERATION SUB-OPERATION
 //! EXTRA`, and an XML document on standard input.
 
-use super::take_own_place;
 use crate::exit::Exit;
+use crate::roles::starter_for_others;
 use std::ffi::OsString;
 use vmnet_libvirt;
 use vmnet_libvirt::Call;
@@ -18,7 +18,7 @@ pub fn run(dirs: &Dirs, words: &[OsString]) -> Result<Exit, Error> {
     }
     let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     if let Some(call) = call(&words) {
-        take_own_place();
+        starter_for_others();
         vmnet_libvirt::answer(dirs, call, std::io::stdin().lock()).map_err(|mut failure| {
             // libvirt puts what we say into a sentence of its own, which has room for one line.
             failure.hint = None;

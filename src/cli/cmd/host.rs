@@ -9,14 +9,13 @@ use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{Reservation, Who};
-use vmnet_network::dirs::Dirs;
-use vmnet_network::reservations;
+use vmnet_network::Networks;
 use vmnet_network::reservations::Added;
 use vmnet_network::reservations::Asked;
 use vmnet_network::reservations::Reserved;
 
 /// Whatever of the three is asked for.
-pub fn run(dirs: &Dirs, verb: &HostVerb) -> Result<Exit, Error> {
+pub fn run(networks: &Networks, verb: &HostVerb) -> Result<Exit, Error> {
     match verb {
         HostVerb::Add { name, host, mac, address, address6, alias } => {
             let asked = Asked {
@@ -26,16 +25,16 @@ pub fn run(dirs: &Dirs, verb: &HostVerb) -> Result<Exit, Error> {
                 address6: *address6,
                 aliases: alias.clone(),
             };
-            add(dirs, name, &asked)
+            add(networks, name, &asked)
         }
-        HostVerb::Rm { name, host } => remove(dirs, name, host),
-        HostVerb::List { name, json } => list(dirs, name, *json),
+        HostVerb::Rm { name, host } => remove(networks, name, host),
+        HostVerb::List { name, json } => list(networks, name, *json),
     }
 }
 
-fn add(dirs: &Dirs, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
+fn add(networks: &Networks, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
     need_root("reserve", format!("'{}' on {}", asked.name, network(name)))?;
-    let Added { host, already, holds, notes } = reservations::add(dirs, name, asked)?;
+    let Added { host, already, holds, notes } = networks.get(name).reserve(asked)?;
     notes.iter().for_each(|note| say::error(note, None));
     let state = if already { "is reserved already" } else { "is reserved" };
     say::line(&format!("{} {state}: {}", host.name, phrase(&host)));
@@ -46,9 +45,9 @@ fn add(dirs: &Dirs, name: &NetName, asked: &Asked) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-fn remove(dirs: &Dirs, name: &NetName, who: &Who) -> Result<Exit, Error> {
+fn remove(networks: &Networks, name: &NetName, who: &Who) -> Result<Exit, Error> {
     need_root("remove", format!("host '{who}' of {}", network(name)))?;
-    let host = reservations::remove(dirs, name, who)?;
+    let host = networks.get(name).release(who)?;
     say::line(&format!("{} is not reserved any more: {}", host.name, phrase(&host)));
     Ok(Exit::Done)
 }
@@ -60,8 +59,8 @@ fn phrase(host: &Reservation) -> String {
     format!("{address}{address6} for {}", host.mac)
 }
 
-fn list(dirs: &Dirs, name: &NetName, json: bool) -> Result<Exit, Error> {
-    let all = reservations::all(dirs, name)?;
+fn list(networks: &Networks, name: &NetName, json: bool) -> Result<Exit, Error> {
+    let all = networks.get(name).reservations()?;
     if json {
         say::json(&json!({ "hosts": all.iter().map(as_json).collect::<Vec<_>>() }));
     } else {

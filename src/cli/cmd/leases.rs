@@ -36,7 +36,7 @@ pub fn run(dirs: &Dirs, name: &NetName, watch: bool, json: bool) -> Result<Exit,
         return Err(Error::not_up("show the leases of", name));
     }
     if watch {
-        return events(follow(dirs, name, &run_dir, json));
+        return events(|| follow(dirs, name, &run_dir, json));
     }
     let leases = leases::leases(&run_dir)?;
     let knowledge = Knowledge::of(dirs, name);

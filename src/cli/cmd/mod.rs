@@ -32,8 +32,3 @@ pub mod wire;
 fn need_root(act: &'static str, object: String) -> Result<(), Error> {
     if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(Error::new(act, object, "only root can")) }
 }
-
-/// A caller who is first in line for the kernel's killer must not make root's servers so.
-fn take_own_place() {
-    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
-}

@@ -6,21 +6,19 @@ use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::plan::Aspect;
-use vmnet_network::dirs::Dirs;
+use vmnet_network::Networks;
 use vmnet_network::status::State;
 use vmnet_network::status::Status;
-use vmnet_network::status::running;
-use vmnet_network::status::status;
 
 /// Wanted beside actual.
-pub fn run(dirs: &Dirs, name: Option<&NetName>, json: bool) -> Result<Exit, Error> {
+pub fn run(networks: &Networks, name: Option<&NetName>, json: bool) -> Result<Exit, Error> {
     let names = match name {
         Some(name) => vec![name.clone()],
-        None => running(dirs)?,
+        None => networks.running()?,
     };
     let mut all = Vec::new();
     for name in &names {
-        match status(dirs, name) {
+        match networks.get(name).status() {
             // Something of that name is there, and it is not the network.
             Err(error) if error.kind == ErrorKind::Conflict => {
                 say::error(&error.to_string(), error.hint.as_deref());

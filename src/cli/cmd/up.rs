@@ -1,29 +1,28 @@
 //! `vmnet up NAME`
 
-use super::{need_root, take_own_place};
+use super::need_root;
 use crate::exit::Exit;
+use crate::roles;
 use crate::say;
 use crate::show::leases::with_length;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
 use vmnet_model::prefix6::PREFIX6_LENGTH;
-use vmnet_network::dirs::Dirs;
-use vmnet_network::up::UpReport;
-use vmnet_network::up::bring_up;
-use vmnet_network::up::rehearse;
+use vmnet_network::{Networks, Start, UpReport};
 
 /// Bring it up, or only say how.
-pub fn run(dirs: &Dirs, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Error> {
+pub fn run(networks: &Networks, name: &NetName, dry_run: bool, on_demand: bool) -> Result<Exit, Error> {
     if dry_run {
-        let raised = rehearse(dirs, name)?;
+        let raised = networks.get(name).plan()?;
         raised.notes.iter().for_each(|note| say::error(note, None));
         return Ok(show_plan(&raised));
     }
     need_root("start", network(name))?;
     if on_demand {
-        take_own_place();
+        roles::starter_for_others();
     }
-    if let Some(raised) = bring_up(dirs, name, on_demand)? {
+    let start = if on_demand { Start::OnDemand } else { Start::Always };
+    if let Some(raised) = networks.get(name).up(start)? {
         raised.notes.iter().for_each(|note| say::error(note, None));
         say_up(&raised);
     }

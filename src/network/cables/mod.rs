@@ -25,7 +25,6 @@ use vmnet_model::cable::{Edge, End, unfit};
 use vmnet_model::error::{Error, network};
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Aspect};
-use vmnet_sys::process::hold_signals;
 
 /// What came of it.
 pub struct Added {
@@ -50,7 +49,7 @@ pub fn add(dirs: &Dirs, name: &NetName, to: &End) -> Result<Added, Error> {
         }
     };
     let lock = dirs.lock()?;
-    hold_signals();
+    dirs.begin_changes();
     let result = add_locked(dirs, name, &to);
     dirs.tidy(lock);
     let two_servers = far.is_some_and(|far| far.dhcp.enabled && own.dhcp.enabled);
@@ -80,7 +79,7 @@ fn add_locked(dirs: &Dirs, name: &NetName, to: &End) -> Result<Option<Aspect>, E
 /// Part them again.
 pub fn remove(dirs: &Dirs, name: &NetName, to: &End) -> Result<End, Error> {
     let lock = dirs.lock()?;
-    hold_signals();
+    dirs.begin_changes();
     let result = remove_locked(dirs, name, to);
     dirs.tidy(lock);
     result

@@ -1,8 +1,8 @@
 //! The keeper's part about cables: what is lost of one is plugged in again, and a switch that was started
 //! again gets its pump back.
 
-use super::Keeper;
 use super::event::{ended, listen_to};
+use super::{Keeper, Orders};
 use crate::cables;
 use crate::cables::Site;
 use crate::lease_watch;
@@ -61,7 +61,7 @@ impl Lines {
     }
 }
 
-impl Keeper<'_> {
+impl<O: Orders> Keeper<'_, O> {
     /// What of the cables is lost; or else what there is to be watched.
     pub(super) fn lines(&self) -> Result<Result<Lines, KeeperEvent>, Error> {
         if LiveChanges::of(self.dirs, self.name)?.cables.is_empty() {

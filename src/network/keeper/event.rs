@@ -1,46 +1,12 @@
-//! What wakes the keeper: signals, the kernel's announcements about links and addresses, the
+//! What wakes the keeper: the kernel's announcements about links and addresses, the
 //! server's end.
 
 use std::io;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use vmnet_host::links::{Event, LinkError, Watch};
 use vmnet_model::keeper::KeeperEvent;
 use vmnet_sys::process::Process;
-
-/// The signals that a keeper heeds.
-pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    leave: Signal,
-    reload: Signal,
-    child: Signal,
-}
-
-impl Signals {
-    /// From here on they no longer end the process.
-    pub fn heed() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            leave: signal(SignalKind::user_defined2())?,
-            reload: signal(SignalKind::hangup())?,
-            child: signal(SignalKind::child())?,
-        })
-    }
-
-    /// The next one.
-    pub async fn next(&mut self) -> KeeperEvent {
-        tokio::select! {
-            _ = self.terminate.recv() => KeeperEvent::Stop,
-            _ = self.interrupt.recv() => KeeperEvent::Stop,
-            _ = self.leave.recv() => KeeperEvent::Leave,
-            _ = self.reload.recv() => KeeperEvent::Reload,
-            _ = self.child.recv() => KeeperEvent::ChildEnded,
-        }
-    }
-}
 
 /// The next announcement, as far as it concerns the bridge of this number.
 pub async fn next_event(watch: &mut Watch, bridge: u32) -> Result<KeeperEvent, LinkError> {

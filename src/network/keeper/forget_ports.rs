@@ -1,13 +1,13 @@
 //! After a port went: what the kernel learned of it goes too, so that its guest may come back at once
 //! by another port, with the same MAC.
 
-use super::Keeper;
+use super::{Keeper, Orders};
 use crate::observe;
 use vmnet_access::name::IfName;
 use vmnet_model::bridge_filter;
 use vmnet_tools::{ToolError, nft};
 
-impl Keeper<'_> {
+impl<O: Orders> Keeper<'_, O> {
     /// Forget one that went; another may get its number.
     pub(super) fn forget_port(&mut self, port: u32) {
         self.offences.remove(&port);

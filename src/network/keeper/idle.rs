@@ -1,7 +1,7 @@
 //! When a network goes down by itself: some time after its last port went, or when its keeper is told
 //! to stop; never under a guest, nor under one that is just being attached.
 
-use super::Keeper;
+use super::{Keeper, Orders};
 use crate::down::take_down_under;
 use crate::observe;
 use vmnet_host::links::SeenLink;
@@ -11,7 +11,7 @@ use vmnet_sys::trust::plain;
 use vmnet_vswitch::clients;
 use vmnet_vswitch::clients::Client;
 
-impl Keeper<'_> {
+impl<O: Orders> Keeper<'_, O> {
     /// Who uses the network. Where that cannot be found out, nothing changes.
     pub(super) fn count_ports(&mut self) -> Option<KeeperEvent> {
         self.read_again();

@@ -1,9 +1,9 @@
 //! The keeper's part about events: it looks whether something is lost, and else waits for whatever comes
 //! first.
 
-use super::Keeper;
 use super::cables::Lines;
 use super::event::{ended, listen_to, next_event};
+use super::{Keeper, Orders};
 use crate::keeper::resolved::Registration;
 use crate::server;
 use crate::store::run_record::Record;
@@ -22,7 +22,7 @@ struct Watched {
     lines: Lines,
 }
 
-impl Keeper<'_> {
+impl<O: Orders> Keeper<'_, O> {
     /// The next event. What cannot be told is one too: the network goes on, and so does its keeper, because
     /// a kernel that is too busy now will answer later.
     pub(super) async fn next_event(&mut self) -> KeeperEvent {
@@ -32,7 +32,7 @@ impl Keeper<'_> {
                 Err(failure) => KeeperEvent::LookFailed(failure.to_string()),
             },
             Wait::ForSignals { until } => tokio::select! {
-                event = self.signals.next() => event,
+                event = self.orders.next() => event,
                 () = sleep_until(self.began + until) => KeeperEvent::RestOver,
             },
             // Each action that brings an event has brought it.
@@ -84,7 +84,7 @@ impl Keeper<'_> {
         let began = self.began;
         let at = |moment: Option<Moment>| reached(moment.map(|moment| began + moment));
         let heard = tokio::select! {
-            event = self.signals.next() => return Ok(event),
+            event = self.orders.next() => return Ok(event),
             event = next_event(&mut self.watch, index) => return event.map_err(|error| failed(&error)),
             changed = self.leases.changed() => {
                 return changed.map(|()| KeeperEvent::LeasesChanged).map_err(|error| failed(&plain(&error)));

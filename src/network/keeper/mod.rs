@@ -9,12 +9,12 @@
 //! | file | does |
 //! |---|---|
 //! | `listen` | looks at the host, and waits for whatever comes first |
-//! | `wake` | signals, the kernel's announcements, the end of a process |
+//! | `event` | the kernel's announcements, the end of a process |
 //! | `repair` | repairs, by the same steps as `up` |
 //! | `ports` | looks at ports, and holds their holders to the grant |
-//! | `gone` | forgets ports that went |
+//! | `forget_ports` | forgets ports that went |
 //! | `firewalls` | asks whether a firewall shuts guests out |
-//! | `clients` | asks the VDE switch who is plugged in, and stops one that mislaid a port |
+//! | `switch_clients` | asks the VDE switch who is plugged in, and stops one that mislaid a port |
 //! | `switch`, `cables` | tell what of the VDE switch and of cables is lost |
 //! | `idle` | counts who uses the network, and takes it down unless somebody does |
 
@@ -36,7 +36,6 @@ use crate::dirs::RunDir;
 use crate::keeper::firewall_watch::Watch as FirewallWatch;
 use crate::keeper::resolved::Registrar;
 use crate::lease_watch::LeaseWatch;
-use event::Signals;
 use std::collections::{BTreeMap, VecDeque};
 use switch_clients::Feed;
 use tokio::time::Instant;
@@ -48,11 +47,22 @@ use vmnet_model::guest::Guest;
 use vmnet_model::keeper::{Ending, KeeperAction, KeeperEvent, KeeperState, Moment, Offence, Trouble, User};
 use vmnet_model::network::Network;
 use vmnet_sys::lock::Claim;
-use vmnet_sys::process::{adopt_orphans, reap_all};
 use vmnet_sys::trust::plain;
 
+/// What a process that keeps a network is told from outside, and what it does as a process: signals and
+/// children belong to it, not to this room.
+pub trait Orders {
+    /// Pending until the next order: [`KeeperEvent::Stop`], [`KeeperEvent::Leave`], [`KeeperEvent::Reload`], or
+    /// [`KeeperEvent::ChildEnded`]. May be dropped while it waits, without losing one.
+    fn next(&mut self) -> impl Future<Output = KeeperEvent>;
+
+    /// Before each turn of the keeper, when nothing that it started is at work: the time to reap children. The
+    /// server becomes a daemon under the keeper's eyes, and is its process' child if that adopts orphans.
+    fn reap(&mut self);
+}
+
 /// One network's keeper.
-pub struct Keeper<'a> {
+pub struct Keeper<'a, O> {
     /// First, so that it is the first to be given back.
     claim: Claim,
     dirs: &'a Dirs,
@@ -62,7 +72,7 @@ pub struct Keeper<'a> {
     links: Links,
     watch: Watch,
     leases: LeaseWatch,
-    signals: Signals,
+    orders: O,
     firewalls: FirewallWatch,
     registrar: Registrar,
     /// When it began: the moments of [`KeeperState`] count from here.
@@ -87,12 +97,10 @@ pub fn claim(run_dir: &RunDir) -> Result<Option<Claim>, Error> {
     vmnet_sys::claim::claim(&path).map_err(|error| Error::new("lock", path.display(), plain(&error)))
 }
 
-impl<'a> Keeper<'a> {
-    /// Take over a network. From here on signals are heeded and changes noticed.
-    pub fn new(dirs: &'a Dirs, name: &'a NetName, log: Log, claim: Claim) -> Result<Self, Error> {
+impl<'a, O: Orders> Keeper<'a, O> {
+    /// Take over a network. From here on changes are noticed.
+    pub fn new(dirs: &'a Dirs, name: &'a NetName, log: Log, claim: Claim, orders: O) -> Result<Self, Error> {
         let failed = |cause: &dyn std::fmt::Display| Error::new("keep", network(name), cause);
-        // dnsmasq becomes a daemon under our eyes; without this its end would never be reaped.
-        adopt_orphans().map_err(|error| failed(&plain(&error)))?;
         let run_dir = dirs.run_dir(&name.bridge());
         let mut keeper = Self {
             dirs,
@@ -102,7 +110,7 @@ impl<'a> Keeper<'a> {
             watch: Watch::open().map_err(|error| failed(&error))?,
             leases: LeaseWatch::open(&run_dir).map_err(|error| failed(&plain(&error)))?,
             firewalls: FirewallWatch::open(name, dirs.run_dir(&name.bridge()), log)?,
-            signals: Signals::heed().map_err(|error| failed(&plain(&error)))?,
+            orders,
             registrar: Registrar::start(log),
             began: Instant::now(),
             state: KeeperState::default(),
@@ -122,8 +130,8 @@ impl<'a> Keeper<'a> {
     pub async fn keep(mut self) -> Result<(), Error> {
         let mut events = VecDeque::from([KeeperEvent::Began]);
         loop {
-            // Nobody waits for a child of ours here: what we start is waited for while it runs.
-            reap_all();
+            // What we start is waited for while it runs.
+            self.orders.reap();
             let event = match events.pop_front() {
                 Some(event) => event,
                 None => self.next_event().await,

@@ -1,7 +1,7 @@
 //! The keeper's part about ports: each has what the network gives to its ports, and no holder of a
 //! TAP goes further than the grant.
 
-use super::Keeper;
+use super::{Keeper, Orders};
 use crate::observe;
 use vmnet_access::port_record::PortRecord;
 use vmnet_host::files::read_file;
@@ -14,7 +14,7 @@ use vmnet_model::tap_policy::GrantedTap;
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;
 
-impl Keeper<'_> {
+impl<O: Orders> Keeper<'_, O> {
     /// All of them: some came before we listened.
     pub(super) fn look_at_ports(&mut self) -> Option<KeeperEvent> {
         let record = self.port_record()?;

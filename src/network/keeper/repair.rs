@@ -1,6 +1,6 @@
 //! The keeper's part about repairs: by the same steps as `up`, which plans nothing where all is right.
 
-use super::Keeper;
+use super::{Keeper, Orders};
 use crate::leases;
 use crate::store::definitions;
 use crate::up::raise;
@@ -8,7 +8,7 @@ use vmnet_model::error::network;
 use vmnet_model::guest;
 use vmnet_model::keeper::{Cause, KeeperEvent};
 
-impl Keeper<'_> {
+impl<O: Orders> Keeper<'_, O> {
     /// Make the network as its file says.
     pub(super) fn repair(&mut self, cause: Cause) -> KeeperEvent {
         // Somebody may have taken the network down, or up again, while we waited for our turn.

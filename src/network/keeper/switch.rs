@@ -1,14 +1,14 @@
 //! The keeper's part about the VDE switch: what runs for it is there, and what is not is known of.
 
-use super::Keeper;
 use super::cables::{Lines, watched};
 use super::event::listen_to;
+use super::{Keeper, Orders};
 use std::io;
 use vmnet_model::keeper::KeeperEvent;
 use vmnet_vswitch;
 use vmnet_vswitch::settings;
 
-impl Keeper<'_> {
+impl<O: Orders> Keeper<'_, O> {
     /// What of the switch is gone; or else what there is to be watched.
     pub(super) fn wires(&self) -> io::Result<Result<Lines, KeeperEvent>> {
         let Some(wanted) = settings::recorded(&self.run_dir.switch()).ok().flatten() else {

@@ -1,8 +1,8 @@
 //! The keeper's part about those who are plugged into the switch: it hears who comes and goes, counts them,
 //! removes what the gone leave behind, and mends a switch that has mislaid one.
 
-use super::Keeper;
 use super::listen::reached;
+use super::{Keeper, Orders};
 use crate::dirs::Dirs;
 use crate::dirs::RunDir;
 use std::io::{self, ErrorKind};
@@ -186,7 +186,7 @@ async fn drink(stream: &UnixStream) -> io::Result<bool> {
     }
 }
 
-impl Keeper<'_> {
+impl<O: Orders> Keeper<'_, O> {
     /// What the feed's word means to the keeper.
     pub(super) fn of_clients(&self, heard: Heard) -> KeeperEvent {
         match heard {
