@@ -40,8 +40,7 @@ use vmnet_access::name::NetName;
 use vmnet_host::links::Links;
 use vmnet_model::error::Error;
 use vmnet_network::dirs::Dirs;
-use vmnet_network::keeper_handle;
-use vmnet_network::up;
+use vmnet_network::{Log, Networks, Start};
 
 /// It looks at the host and adds what it finds, and what it could not see.
 type Check = fn(&Host<'_>, &mut Report);
@@ -84,8 +83,7 @@ pub fn cure(dirs: &Dirs, fix: &Fix) -> Result<(), Error> {
     match fix {
         Fix::DeleteLink(name, index) => taps::delete(name, *index),
         Fix::Raise(network) => {
-            up::raise(dirs, network)?;
-            keeper_handle::ensure_keeper(dirs, network)
+            Networks::open(dirs.clone(), Log::Background).get(network).up(Start::Always).map(drop)
         }
     }
 }

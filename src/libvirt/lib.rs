@@ -19,7 +19,7 @@ use vmnet_host::log::Log;
 use vmnet_model::error::Error;
 use vmnet_network::dirs::Dirs;
 use vmnet_network::store::definitions;
-use vmnet_network::up::bring_up;
+use vmnet_network::{Networks, Start};
 
 /// Most bytes of a document that are read. A larger one is no domain that asks anything of us.
 const DOCUMENT_MAX: u64 = 1 << 20;
@@ -124,7 +124,7 @@ fn start(dirs: &Dirs, bridge: &IfName) -> Result<(), Error> {
     if !file.on_demand {
         return Ok(());
     }
-    let raised = bring_up(dirs, &network, true)?;
+    let raised = Networks::open(dirs.clone(), Log::Foreground).get(&network).up(Start::OnDemand)?;
     raised.iter().flat_map(|raised| &raised.notes).for_each(|note| Log::Foreground.info(note));
     Ok(())
 }

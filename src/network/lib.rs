@@ -32,32 +32,32 @@
 //! | [`dirs`] | the directories, and every file in them |
 //! | [`store`] | what is kept of networks |
 //! | `resolve`, `observe`, `up`, `apply` | what a network is to be, how the host is, and making it so |
-//! | [`down`] | taking it down |
+//! | `down` | taking it down |
 //! | [`status`] | how it is beside how it should be |
 //! | [`ports`], [`leases`], [`lease_watch`] | who is plugged in, and the addresses they have |
 //! | [`reservations`], [`forwards`], [`cables`] | what is added and taken away while it runs |
-//! | [`keeper`], [`keeper_handle`], [`server`] | who keeps it, from inside and from outside, and its server |
+//! | `keeper`, `keeper_handle`, [`server`] | who keeps it, from inside and from outside, and its server |
 
 #![forbid(unsafe_code)]
 
 mod apply;
 pub mod cables;
 pub mod dirs;
-pub mod down;
+mod down;
 pub mod forwards;
-pub mod keeper;
-pub mod keeper_handle;
+mod keeper;
+mod keeper_handle;
 pub mod lease_watch;
 pub mod leases;
 mod networks;
-pub mod observe;
+mod observe;
 pub mod ports;
 pub mod reservations;
 mod resolve;
 pub mod server;
 pub mod status;
 pub mod store;
-pub mod up;
+mod up;
 
 pub use dirs::{Dirs, RunDir};
 pub use down::{Down, Outcome};

@@ -14,7 +14,7 @@ use vmnet_model::lease::Lease;
 use vmnet_port::acquire::{self, NotAcquired, Plugged};
 use vmnet_sys::caller::name_of;
 use vmnet_sys::trust::plain;
-use vmnet_vswitch::clients;
+use vmnet_vswitch::clients::{self, Who};
 
 /// One port and whoever holds it.
 #[derive(Clone, Debug)]
@@ -76,6 +76,18 @@ impl Port {
             None => self.link.name.to_string(),
         }
     }
+}
+
+/// How many are plugged in, on the bridge and on the switch, but for what joins the two with each other or with
+/// other wires.
+///
+/// # Errors
+/// The host cannot be looked at.
+pub fn count(dirs: &Dirs, links: &Links, bridge: &IfName) -> Result<usize, Error> {
+    let on_bridge = observe::ports(links, bridge)?;
+    let clients = clients::look(&dirs.run, &dirs.run_dir(bridge).switch())?;
+    let on_switch = clients.list.iter().filter(|client| client.who != Who::Pump).count();
+    Ok(on_bridge.iter().filter(|link| link.wire().is_none()).count() + on_switch)
 }
 
 /// Ask whoever may make ports for one ([`acquire::ask`]), and say in a sentence why there is none. To be called

@@ -4,19 +4,17 @@ use crate::exit::Exit;
 use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::{IfName, NetName};
-use vmnet_host::links::{Links, SeenLink};
+use vmnet_host::links::Links;
 use vmnet_model::error::Error;
 use vmnet_model::network::{Mode, SubnetChoice};
 use vmnet_network::dirs::Dirs;
-use vmnet_network::observe;
+use vmnet_network::ports;
 use vmnet_network::store::definitions;
 use vmnet_network::store::live_changes::LiveChanges;
 use vmnet_network::store::run_record;
 use vmnet_network::store::run_record::NO_SUBNET;
 use vmnet_network::store::run_record::Phase;
 use vmnet_network::store::run_record::Record;
-use vmnet_vswitch::clients;
-use vmnet_vswitch::clients::Who;
 
 struct Row {
     name: NetName,
@@ -67,19 +65,10 @@ fn row(dirs: &Dirs, links: &Links, name: NetName, record: Option<&Record>) -> Re
             Some(Phase::Starting) => "half up",
             None => "down",
         },
-        ports: if record.is_some() { ports(dirs, links, &bridge)? } else { 0 },
+        ports: if record.is_some() { ports::count(dirs, links, &bridge)? } else { 0 },
         bridge,
         name,
     })
-}
-
-/// Those on the bridge and on the switch, but for what joins them with each other or with other wires.
-fn ports(dirs: &Dirs, links: &Links, bridge: &IfName) -> Result<usize, Error> {
-    let on_bridge = observe::ports(links, bridge)?;
-    let is_wire = |link: &SeenLink| link.wire().is_some();
-    let clients = clients::look(&dirs.run, &dirs.run_dir(bridge).switch())?;
-    let on_switch = clients.list.iter().filter(|client| client.who != Who::Pump).count();
-    Ok(on_bridge.iter().filter(|link| !is_wire(link)).count() + on_switch)
 }
 
 impl Row {

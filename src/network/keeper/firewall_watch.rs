@@ -100,7 +100,7 @@ impl Watch {
         })
     }
 
-    /// Waits until something has changed and [`SETTLE`] has passed. May be dropped while it waits
+    /// Waits until something has changed and `SETTLE` has passed. May be dropped while it waits
     /// (in a `select`) without losing anything.
     pub async fn changed(&mut self) -> Heard {
         loop {
