@@ -73,7 +73,7 @@ impl Broker {
         let attempt = || -> std::io::Result<Self> {
             std::env::set_current_dir("/")?;
             worker::go_first();
-            let limits = Limits { visitors: dirs()?, ..Limits::BROKER };
+            let limits = Limits { visitors: seats()?, ..Limits::BROKER };
             let mut heeded = SigSet::empty();
             // SIGHUP means nothing to us: the rules are read for each request.
             for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -349,7 +349,7 @@ fn forget(epoll: &Epoll, visit: &mut Visit) {
 }
 
 /// Raise our limit of descriptors as far as it goes. How many visitors that leaves room for.
-fn dirs() -> std::io::Result<usize> {
+fn seats() -> std::io::Result<usize> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;

@@ -51,16 +51,7 @@ impl Runtime {
         runtime().map(|runtime| Self(Some(runtime)))
     }
 
-    /// Begin something that belongs to this runtime, and goes on whenever it is waited for.
-    ///
-    /// # Errors
-    /// What `begin` failed with.
-    pub(crate) fn within<T>(&self, begin: impl FnOnce() -> std::io::Result<T>) -> std::io::Result<T> {
-        let _within = self.0.as_ref().map(tokio::runtime::Runtime::enter);
-        begin()
-    }
-
-    /// Do `work` to its end: in this thread, or, where that is within somebody's runtime already, which may
+    /// Do `work` to its end, and what was begun before as far as it comes meanwhile: in this thread, or, where that is within somebody's runtime already, which may
     /// not wait for another one, in a thread that is there for that alone.
     ///
     /// # Errors

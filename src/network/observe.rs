@@ -22,7 +22,6 @@ use vmnet_model::tap_policy::Enforcement;
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
-use vmnet_vswitch;
 
 /// Look. The links come from one moment; the rest is read after them.
 pub fn network(

@@ -112,17 +112,18 @@ impl Links {
     /// # Errors
     /// When the kernel gives no such socket.
     pub fn open() -> Result<Self, LinkError> {
-        let begin = || {
+        // Within the runtime: to begin something from outside would wake it by a descriptor.
+        let begin = async {
             // Strict checking makes the kernel honour a listing's filters instead of ignoring them.
             let (mut connection, handle, _) = rtnetlink::new_connection_with_strict_check()?;
             // An answer without its end would otherwise look like an answer.
             connection.set_forward_ack(true);
             connection.set_forward_done(true);
             tokio::spawn(connection);
-            Ok(handle)
+            io::Result::Ok(handle)
         };
         let opened = Runtime::new().and_then(|runtime| {
-            let handle = runtime.within(begin)?;
+            let handle = runtime.wait_for(begin)??;
             Ok(Socket { handle, runtime })
         });
         opened.map(|socket| Self(Mutex::new(socket))).map_err(|error| cannot_open(&error))

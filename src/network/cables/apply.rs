@@ -17,7 +17,6 @@ use vmnet_model::plan::{self, CableStep, FarBridge};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
-use vmnet_vswitch;
 use vmnet_vswitch::dir::SwitchDir;
 use vmnet_vswitch::settings;
 

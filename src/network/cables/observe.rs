@@ -17,7 +17,6 @@ use vmnet_model::error::Error;
 use vmnet_model::network::{MtuChoice, Network};
 use vmnet_model::plan::{By, CableGoal, Can, FarBridge, SeenCable, State, bridge_alias};
 use vmnet_model::vde_switch::{Switch, user_of};
-use vmnet_vswitch;
 use vmnet_vswitch::settings;
 
 /// Why a network cannot be joined with a switch.

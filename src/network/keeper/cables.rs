@@ -19,7 +19,6 @@ use vmnet_model::error::Error;
 use vmnet_model::keeper::KeeperEvent;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
-use vmnet_vswitch;
 
 /// How often a switch whose directory is gone is looked for.
 const LOOK_OUT: Duration = Duration::from_secs(1);

@@ -5,7 +5,6 @@ use super::event::listen_to;
 use super::{Keeper, Orders};
 use std::io;
 use vmnet_model::keeper::KeeperEvent;
-use vmnet_vswitch;
 use vmnet_vswitch::settings;
 
 impl<O: Orders> Keeper<'_, O> {

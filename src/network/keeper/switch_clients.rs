@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vmnet_model::error::{Error, network};
 use vmnet_model::keeper::{KeeperEvent, SwitchHealth};
-use vmnet_vswitch;
 use vmnet_vswitch::clients;
 use vmnet_vswitch::clients::Client;
 use vmnet_vswitch::clients::Clients;

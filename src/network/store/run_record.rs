@@ -73,7 +73,7 @@ pub struct Loaded {
 
 impl Loaded {
     /// The mark of a network's tables, without what comes and goes in them, and of their
-    /// listing ([`crate::observe::list`]).
+    /// listing (`observe::list`).
     pub fn new(goal: &DesiredState, listing: &str) -> Self {
         Self { text: mark(&firewall::essence(&goal.ruleset)), listing: mark(&firewall::essence(listing)) }
     }
