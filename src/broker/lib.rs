@@ -354,6 +354,6 @@ fn seats() -> std::io::Result<usize> {
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
-    let run_dir = usize::try_from(hard.saturating_sub(DESCRIPTORS_SPARE)).unwrap_or(usize::MAX);
-    Ok(run_dir.clamp(1, Limits::BROKER.visitors))
+    let free = usize::try_from(hard.saturating_sub(DESCRIPTORS_SPARE)).unwrap_or(usize::MAX);
+    Ok(free.clamp(1, Limits::BROKER.visitors))
 }

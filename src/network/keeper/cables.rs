@@ -31,7 +31,7 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 pub(super) struct Lines {
     pub(super) processes: Vec<AsyncFd<Process>>,
     /// Tells of changes in the switches' directories.
-    pub(super) dirs: Option<AsyncFd<Source>>,
+    pub(super) directories: Option<AsyncFd<Source>>,
     /// A switch is away.
     pub(super) away: bool,
 }
@@ -45,8 +45,8 @@ impl Lines {
                 false => drop(select_all(self.processes.iter().map(|one| Box::pin(ended(Some(one))))).await),
             }
         };
-        let dirs = async {
-            match &self.dirs {
+        let directories = async {
+            match &self.directories {
                 None => std::future::pending().await,
                 Some(dirs) => drop(dirs.readable().await),
             }
@@ -54,7 +54,7 @@ impl Lines {
         };
         tokio::select! {
             () = processes => {}
-            () = dirs => {}
+            () = directories => {}
             () = sleep(LOOK_OUT), if self.away => {}
         }
     }
@@ -69,14 +69,14 @@ impl<O: Orders> Keeper<'_, O> {
         let failed = |error: io::Error| self.failed(plain(&error));
         // Before the look, so that nothing falls between.
         let switches = cables::switches(self.dirs, self.name)?;
-        let dirs = watched(&switches).map_err(failed)?;
+        let directories = watched(&switches).map_err(failed)?;
         let site = Site { name: self.name, links: &self.links, run_dir: &self.run_dir };
         if !site.steps(self.dirs)?.is_empty() {
             return Ok(Err(KeeperEvent::Lost("a cable")));
         }
         let pumps = cables::pumps(&self.run_dir).into_iter().map(listen_to).collect::<io::Result<_>>();
         let away = switches.iter().any(|switch| vmnet_vswitch::life(switch).is_none());
-        Ok(Ok(Lines { processes: pumps.map_err(failed)?, dirs, away }))
+        Ok(Ok(Lines { processes: pumps.map_err(failed)?, directories, away }))
     }
 }
 

@@ -16,7 +16,7 @@ impl<O: Orders> Keeper<'_, O> {
         let directory = &wanted.door.directory;
         let is_ours = wanted.run.is_some();
         // Before the look, so that nothing falls between.
-        let dirs = if is_ours { None } else { watched(std::slice::from_ref(directory))? };
+        let directories = if is_ours { None } else { watched(std::slice::from_ref(directory))? };
         let process = vmnet_vswitch::switch(&self.run_dir.switch());
         if is_ours && process.is_none() {
             return Ok(Err(KeeperEvent::Lost("vde_switch")));
@@ -31,6 +31,6 @@ impl<O: Orders> Keeper<'_, O> {
             return Ok(Err(KeeperEvent::Lost("the life of the switch that ports were plugged into")));
         }
         let processes = process.into_iter().chain(pump).map(listen_to).collect::<io::Result<_>>()?;
-        Ok(Ok(Lines { processes, dirs, away }))
+        Ok(Ok(Lines { processes, directories, away }))
     }
 }
