@@ -218,6 +218,7 @@ fn servers_and_tables() -> String {
             &DesiredState { switch: None, ..lone.clone() },
             &ObservedState { cables: vec![], ..well(&lone) },
         ),
+        joined("a switch is joined as it should be", SeenSwitch { process: None, ..WELL }),
         joined("a switch to join is away", SeenSwitch { there: false, process: None, ..WELL }),
         joined("another switch was joined", SeenSwitch { record: State::Other, process: None, ..WELL }),
         joined("one of our own was there before", SeenSwitch { record: State::Other, ..WELL }),
