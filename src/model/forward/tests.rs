@@ -93,6 +93,14 @@ fn each_fault_says_what_to_write_instead() {
 }
 
 #[test]
+fn a_range_has_both_of_its_ends() {
+    for (ports, count) in [("80", 1), ("80-81", 2), ("1-65535", 65535)] {
+        assert_eq!(ports.parse::<Ports>().map(Ports::count), Ok(count));
+    }
+    assert_eq!("80".parse(), Ok(Ports::one(80)));
+}
+
+#[test]
 fn ports_that_are_not_given_stay_the_same() {
     let ports = |to| forward("8000-8002", to, "tcp").unwrap().target_ports().to_string();
     assert_eq!((ports("web"), ports("web:9000-9002")), ("8000-8002".to_owned(), "9000-9002".to_owned()));
