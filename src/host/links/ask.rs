@@ -33,8 +33,9 @@ pub struct Links(Mutex<Socket>);
 
 /// What the library needs to be driven.
 struct Socket {
-    handle: Handle,
+    /// First, so that it ends first: the connection, told by its last handle's end, would wake it.
     runtime: Runtime,
+    handle: Handle,
 }
 
 impl fmt::Debug for Links {
