@@ -26,7 +26,7 @@ pub const QEMU_RULES: &str = fixed!("VMNET_QEMU_RULES", "/etc/qemu/bridge.conf")
 
 /// The file with our own access rules, in the configuration directory.
 pub const RULES_FILE: &str = "bridge.conf";
-/// The directory of network files, in the configuration directory.
+/// The directory of network files in the configuration directory, of definitions in the state directory.
 pub const NETWORKS_DIR: &str = "networks";
 /// A network file's ending.
 pub const NETWORK_ENDING: &str = ".toml";

@@ -74,7 +74,7 @@ fn all_names(dirs: &Dirs, records: &[(IfName, Record)]) -> Result<Vec<NetName>, 
 }
 
 fn bad_file(dirs: &Dirs, network: &NetName, why: &Unreadable) -> Finding {
-    let path = dirs.network_file(network).display().to_string();
+    let path = definitions::place(dirs, network).display().to_string();
     let cure = match why {
         Unreadable::File(_) if !text(&path).is_empty() => {
             format!("chown root:root {0} && chmod 644 {0}", quoted(&path))

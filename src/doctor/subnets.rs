@@ -5,6 +5,7 @@ use super::host::Host;
 use vmnet_host::links::HostSnapshot;
 use vmnet_model::free_subnet;
 use vmnet_model::subnet::Subnet;
+use vmnet_network::store::definitions;
 
 /// The kernel's main table and its table of own addresses (rt_names of iproute2).
 const MAIN: u32 = 254;
@@ -13,7 +14,7 @@ const LOCAL: u32 = 255;
 /// Which networks overlap with routes of all tables and addresses of all links, but for their own.
 pub(super) fn check(host: &Host<'_>, report: &mut Report) {
     let finding = |subject: &Subject| {
-        let file = host.dirs.network_file(&subject.network).display().to_string();
+        let file = definitions::place(host.dirs, &subject.network).display().to_string();
         judge(subject, &claims(host.seen, subject), &file)
     };
     report.findings.extend(host.subjects.iter().filter_map(finding));

@@ -22,7 +22,7 @@ pub(super) fn check(host: &Host<'_>, report: &mut Report) {
     let mut misses = false;
     for subject in host.subjects {
         let run_dir = host.dirs.run_dir(&subject.bridge);
-        let file = host.dirs.network_file(&subject.network).display().to_string();
+        let file = definitions::place(host.dirs, &subject.network).display().to_string();
         let number = run_dir.switch().pid().display().to_string();
         let mut examined = Examined { network: &subject.network, file: &file, number: None };
         if let Ok(network) = definitions::read(host.dirs, &subject.network) {

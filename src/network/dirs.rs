@@ -56,6 +56,16 @@ impl Dirs {
         self.networks().join(format!("{name}{}", paths::NETWORK_ENDING))
     }
 
+    /// The directory of the networks that other programs define, below the state directory.
+    pub fn definitions(&self) -> PathBuf {
+        self.state.join(paths::NETWORKS_DIR)
+    }
+
+    /// The definition of a network that another program defines.
+    pub fn definition(&self, name: &NetName) -> PathBuf {
+        self.definitions().join(format!("{name}{}", paths::NETWORK_ENDING))
+    }
+
     /// What is remembered of a network.
     pub fn memory(&self, name: &NetName) -> PathBuf {
         self.state.join(format!("{name}.json"))

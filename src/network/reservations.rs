@@ -129,7 +129,7 @@ fn explain(failure: Error, why: &Refusal, dirs: &Dirs, file: &Network) -> Error 
     match why {
         Refusal::Name(_, holder) | Refusal::Mac(_, holder) | Refusal::Address(_, holder) => {
             if file.hosts.iter().any(|host| host.name == *holder) {
-                failure.hint(format!("'{holder}' stands in {}", dirs.network_file(name).display()))
+                failure.hint(format!("'{holder}' stands in {}", definitions::place(dirs, name).display()))
             } else {
                 failure.hint(format!("'vmnet host rm {name} {holder}' takes that back"))
             }
@@ -155,7 +155,7 @@ fn remove_locked(dirs: &Dirs, file: &Network, who: &Who) -> Result<Reservation, 
     let gone = memory.hosts.iter().filter_map(SavedReservation::host).find(|host| host.is(who));
     let Some(gone) = gone else {
         if file.hosts.iter().any(|host| host.is(who)) {
-            let path = dirs.network_file(&file.name);
+            let path = definitions::place(dirs, &file.name);
             return Err(failed(format!("it stands in {}", path.display()))
                 .hint(format!("take it out there; then 'vmnet up {}' forgets it", file.name)));
         }

@@ -110,19 +110,24 @@ fn room(bridge: &IfName) -> PathBuf {
     Path::new(paths::RUN_DIR).join(std::ffi::OsStr::from_bytes(bridge.as_bytes()))
 }
 
-/// The network of ours whose bridge has this name: by its file, or the built-in one.
+/// The network of ours whose bridge has this name: by its file, by another program's definition, or the
+/// built-in one.
 fn network_of(bridge: &IfName) -> Option<NetName> {
-    let directory = Path::new(paths::CONFIG_DIR).join(paths::NETWORKS_DIR);
+    let directories =
+        [paths::CONFIG_DIR, paths::STATE_DIR].map(|directory| Path::new(directory).join(paths::NETWORKS_DIR));
     let same = std::str::from_utf8(bridge.as_bytes()).ok().and_then(|name| NetName::new(name).ok());
     if let Some(network) = same {
-        let file = directory.join(format!("{network}{}", paths::NETWORK_ENDING));
-        if network.as_str() == paths::BUILT_IN || file.exists() {
+        let file = format!("{network}{}", paths::NETWORK_ENDING);
+        let is_described = || directories.iter().any(|directory| directory.join(&file).exists());
+        if network.as_str() == paths::BUILT_IN || is_described() {
             return Some(network);
         }
     }
     let named = |file: &[u8]| NetName::of_file(file).filter(|network| network.bridge() == *bridge);
-    let files = trust::list(&directory, &|file| named(file).is_some()).ok()?;
-    files.first().and_then(|path| named(path.file_name()?.as_encoded_bytes()))
+    directories.iter().find_map(|directory| {
+        let files = trust::list(directory, &|file| named(file).is_some()).ok()?;
+        files.first().and_then(|path| named(path.file_name()?.as_encoded_bytes()))
+    })
 }
 
 fn start(network: NetName, privilege: Privilege) -> Result<(), Refusal> {

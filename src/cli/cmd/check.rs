@@ -7,7 +7,7 @@ use vmnet_access::name::NetName;
 use vmnet_model::error::Error;
 use vmnet_network::dirs::Dirs;
 use vmnet_network::store::definitions;
-use vmnet_network::store::definitions::Unreadable;
+use vmnet_network::store::definitions::{Owner, Unreadable};
 use vmnet_port::policy::{self, PolicyError, RuleSet};
 use vmnet_sys::caller::Database;
 use vmnet_sys::trust::Reader;
@@ -30,6 +30,7 @@ pub fn run(dirs: &Dirs, name: Option<&NetName>, json: bool) -> Result<Exit, Erro
         if let Err(why) = definitions::read(dirs, name) {
             findings.extend(mistakes(why, name));
         }
+        findings.extend(passed_over(dirs, name));
     }
     if name.is_none() {
         findings.extend(rules(dirs));
@@ -61,6 +62,17 @@ fn mistakes(why: Unreadable, name: &NetName) -> Vec<Finding> {
             .map(|mistake| Finding { error: true, text: mistake.to_string(), hint: mistake.hint })
             .collect(),
     }
+}
+
+/// A definition that does not count is nobody's mistake, but whoever defined it may wonder.
+fn passed_over(dirs: &Dirs, name: &NetName) -> Option<Finding> {
+    let definition = definitions::passed_over(dirs, name)?;
+    let counts = match definitions::owner(dirs, name) {
+        Ok(Owner::File) => definitions::place(dirs, name).display().to_string(),
+        _ => "the built-in network".to_owned(),
+    };
+    let owner = definition.owner.map(|owner| format!(", of {owner},")).unwrap_or_default();
+    Some(Finding::remark(format!("{}{owner} is passed over: {counts} counts", definition.path.display())))
 }
 
 fn rules(dirs: &Dirs) -> Vec<Finding> {

@@ -10,6 +10,7 @@ use vmnet_model::network::{Mode, SubnetChoice};
 use vmnet_network::dirs::Dirs;
 use vmnet_network::ports;
 use vmnet_network::store::definitions;
+use vmnet_network::store::definitions::{Owner, PassedOver};
 use vmnet_network::store::live_changes::LiveChanges;
 use vmnet_network::store::run_record;
 use vmnet_network::store::run_record::NO_SUBNET;
@@ -23,9 +24,11 @@ struct Row {
     subnet: Option<String>,
     state: &'static str,
     ports: usize,
+    owner: Option<Owner>,
+    passed_over: Option<PassedOver>,
 }
 
-/// Every network with a file, the built-in one, and those that run without either.
+/// Every network with a file, the built-in one, those that other programs defined, and those that run without any.
 pub fn run(dirs: &Dirs, json: bool) -> Result<Exit, Error> {
     let records = run_record::all(dirs)?;
     let mut names = definitions::names(dirs)?;
@@ -42,7 +45,7 @@ pub fn run(dirs: &Dirs, json: bool) -> Result<Exit, Error> {
     if json {
         say::json(&json!({ "networks": rows.iter().map(Row::json).collect::<Vec<_>>() }));
     } else {
-        let head = ["NAME", "BRIDGE", "MODE", "SUBNET", "STATE", "PORTS"];
+        let head = ["NAME", "BRIDGE", "MODE", "SUBNET", "STATE", "PORTS", "OWNER"];
         say::table(&head, rows.iter().map(Row::cells));
     }
     Ok(Exit::Done)
@@ -66,6 +69,8 @@ fn row(dirs: &Dirs, links: &Links, name: NetName, record: Option<&Record>) -> Re
             None => "down",
         },
         ports: if record.is_some() { ports::count(dirs, links, &bridge)? } else { 0 },
+        owner: definitions::owner(dirs, &name).ok(),
+        passed_over: definitions::passed_over(dirs, &name),
         bridge,
         name,
     })
@@ -80,7 +85,17 @@ impl Row {
             self.subnet.clone().unwrap_or_else(|| "auto".to_owned()),
             self.state.to_owned(),
             self.ports.to_string(),
+            self.whose(),
         ]
+    }
+
+    /// Whose it is, and whose definition of that name does not count.
+    fn whose(&self) -> String {
+        let short = |owner: &Option<Owner>| owner.as_ref().map_or_else(|| "-".to_owned(), Owner::short);
+        match &self.passed_over {
+            Some(definition) => format!("{}, not {}", short(&self.owner), short(&definition.owner)),
+            None => short(&self.owner),
+        }
     }
 
     fn json(&self) -> Value {
@@ -91,6 +106,8 @@ impl Row {
             "subnet": self.subnet,
             "state": self.state,
             "ports": self.ports,
+            "owner": self.owner.as_ref().map(ToString::to_string),
+            "passed_over": self.passed_over.as_ref().map(|definition| definition.path.display().to_string()),
         })
     }
 }

@@ -305,7 +305,7 @@ impl<'a> Site<'a> {
     }
 
     fn file_name(&self) -> String {
-        self.dirs.network_file(self.name).display().to_string()
+        definitions::place(self.dirs, self.name).display().to_string()
     }
 }
 

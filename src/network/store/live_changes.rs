@@ -5,14 +5,14 @@ use crate::dirs::Dirs;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::name::NetName;
-use vmnet_host::files::make_directory;
-use vmnet_host::files::{read_json, write_json};
+use vmnet_host::files::{gone, make_directory, read_json, write_json};
 use vmnet_model::cable::End;
 use vmnet_model::error::Error;
 use vmnet_model::forward::Forward;
 use vmnet_model::guest::{Reservation, is_host_name};
 use vmnet_model::network::Network;
 use vmnet_model::subnet::Subnet;
+use vmnet_sys::trust::plain;
 
 /// The memory of one network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,23 @@ impl LiveChanges {
     pub fn keep(&self, dirs: &Dirs, name: &NetName) -> Result<(), Error> {
         make_directory(&dirs.state)?;
         write_json(&dirs.memory(name), self)
+    }
+
+    /// Forget all that is remembered of a network, and at the other networks the cables that lead to it.
+    /// Call it under the lock, while the network is down. What another network remembers illegibly counts
+    /// for nothing, and stays.
+    pub fn forget(dirs: &Dirs, name: &NetName) -> Result<(), Error> {
+        let end = End::Network(name.clone()).to_string();
+        for other in Self::names(dirs).into_iter().filter(|other| other != name) {
+            let Ok(mut memory) = Self::of(dirs, &other) else { continue };
+            let before = memory.cables.len();
+            memory.cables.retain(|cable| *cable != end);
+            if memory.cables.len() < before {
+                memory.keep(dirs, &other)?;
+            }
+        }
+        let path = dirs.memory(name);
+        gone(std::fs::remove_file(&path)).map_err(|error| Error::new("remove", path.display(), plain(&error)))
     }
 
     /// The subnet remembered for a network.

@@ -3,6 +3,7 @@
 mod beside;
 mod cables;
 mod checksums;
+mod defined;
 mod drift;
 mod faults;
 mod forwards;

@@ -242,7 +242,10 @@ fn the_json_of_every_verb_has_its_keys() {
 
     let (code, list) = house.json(&["list"]);
     assert_eq!((code, &list["networks"][0]["ports"]), (DONE, &1.into()));
-    assert_eq!(keys(&list["networks"][0]), ["bridge", "mode", "name", "ports", "state", "subnet"]);
+    assert_eq!(
+        keys(&list["networks"][0]),
+        ["bridge", "mode", "name", "owner", "passed_over", "ports", "state", "subnet"]
+    );
 
     let (code, ports) = house.json(&["ports", "brmgr0"]);
     let port = &ports["ports"][0];
