@@ -144,9 +144,11 @@ fn came_up_meanwhile(dirs: &Dirs, name: &NetName) -> Result<bool, Error> {
 
 /// Make it so. A network that was down is down again after a failure; one that was up stays up.
 pub fn raise(dirs: &Dirs, name: &NetName) -> Result<UpReport, Error> {
-    let wanted = definitions::read(dirs, name).map_err(|why| why.failure("start", name))?;
+    let read = || definitions::read(dirs, name).map_err(|why| why.failure("start", name));
+    read()?;
     let lock = dirs.lock()?;
-    let result = raise_locked(dirs, &wanted);
+    // Once more: whoever had the lock may have changed it or taken it back.
+    let result = read().and_then(|wanted| raise_locked(dirs, &wanted));
     if result.is_err() {
         dirs.tidy(lock);
     }

@@ -2,12 +2,19 @@
 //! with a first line that says whose they are. They are listed, checked, brought up and taken down as those
 //! with a file; and a file of the same name counts before them.
 
+use std::fs::File;
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
 use rig::companion::{DONE, FAILED, NOT_UP};
-use rig::house::{HELPER, House};
+use rig::house::{As, HELPER, House, VMNET};
 use serde_json::Value;
+
+use crate::idle::is_waited_for;
 
 const ID: &str = "3f2a91c04b7e3f2a91c04b7e3f2a91c04b7e3f2a91c04b7e3f2a91c04b7e3f2a";
 
+const SOON: Duration = Duration::from_secs(20);
 const LONG: &str = "a-network-with-a-long-name";
 
 fn place(name: &str) -> String {
@@ -93,6 +100,26 @@ fn a_defined_network_comes_up_when_its_first_guest_asks_and_only_if_a_rule_allow
         assert_eq!(row(&house, network)["state"], "up");
         house.vmnet(&["down", network, "--force"]).success();
     }
+}
+
+#[test]
+fn a_network_that_is_taken_back_while_up_waits_for_its_turn_does_not_come_up() {
+    let name = "a_network_that_is_taken_back_while_up_waits_for_its_turn_does_not_come_up";
+    let Some(house) = House::with_companion(name) else { return };
+    house.up("brmgr0");
+    define(&house, "web", "");
+    let before = house.snapshot();
+    let lock = File::open(house.outside_path("/run/vmnet/lock")).expect("the lock");
+    let lock = Flock::lock(lock, FlockArg::LockExclusive).expect("the lock");
+    let mut up = house.spawn(As::Root, &[VMNET, "up", "web"]);
+    assert!(house.wait_until(SOON, || is_waited_for(&lock)), "it does not wait: {}", up.said());
+    house.sh(&format!("mv {} /tmp/away", place("web")));
+    drop(lock);
+    assert_eq!(up.wait(SOON).code(), Some(FAILED), "{}", up.said());
+    assert!(up.said().contains("cannot start network 'web': no such network"), "{}", up.said());
+    house.sh(&format!("mv /tmp/away {}", place("web")));
+    house.assert_as_in(&before);
+    house.down("brmgr0");
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn a_keeper_that_takes_over_knows_of_the_ports_that_are_there() {
 }
 
 /// Whether somebody waits for a lock on a file.
-fn is_waited_for(file: &File) -> bool {
+pub fn is_waited_for(file: &File) -> bool {
     let inode = file.metadata().expect("the file's number").ino();
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     locks.lines().any(|line| line.contains(" -> ") && line.contains(&format!(":{inode} ")))
