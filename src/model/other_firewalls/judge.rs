@@ -2,9 +2,8 @@
 
 use super::{Always, Backend, Base, Chain, Family, Guests, Hook, Place, Purpose, Rule, is_ours};
 use crate::firewall;
+use std::collections::BTreeSet;
 
-/// How deep jumps are followed; the kernel's own limit is 16 (NFT_JUMP_STACK_SIZE).
-const DEPTH: usize = 16;
 /// The chain that Docker keeps for rules of others, asked before its own (docs.docker.com, "Packet
 /// filtering and firewalls").
 const DOCKER_USER: &str = "DOCKER-USER";
@@ -97,11 +96,12 @@ fn door<'a>(chain: &'a SeenChain, base: Base, chains: &'a [SeenChain]) -> &'a Se
 /// Is this accept there, before anything that decides about every packet?
 fn stands(guests: &Guests, need: Purpose, chain: &SeenChain, chains: &[SeenChain]) -> bool {
     let comment = guests.comment(need);
+    let mut asked = BTreeSet::from([&chain.place]);
     for rule in &chain.rules {
         if rule.comment.as_ref() == Some(&comment) {
             return true;
         }
-        if decides(rule, &chain.place, chains, DEPTH).is_some() || rule.always == Some(Always::Return) {
+        if decides(rule, &chain.place, chains, &mut asked).is_some() || rule.always == Some(Always::Return) {
             return false;
         }
     }
@@ -111,17 +111,21 @@ fn stands(guests: &Guests, need: Purpose, chain: &SeenChain, chains: &[SeenChain
 /// Does it refuse what no rule of others lets through?
 fn refuses(chain: &SeenChain, base: Base, chains: &[SeenChain], guests: &Guests) -> bool {
     let needed = !guests.needs(base.hook, &chain.place).is_empty();
-    needed && walk(chain, chains, DEPTH).unwrap_or(base.drops)
+    needed && walk(chain, chains, &mut BTreeSet::new()).unwrap_or(base.drops)
 }
 
 /// What becomes of a packet that no conditional rule takes: refused (true), accepted (false), or
-/// nothing was decided.
-fn walk(chain: &SeenChain, chains: &[SeenChain], depth: usize) -> Option<bool> {
+/// nothing was decided. A chain that was asked before had no answer and has none the second time, however
+/// often it is jumped to.
+fn walk<'a>(chain: &'a SeenChain, chains: &'a [SeenChain], asked: &mut BTreeSet<&'a Place>) -> Option<bool> {
+    if !asked.insert(&chain.place) {
+        return None;
+    }
     for rule in &chain.rules {
         if rule.always == Some(Always::Return) {
             return None;
         }
-        let decided = decides(rule, &chain.place, chains, depth);
+        let decided = decides(rule, &chain.place, chains, asked);
         if decided.is_some() || matches!(rule.always, Some(Always::Goto(_))) {
             return decided;
         }
@@ -129,7 +133,12 @@ fn walk(chain: &SeenChain, chains: &[SeenChain], depth: usize) -> Option<bool> {
     None
 }
 
-fn decides(rule: &Rule, place: &Place, chains: &[SeenChain], depth: usize) -> Option<bool> {
+fn decides<'a>(
+    rule: &Rule,
+    place: &Place,
+    chains: &'a [SeenChain],
+    asked: &mut BTreeSet<&'a Place>,
+) -> Option<bool> {
     match rule.always.as_ref()? {
         Always::Accept => Some(false),
         Always::Refuse => Some(true),
@@ -137,7 +146,7 @@ fn decides(rule: &Rule, place: &Place, chains: &[SeenChain], depth: usize) -> Op
         Always::Jump(target) | Always::Goto(target) => {
             let target = place.beside(target);
             let next = chains.iter().find(|chain| chain.place == target)?;
-            walk(next, chains, depth.checked_sub(1)?)
+            walk(next, chains, asked)
         }
     }
 }

@@ -73,6 +73,22 @@ fn a_chain_refuses_by_policy_by_a_rule_and_by_a_chain_it_asks() {
 }
 
 #[test]
+fn a_chain_that_is_asked_by_many_ways_is_looked_at_once() {
+    // Eight jumps from each to the next: 8^15 ways to the last one.
+    let name = |number: usize| if number == 0 { "FORWARD".to_owned() } else { format!("c{number}") };
+    let chains = |last: Vec<Rule>| -> Vec<SeenChain> {
+        let asking = |number| {
+            let hook = (number == 0).then_some(Hook::Forward);
+            let jumps = vec![Always::Jump(name(number + 1)); 8];
+            seen(Family::Ip, &name(number), hook, true, rules(&jumps))
+        };
+        (0..15).map(asking).chain([seen(Family::Ip, &name(15), None, false, last)]).collect()
+    };
+    assert_eq!(survey(&guests(), &chains(vec![conditional()])).len(), 1);
+    assert_eq!(survey(&guests(), &chains(rules(&[Always::Accept]))), []);
+}
+
+#[test]
 fn guests_are_let_in_to_what_they_may_ask_and_through_in_both_directions() {
     let closed = |name, hook| seen(Family::Ip, name, Some(hook), true, vec![]);
     assert_eq!(
