@@ -106,6 +106,8 @@ impl Switch {
                 ("owner", digits) => owner = Some(number(digits)?),
                 ("group", digits) => group = Some(number(digits)?),
                 ("pump", digits) => pump = Some(number(digits)?),
+                // One that could not be read back, or shown.
+                ("console", path) if path.chars().any(char::is_control) => return Err(bad),
                 ("console", path) => console = Some(path.to_owned()),
                 ("run", words) => run = Some(Run::parse(words).ok_or(bad)?),
                 _ => return Err(bad),
@@ -176,6 +178,19 @@ mod tests {
         }
         assert_eq!(Switch::parse("directory /x\nowner 1\nowner\n"), Err(BadSwitch(3)));
         assert_eq!(Switch::parse("directory /x\n"), Err(BadSwitch(0)));
+    }
+
+    #[test]
+    fn a_record_whose_console_has_control_characters_is_none() {
+        let Switch { door, pump, .. } = switch();
+        for console in ["/run/\u{9}", "/run/mgmt\r", "/run/\u{7f}mgmt"] {
+            let switch = Switch { door: door.clone(), pump, run: None, console: Some(console.to_owned()) };
+            assert_eq!(
+                Switch::parse(&switch.render().replace('\n', "\r\n")),
+                Err(BadSwitch(5)),
+                "{console:?}"
+            );
+        }
     }
 
     #[test]
