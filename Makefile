@@ -224,6 +224,10 @@ lint: build ## format, clippy, docs, dependencies, man pages, completions, scrip
 mutants: rust-check ## what the units would not notice, by changing the deciding rooms; an hour, goes on where it stopped (SEED, SAMPLE)
 	@SEED='$(or $(SEED),1)' SAMPLE='$(or $(SAMPLE),400)' lint/mutants
 
+.PHONY: fuzz
+fuzz: rust-check ## made-up bytes for every parser of strangers' bytes, a minute each (TARGET, SECONDS)
+	@TARGET='$(TARGET)' SECONDS_EACH='$(or $(SECONDS),60)' fuzz/run
+
 .PHONY: endurance
 endurance: root-check build ## ten minutes of traffic over a VDE switch that is killed every 20 seconds
 	@VMNET_ENDURANCE=600 VMNET_BIN_DIR=$(RELEASE) VMNET_NO_SKIP=1 $(CARGO) test --locked \
