@@ -1,6 +1,11 @@
 //! Where things live. Fixed when the program is built (the Makefile hands the prefix over in
 //! `VMNET_PREFIX`, and so on), so that a setuid program never takes a path from its environment.
 
+use crate::name::IfName;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
 /// A path from the build's environment, or its default.
 macro_rules! fixed {
     ($variable:literal, $default:literal) => {
@@ -40,3 +45,14 @@ pub const KEEPER_FILE: &str = "keeper";
 pub const BUILT_IN: &str = "brmgr0";
 /// The broker's socket, in the run directory.
 pub const BROKER_SOCKET: &str = "broker.sock";
+/// The lock of whoever changes a network, in the run directory.
+pub const LOCK_FILE: &str = "lock";
+/// The file in the run directory by which one user's helpers take turns.
+pub const TURNS_FILE: &str = "turns";
+
+/// A running network's directory in the run directory `run`. It is called after the bridge and not after the
+/// network (they differ for names over 15 bytes), because the helper, which looks there, knows nothing else.
+#[must_use]
+pub fn run_dir(run: &Path, bridge: &IfName) -> PathBuf {
+    run.join(OsStr::from_bytes(bridge.as_bytes()))
+}

@@ -6,7 +6,6 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use vmnet_access::paths;
 use vmnet_model::error::Error;
 use vmnet_network::dirs::Dirs;
 use vmnet_sys::process::Process;
@@ -52,7 +51,7 @@ impl Socket {
 
     /// Everybody may connect: who they are says the kernel, what they may the rules.
     fn bind(dirs: &Dirs) -> Result<Self, Error> {
-        let path = dirs.run.join(paths::BROKER_SOCKET);
+        let path = dirs.broker_socket();
         let failed = |cause: &dyn std::fmt::Display| Error::new("listen at", path.display(), cause);
         // Between two brokers that start at one time only one makes the file.
         let _lock = dirs.lock()?;

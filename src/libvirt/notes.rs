@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use vmnet_host::files::make_directory;
 use vmnet_host::files::{read_json, write_json};
 use vmnet_model::error::Error;
-use vmnet_network::dirs::Dirs;
+use vmnet_network::dirs::{Dirs, STATE_ENDING};
 use vmnet_network::store::live_changes::SavedForward;
 use vmnet_network::store::live_changes::SavedReservation;
 use vmnet_sys::trust::plain;
@@ -38,12 +38,8 @@ pub struct Applied {
     pub forwards: Vec<SavedForward>,
 }
 
-fn directory(dirs: &Dirs) -> PathBuf {
-    dirs.state.join("libvirt")
-}
-
 fn file(dirs: &Dirs, id: &DomainId) -> PathBuf {
-    directory(dirs).join(format!("{id}.json"))
+    dirs.libvirt_notes().join(format!("{id}{STATE_ENDING}"))
 }
 
 impl Note {
@@ -56,7 +52,7 @@ impl Note {
     pub fn keep(&self, dirs: &Dirs, id: &DomainId) -> Result<(), Error> {
         let path = file(dirs, id);
         if !self.applied.is_empty() {
-            make_directory(&directory(dirs))?;
+            make_directory(&dirs.libvirt_notes())?;
             return write_json(&path, self);
         }
         match std::fs::remove_file(&path) {
@@ -65,7 +61,7 @@ impl Note {
             }
             _ => {
                 // Other domains' notes keep it.
-                let _ = std::fs::remove_dir(directory(dirs));
+                let _ = std::fs::remove_dir(dirs.libvirt_notes());
                 Ok(())
             }
         }

@@ -22,6 +22,8 @@ pub const NAMES_DIR: &str = "names";
 /// `dhcp-hostsdir` it would hear of a changed file by itself, but read it on top of what it knows:
 /// each old line becomes an error in the log, and what went stays until SIGHUP all the same.
 pub const RESERVATIONS_DIR: &str = "reservations";
+/// The one file that is in each of these two directories.
+pub const RESERVED_FILE: &str = "reserved";
 
 /// The host's own name in each network's domain.
 pub const GATEWAY: &str = "gateway";

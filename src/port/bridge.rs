@@ -3,7 +3,6 @@
 
 use crate::refusal::Refusal;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vmnet_access::name::{IfName, NetName};
@@ -86,7 +85,7 @@ impl RequestedBridge {
     fn hold(&self, netlink: &mut Netlink, privilege: Privilege) -> Result<Option<PinnedBridge>, Refusal> {
         let door = match privilege {
             Privilege::Root => {
-                lock::stand_in_door(&room(&self.name).join(paths::KEEPER_FILE)).map_err(Refusal::Turn)?
+                lock::stand_in_door(&run_dir(&self.name).join(paths::KEEPER_FILE)).map_err(Refusal::Turn)?
             }
             _ => None,
         };
@@ -100,14 +99,14 @@ impl RequestedBridge {
         let record = record(&self.name)?;
         // The network's own record comes before the bridge, and what ports must have is told last, when
         // the firewall is in place.
-        let coming_up = record.is_none() && room(&self.name).join(paths::RECORD_FILE).exists();
+        let coming_up = record.is_none() && run_dir(&self.name).join(paths::RECORD_FILE).exists();
         Ok((!coming_up).then_some(PinnedBridge { link, record, _door: door }))
     }
 }
 
 /// The run directory of the network whose bridge this is.
-fn room(bridge: &IfName) -> PathBuf {
-    Path::new(paths::RUN_DIR).join(std::ffi::OsStr::from_bytes(bridge.as_bytes()))
+pub(crate) fn run_dir(bridge: &IfName) -> PathBuf {
+    paths::run_dir(Path::new(paths::RUN_DIR), bridge)
 }
 
 /// The network of ours whose bridge has this name: by its file, by another program's definition, or the
@@ -158,7 +157,7 @@ fn reason(said: &str) -> String {
 /// # Errors
 /// There is a record, and it cannot be believed or read.
 fn record(bridge: &IfName) -> Result<Option<PortRecord>, Refusal> {
-    match trust::read(&room(bridge).join(paths::PORT_FILE)) {
+    match trust::read(&run_dir(bridge).join(paths::PORT_FILE)) {
         Ok(text) => match PortRecord::parse(&text.bytes) {
             Ok(record) => Ok(Some(record)),
             Err(bad) => Err(Refusal::Record(bridge.clone(), bad.to_string())),

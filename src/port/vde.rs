@@ -2,13 +2,12 @@
 //! directory; the switch is asked by a process that has no right but to ask. A switch answers with a path
 //! of its choice, so no other process may.
 
+use crate::bridge::run_dir;
 use crate::refusal::Refusal;
 use crate::refusal_special::Unfit;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use vmnet_access::name::IfName;
-use vmnet_access::paths;
 use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::rules::Caller;
 use vmnet_access::vde_port_tag::{PLUGS_DIR, VdePortTag};
@@ -89,8 +88,7 @@ pub fn held(bridge: &IfName, uid: u32) -> Result<usize, Refusal> {
 }
 
 fn directory(bridge: &IfName) -> PathBuf {
-    let room = Path::new(paths::RUN_DIR).join(std::ffi::OsStr::from_bytes(bridge.as_bytes()));
-    room.join(PLUGS_DIR)
+    run_dir(bridge).join(PLUGS_DIR)
 }
 
 #[cfg(test)]

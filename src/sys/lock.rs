@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
+use vmnet_access::paths;
 
 /// Tries to lock a file that is removed and made anew each time.
 const TRIES: usize = 1000;
@@ -214,7 +215,7 @@ pub fn turn_of(uid: u32, directory: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    let file = lock_file(&directory.join("turns"))?;
+    let file = lock_file(&directory.join(paths::TURNS_FILE))?;
     fcntl(&file, FcntlArg::F_OFD_SETLKW(&span(libc::off_t::from(uid), 1)))?;
     Ok(file)
 }

@@ -17,9 +17,9 @@ impl SwitchDir {
         Self(directory.into())
     }
 
-    /// The one that this record is in.
-    pub fn of_record(record: &Path) -> Self {
-        Self(record.parent().unwrap_or(Path::new("/")).to_owned())
+    /// The directory that this file of it, such as the record, is in.
+    pub fn of_file(file: &Path) -> Self {
+        Self(file.parent().unwrap_or(Path::new("/")).to_owned())
     }
 
     /// The directory itself.
@@ -50,6 +50,11 @@ impl SwitchDir {
     /// The directory of its console.
     pub fn console(&self) -> PathBuf {
         self.0.join("console")
+    }
+
+    /// The console itself, a socket of the switch's.
+    pub fn console_socket(&self) -> PathBuf {
+        self.console().join("mgmt")
     }
 
     /// The directory of the sockets of those who hold ports.

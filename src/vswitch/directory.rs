@@ -19,7 +19,7 @@ use vmnet_sys::trust::plain;
 const SWITCH_MODE: u32 = 0o2770;
 /// The console's: whoever reaches that can have the switch run any code.
 const CONSOLE_MODE: u32 = 0o700;
-/// The plugs': a switch must reach them.
+/// The plugs': whoever runs a switch must reach the sockets in it, and nobody needs to list them.
 const PLUGS_MODE: u32 = 0o711;
 
 /// Where the sockets of a switch of ours are made: its directory, and that of its console.
@@ -47,12 +47,14 @@ fn failed(path: &Path, cause: impl std::fmt::Display) -> Error {
     Error::new("use", format!("directory '{}'", path.display()), cause)
 }
 
-/// The directory of the sockets of those who hold ports, root's.
+/// Make the directory of the sockets of those who hold ports, root's, or put its mode right.
 pub fn make_plugs(path: &Path) -> std::io::Result<()> {
-    match DirBuilder::new().mode(PLUGS_MODE).create(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
     }
+    // Whatever the umask.
+    fs::set_permissions(path, Permissions::from_mode(PLUGS_MODE))
 }
 
 /// Is it ours, or free to be?

@@ -41,7 +41,7 @@ fn recorded(path: &Path) -> Result<Switch, Error> {
 /// Make the queues between a pump and the switch of this record fit. Without it there is more loss, and no
 /// more than that.
 fn fit_queues(path: &Path, wanted: &Switch, data: &UnixDatagram) {
-    let ours = wanted.run.and_then(|_| switch(&SwitchDir::of_record(path)));
+    let ours = wanted.run.and_then(|_| switch(&SwitchDir::of_file(path)));
     let _ = queue::fit(ours.as_ref(), data);
 }
 

@@ -22,7 +22,7 @@ use vmnet_access::name::{IfName, NetName};
 use vmnet_access::port_record::{UplinkTag, WIRE_TEMPLATE, group_of, port_name};
 use vmnet_access::rules::Caller;
 use vmnet_access::vde::MTU_MAX;
-use vmnet_access::vde_port_tag::{PLUGS_DIR, VdePortTag};
+use vmnet_access::vde_port_tag::VdePortTag;
 use vmnet_model::error::{Error, network};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::daemon;
@@ -51,8 +51,9 @@ pub fn run(name: &NetName, path: &Path, cable: Option<&str>) -> Result<(), Error
         Error::new("join", format!("{} and {}", network(name), named(&switch.door.directory)), cause)
     };
     // Its lock goes with this process.
-    let _claim = claim(&SwitchDir::of_record(path).pump())?;
-    let plug = plugged_in(&switch, &path.with_file_name(PLUGS_DIR)).map_err(|cause| failed(&cause))?;
+    let dir = SwitchDir::of_file(path);
+    let _claim = claim(&dir.pump())?;
+    let plug = plugged_in(&switch, &dir.plugs()).map_err(|cause| failed(&cause))?;
     // Before the last right goes.
     fit_queues(path, &switch, plug.data());
     let tag = UplinkTag { bridge: name.bridge(), cable: cable.map(str::to_owned) };

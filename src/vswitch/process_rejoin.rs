@@ -63,7 +63,7 @@ pub fn run(path: &Path, plugs: &Path, tell: &mut dyn FnMut(&Error)) -> Result<bo
             break;
         }
     }
-    widen_queues(&SwitchDir::of_record(path));
+    widen_queues(&SwitchDir::of_file(path));
     Ok(all)
 }
 

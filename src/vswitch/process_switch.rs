@@ -42,7 +42,7 @@ pub fn run(path: &Path) -> Result<Infallible, Error> {
     let words = switch.arguments().ok_or_else(|| failed(&"it is somebody else's"))?;
     let program = find::program(PROGRAM).map_err(|error| failed(&error))?;
     // Still ours to write, and known before there is a switch.
-    write_file(&SwitchDir::of_record(path).pid(), &format!("{}\n", std::process::id()), 0o644)?;
+    write_file(&SwitchDir::of_file(path).pid(), &format!("{}\n", std::process::id()), 0o644)?;
     let error = become_switch(&switch, &program, &words).map_or_else(|error| error, |never| match never {});
     Err(failed(&plain(&error)))
 }

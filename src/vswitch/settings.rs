@@ -1,9 +1,10 @@
 //! A network's VDE switch: what its file leaves open is settled, and the steps about it are done.
 
 use crate::dir::SwitchDir;
+use crate::directory::make_plugs;
 use nix::unistd::Group;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::Directory;
@@ -14,9 +15,6 @@ use vmnet_model::network::{Network, Vde};
 use vmnet_model::plan::{DesiredState, SwitchStep};
 use vmnet_model::vde_switch::{BadSwitch, Run, Switch, user_of};
 use vmnet_sys::trust::plain;
-
-/// The console's name in its directory.
-const CONSOLE: &str = "mgmt";
 
 /// The switch that the network is to have.
 pub fn settle(network: &Network, dir: &SwitchDir) -> Result<Option<Switch>, Error> {
@@ -45,7 +43,7 @@ fn own(wanted: &Network, vde: &Vde, dir: &SwitchDir) -> Result<Switch, Error> {
     };
     let console = match &vde.mgmt_socket {
         Some(path) => path.clone(),
-        None => text(&dir.console().join(CONSOLE))?,
+        None => text(&dir.console_socket())?,
     };
     let door = SwitchAccess { directory, owner: user, group };
     Ok(Switch { door, pump: user, run: Some(Run::of(vde)), console: Some(console) })
@@ -97,10 +95,8 @@ pub fn apply(step: SwitchStep, goal: &DesiredState, dir: &SwitchDir) -> Result<(
 /// Write its record, beside a directory for the sockets of those who hold ports.
 pub fn write(dir: &SwitchDir, switch: &Switch) -> Result<(), Error> {
     let plugs = dir.plugs();
-    make_directory(&plugs)?;
-    // Whoever runs a switch must reach the sockets in it, and nobody needs to list them.
-    fs::set_permissions(&plugs, Permissions::from_mode(0o711))
-        .map_err(|error| Error::new("make directory", plugs.display(), plain(&error)))?;
+    make_directory(dir.path())?;
+    make_plugs(&plugs).map_err(|error| Error::new("make directory", plugs.display(), plain(&error)))?;
     write_file(&dir.record(), &switch.render(), 0o644)
 }
 

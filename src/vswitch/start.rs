@@ -127,7 +127,7 @@ pub fn stop_switch(dir: &SwitchDir) -> Result<(), Error> {
 
 /// Start a pump, unless it is at work, and wait until it is.
 pub fn start_pump(name: &NetName, record: &Path, cable: Option<&str>) -> Result<(), Error> {
-    if pump(&SwitchDir::of_record(record).pump()).is_some() {
+    if pump(&SwitchDir::of_file(record).pump()).is_some() {
         return Ok(());
     }
     let failed =
@@ -167,7 +167,7 @@ pub fn stop_pump(claim: &Path) -> Result<(), Error> {
         if !Claim::is_held(claim)? {
             gone(fs::remove_file(claim))?;
         }
-        match vmnet_vde::held_port::tidy(&claim.with_file_name(vmnet_access::vde_port_tag::PLUGS_DIR)) {
+        match vmnet_vde::held_port::tidy(&SwitchDir::of_file(claim).plugs()) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! What is remembered of a network across reboots: the subnet that was chosen, and the reservations
 //! and forwards that were added while it ran. Kept in the words of the network's file.
 
-use crate::dirs::Dirs;
+use crate::dirs::{Dirs, STATE_ENDING};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::name::NetName;
@@ -170,7 +170,7 @@ impl LiveChanges {
         let Ok(entries) = std::fs::read_dir(&dirs.state) else { return Vec::new() };
         let name = |entry: std::fs::DirEntry| {
             let file = entry.file_name();
-            NetName::new(file.to_str()?.strip_suffix(".json")?).ok()
+            NetName::new(file.to_str()?.strip_suffix(STATE_ENDING)?).ok()
         };
         entries.flatten().filter_map(name).collect()
     }
