@@ -22,9 +22,9 @@ pub const VMNET: &str = fixed!("VMNET_PROGRAM", "/usr/local/sbin/vmnet");
 pub const HELPER: &str = fixed!("VMNET_HELPER", "/usr/local/libexec/vmnet-bridge-helper");
 /// Network files and our access rules.
 pub const CONFIG_DIR: &str = fixed!("VMNET_CONFIG_DIR", "/etc/vmnet");
-/// What must outlive a reboot.
+/// What must outlive a reboot: subnets that were chosen, live changes, notes for libvirt.
 pub const STATE_DIR: &str = fixed!("VMNET_STATE_DIR", "/var/lib/vmnet");
-/// What must not.
+/// What must not outlive a reboot: records, sockets and locks of networks that are up.
 pub const RUN_DIR: &str = fixed!("VMNET_RUN_DIR", "/run/vmnet");
 /// QEMU's own access rules.
 pub const QEMU_RULES: &str = fixed!("VMNET_QEMU_RULES", "/etc/qemu/bridge.conf");

@@ -8,10 +8,10 @@ use std::fmt;
 /// A TAP's name; the kernel fills in the number. The prefix is ours alone, so that NetworkManager and networkd
 /// can be told to leave these links alone by name.
 pub const TAP_TEMPLATE: &str = "vmtap%d";
-/// The same for our end of a veth pair.
+/// The name of our end of a veth pair; the kernel fills in the number.
 pub const VETH_TEMPLATE: &str = "vmveth%d";
 
-/// The same for what joins a bridge to another wire: its switch, or a cable.
+/// The name of what joins a bridge to another wire, its switch or a cable; the kernel fills in the number.
 pub const WIRE_TEMPLATE: &str = "vmwire%d";
 
 /// A name that is most likely free and was not just another port's: the template's prefix and the
@@ -57,7 +57,7 @@ pub struct PortRecord {
 pub struct SwitchAccess {
     /// The switch.
     pub directory: Directory,
-    /// Whose it is.
+    /// The user id of whoever the switch's directory belongs to.
     pub owner: u32,
     /// The group that may join it.
     pub group: u32,
@@ -237,7 +237,7 @@ fn number(digits: &[u8]) -> Option<u32> {
 /// What the kernel tells of a TAP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TapState {
-    /// It stays when nobody holds it (TUNSETPERSIST).
+    /// The TAP stays when nobody holds it (TUNSETPERSIST).
     pub persistent: bool,
     /// Who may open it by name (TUNSETOWNER).
     pub owner: Option<u32>,

@@ -37,7 +37,7 @@ const NAMED: u8 = 4;
 const OWNED: u8 = 8;
 const MANY: u8 = 16;
 
-/// One request.
+/// One request for a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortRequest {
     /// Where: a bridge, or a network's bridge, which is started if it is down.
@@ -45,11 +45,11 @@ pub struct PortRequest {
     /// The port is for the asking process, not for the one that started it as QEMU starts the
     /// helper. Only told to those who look at ports.
     pub for_itself: bool,
-    /// What.
+    /// What kind of port is asked for.
     pub wish: PortKind,
 }
 
-/// What is asked for.
+/// The kinds of ports that can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PortKind {
     /// A TAP that lives as long as somebody holds its descriptors, one for each queue.
@@ -123,7 +123,7 @@ impl PortRequest {
         Self { bridge, for_itself: false, wish: PortKind::Tap { vnet_header, queues: 1 } }
     }
 
-    /// How many descriptors must come with it.
+    /// How many descriptors must come with the request.
     #[must_use]
     pub fn descriptors(&self) -> usize {
         usize::from(matches!(self.wish, PortKind::Veth { .. }))
@@ -172,7 +172,8 @@ impl PortRequest {
     /// A message read back.
     ///
     /// # Errors
-    /// It is no request; bytes that mean nothing here must be zero, so that they can mean something later.
+    /// The message is no request; bytes that mean nothing here must be zero, so that they can mean something
+    /// later.
     pub fn parse(message: &[u8]) -> Result<Self, BadMessage> {
         let message: &[u8; ASK_SIZE] = message.try_into().map_err(|_| BadMessage::Length(message.len()))?;
         if !message.starts_with(&MAGIC) {
@@ -256,7 +257,7 @@ impl PortReply {
     /// A message read back. What will be shown to a person is made printable.
     ///
     /// # Errors
-    /// It is no answer.
+    /// The message is no answer.
     pub fn parse(message: &[u8]) -> Result<Self, BadMessage> {
         let short = BadMessage::Length(message.len());
         if message.len() > ANSWER_MAX {

@@ -77,7 +77,7 @@ impl Directory {
         Ok(Self(path.to_owned()))
     }
 
-    /// As text.
+    /// The directory's path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -45,14 +45,14 @@ impl VdePortTag {
         (tag.name() == name).then_some(tag)
     }
 
-    /// Whose socket has this name, whichever it is.
+    /// Whose socket has this name: for frames, the one that keeps the port, or the control connection.
     #[must_use]
     pub fn of_socket(name: &str) -> Option<Self> {
         let endings = [DATA_ENDING, HOLD_ENDING, CONTROL_ENDING];
         endings.iter().find_map(|ending| Self::parse(name.strip_suffix(ending)?))
     }
 
-    /// The same of the socket for frames at this path, which must be in this directory.
+    /// Whose socket for frames is at this path, which must be in this directory.
     #[must_use]
     pub fn of_data_socket(path: &Path, directory: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_suffix(DATA_ENDING)?;
@@ -83,7 +83,7 @@ impl VdePortTag {
 /// The sockets of one who holds a port, as the kernel knows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Who.
+    /// The user, process and token that hold it.
     pub tag: VdePortTag,
     /// The inode of the socket that carries frames.
     pub data: u64,

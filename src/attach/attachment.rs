@@ -64,15 +64,15 @@ impl AddressChoice {
 pub struct Attached {
     /// The namespace, in words.
     pub label: String,
-    /// What it is called in the namespace.
+    /// What the interface is called in the namespace.
     pub interface: IfName,
-    /// It was there before.
+    /// The interface was there before.
     pub already: bool,
-    /// Its end on the host.
+    /// The name of the interface's end on the host, the bridge's port.
     pub port: IfName,
     /// The bridge, by its own name.
     pub bridge: IfName,
-    /// Its MAC.
+    /// The MAC of the interface.
     pub mac: MacAddr,
     /// The largest packet, in bytes.
     pub mtu: u32,
@@ -102,7 +102,7 @@ pub enum Detached {
 /// The interface with its port, whether it was there before, and what is known of the network.
 pub type Made = (bool, Ends, Facts);
 
-/// What is being done.
+/// What is being done with an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// An interface is made, or completed.
@@ -151,7 +151,7 @@ pub struct Work<'a> {
     pub interface: &'a IfName,
     /// The host's namespace.
     pub host: Netlink,
-    /// The other.
+    /// Sockets that belong to the namespace.
     pub inside: Inside,
     /// For frames, where they are needed.
     pub packets: Option<Packets>,

@@ -17,7 +17,7 @@ use vmnet_sys::netlink::Netlink;
 use vmnet_sys::trust::plain;
 use vmnet_sys::{address, link};
 
-/// What is known.
+/// What is known of a bridge.
 #[derive(Debug)]
 pub struct Facts {
     /// The bridge is there, and if it is a network of ours, so is its record.
@@ -31,7 +31,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Look it up.
+    /// Look up what is known of a bridge.
     pub fn learn(dirs: &Dirs, netlink: &mut Netlink, bridge: &IfName) -> Result<Self, Error> {
         let failed =
             |error: std::io::Error| Error::new("look up", format!("bridge '{bridge}'"), plain(&error));

@@ -21,7 +21,7 @@ use vmnet_sys::process::Interrupts;
 use vmnet_sys::random;
 use vmnet_sys::trust::plain;
 
-/// Give it all that it is to have.
+/// Give an interface all that it is to have: up, addresses, routes, resolver.
 pub fn furnish(
     work: &mut Work<'_>,
     already: bool,

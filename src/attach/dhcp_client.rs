@@ -57,7 +57,7 @@ pub struct Talk {
     pub mac: MacAddr,
     /// The interface's number.
     pub index: u32,
-    /// What it calls itself.
+    /// The name that the client calls itself by.
     pub name: Option<String>,
 }
 

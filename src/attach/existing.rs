@@ -9,7 +9,7 @@ use vmnet_sys::link::{self, Link};
 use vmnet_sys::namespace::Space;
 use vmnet_sys::netlink::Netlink;
 
-/// What is there.
+/// What is at an interface's place in a namespace.
 #[derive(Debug)]
 pub enum ExistingInterface {
     /// No interface of that name.
@@ -27,16 +27,16 @@ pub enum ExistingInterface {
     Foreign,
 }
 
-/// Both ends of a pair.
+/// Both ends of a veth pair.
 #[derive(Debug)]
 pub struct Ends {
     /// The interface, as the namespace sees it.
     pub inner: Link,
-    /// The port.
+    /// The end on the host, a port of the bridge.
     pub outer: Link,
 }
 
-/// Look.
+/// Look what is at an interface's place in a namespace.
 pub fn look(
     host: &mut Netlink,
     inside: &mut Netlink,

@@ -17,10 +17,10 @@ use vmnet_sys::worker;
 /// Not sooner than this after a talk that led to nothing (RFC 2131, 4.4.5).
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// What is to be kept.
+/// A lease that is to be renewed, and what it is for.
 #[derive(Clone, Debug)]
 pub struct LeaseJob {
-    /// Whose lease.
+    /// The client whose lease it is.
     pub talk: Talk,
     /// The number of its port on the host.
     pub port: u32,

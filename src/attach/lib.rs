@@ -90,7 +90,7 @@ pub fn attach(dirs: &Dirs, asked: &Attachment) -> Result<Attached, Error> {
     given
 }
 
-/// Take it away. That there is none is no failure.
+/// Take an interface of ours away from a namespace. That there is none is no failure.
 ///
 /// # Errors
 /// The namespace is another's, or what is at the interface's place is none of ours on this bridge.

@@ -21,9 +21,9 @@ pub enum NamespaceRef {
 /// A namespace that is there.
 #[derive(Debug)]
 pub struct Target {
-    /// In words.
+    /// The namespace, in words for people.
     pub label: String,
-    /// Held open.
+    /// The namespace, held open.
     pub space: Space,
     /// Its name among those of `ip netns`.
     pub name: Option<String>,
@@ -40,14 +40,14 @@ pub enum NamespacePath {
     Path(PathBuf),
 }
 
-/// One that is not.
+/// A namespace that is not there.
 #[derive(Debug)]
 pub struct Absent {
-    /// In words.
+    /// The namespace that was meant, in words for people.
     pub label: String,
     /// What is not there.
     pub cause: &'static str,
-    /// What would help.
+    /// A command that would help.
     pub hint: String,
     /// The name that it would have.
     pub name: Option<String>,
@@ -109,7 +109,7 @@ impl NamespacePath {
         }
     }
 
-    /// The same, if it is still that one.
+    /// The namespace that is meant now, if it is still the one of this identity.
     pub fn same(&self, identity: Identity) -> Option<Space> {
         self.space().ok().filter(|space| space.identity().is_ok_and(|now| now == identity))
     }

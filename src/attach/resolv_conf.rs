@@ -36,7 +36,7 @@ pub fn write(
     Ok(Some(path))
 }
 
-/// Where it is, if there is one of ours.
+/// The path of a namespace's resolver file, if there is one of ours.
 pub fn written(space: &str, bridge: &IfName, interface: &IfName) -> Result<Option<PathBuf>, Error> {
     let path = place(space);
     Ok(is_ours(&path, bridge, interface)?.then_some(path))

@@ -23,7 +23,7 @@ pub struct Limits {
     pub at_work_spare: usize,
     /// What one request costs of a user's time: the pause between two of them in the long run.
     pub pause: Duration,
-    /// So many requests may come without it.
+    /// So many requests of one user may come at once before the rate holds.
     pub burst: u32,
     /// How long a visitor may say nothing.
     pub silence: Duration,
@@ -52,7 +52,7 @@ impl Limits {
 pub struct RequestId(u64);
 
 impl RequestId {
-    /// Its number, never used again.
+    /// The request's number, never used again.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0
@@ -148,7 +148,7 @@ impl FairQueue {
         }
     }
 
-    /// Somebody of this user comes.
+    /// A visitor of this user comes, and gets a place, perhaps that of another, or none.
     pub fn enter(&mut self, uid: u32, now: Duration) -> Entry {
         if self.users.get(&uid).is_some_and(|user| user.visitors() >= self.limits.visitors_each) {
             return Entry::TooMany;

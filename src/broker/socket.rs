@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A socket that is listened at.
 #[derive(Debug)]
 pub struct Socket {
-    /// What hears of those who come.
+    /// The listening socket.
     pub listener: Listener,
     own: Option<Own>,
 }

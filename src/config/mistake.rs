@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Mistake {
     /// The file as the caller named it.
     pub file: String,
-    /// From 1.
+    /// The line, counted from 1.
     pub line: usize,
     /// From 1, in characters; one past the last where the end of a line is meant.
     pub column: usize,

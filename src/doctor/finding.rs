@@ -16,7 +16,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The word.
+    /// The severity as a word: fault, warning or note.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ pub enum Fix {
     Raise(NetName),
 }
 
-/// What came of looking.
+/// What came of looking: findings, and what could not be looked at.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The findings, the worst first.
@@ -73,9 +73,9 @@ pub(super) struct Subject {
     pub bridge: IfName,
     /// The number of the link of that name.
     pub index: Option<u32>,
-    /// It is up.
+    /// The network is up.
     pub up: bool,
-    /// Its server runs.
+    /// The network's DNS and DHCP server runs.
     pub serves: bool,
     /// The bridge's address, while it is up.
     pub address: Option<Ipv4Addr>,

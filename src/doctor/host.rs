@@ -24,7 +24,7 @@ pub(super) struct Host<'a> {
     pub seen: &'a HostSnapshot,
     /// The networks that are examined.
     pub subjects: &'a [Subject],
-    /// They are all that there are; else one was named.
+    /// The networks examined are all that there are; else one was named.
     pub all: bool,
     /// Who runs the services.
     pub services: Services,

@@ -77,7 +77,7 @@ fn holders() -> Holders {
 /// Delete one that nobody holds: looked at once more, because somebody may have taken it meanwhile.
 ///
 /// # Errors
-/// It is held now, or the kernel refused.
+/// The TAP is held now, or the kernel refused.
 pub(super) fn delete(name: &IfName, index: u32) -> Result<(), Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("delete", format!("link '{name}'"), cause);
     let links = Links::open().map_err(|error| failed(&error))?;

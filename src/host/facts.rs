@@ -42,7 +42,7 @@ pub fn has_loopback(link: &IfName) -> bool {
     read(&loopback_switch(link)).is_ok_and(|value| value == "1")
 }
 
-/// Let it.
+/// Let what is for 127.0.0.1 be translated to addresses behind this link (`route_localnet`).
 pub fn allow_loopback(link: &IfName) -> Result<(), Error> {
     write(&loopback_switch(link), "1")
 }

@@ -17,7 +17,7 @@ pub fn make_directory(path: &Path) -> Result<(), Error> {
         .map_err(|error| Error::new("make directory", path.display(), plain(&error)))
 }
 
-/// What is removed may be gone already.
+/// Of a removal: that the file was gone already is no failure.
 pub fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

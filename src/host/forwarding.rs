@@ -27,7 +27,7 @@ pub fn is_on() -> Result<bool, Error> {
     Ok(read(Path::new(SWITCH))? == "1")
 }
 
-/// Let it forward.
+/// Let the host forward IPv4.
 pub fn enable() -> Result<(), Error> {
     write(Path::new(SWITCH), "1")
 }

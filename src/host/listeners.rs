@@ -42,13 +42,13 @@ impl Listener {
 /// A process that holds a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its number.
+    /// The process number.
     pub pid: u32,
     /// Its short name, printable.
     pub program: String,
 }
 
-/// All of them, of this network namespace.
+/// All sockets of this network namespace that wait for others.
 #[must_use]
 pub fn listeners() -> Vec<Listener> {
     match waiting() {
@@ -83,7 +83,7 @@ pub fn process(listener: &Listener) -> Option<Holder> {
     Some(Holder { pid, program: program(pid)? })
 }
 
-/// The same in words: `dnsmasq (pid 812)`.
+/// The process that holds a socket, in words: `dnsmasq (pid 812)`.
 #[must_use]
 pub fn holder(listener: &Listener) -> Option<String> {
     process(listener).map(|holder| format!("{} (pid {})", holder.program, holder.pid))

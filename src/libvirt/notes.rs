@@ -15,10 +15,10 @@ use vmnet_sys::trust::plain;
 /// All that was done for one domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Its name, for people.
+    /// The domain's name, for people.
     #[serde(default)]
     pub domain: String,
-    /// What was done for each of its interfaces.
+    /// What was done for each of the domain's interfaces.
     #[serde(default)]
     pub applied: Vec<Applied>,
 }

@@ -65,7 +65,7 @@ impl FromStr for End {
 pub struct Edge(pub End, pub End);
 
 impl Edge {
-    /// Does it join these two?
+    /// Does this cable join these two ends, either way round?
     #[must_use]
     pub fn joins(&self, one: &End, other: &End) -> bool {
         (&self.0, &self.1) == (one, other) || (&self.0, &self.1) == (other, one)
@@ -100,7 +100,7 @@ impl fmt::Display for Circle {
 pub struct Wires(Vec<Edge>);
 
 impl Wires {
-    /// Join two.
+    /// Join two wires by a cable.
     ///
     /// # Errors
     /// They are one wire already, in this way; nothing changes then.
@@ -142,9 +142,9 @@ pub struct Laid {
     pub cable: Edge,
     /// What it joins, by the names that count now: one switch may be reached by two paths.
     pub edge: Edge,
-    /// It is plugged in.
+    /// The cable is plugged in.
     pub plugged: bool,
-    /// It is one of the network that is looked at.
+    /// The cable is one of the network that is looked at.
     pub own: bool,
 }
 

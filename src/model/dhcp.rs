@@ -85,7 +85,7 @@ pub struct Client {
     state: State,
 }
 
-/// What became of it by a frame.
+/// What a frame from the wire meant to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// Nothing: it was for others, or makes no sense.
@@ -169,7 +169,7 @@ impl Client {
     }
 }
 
-/// What gives an address back.
+/// The frame that gives an address back (DHCPRELEASE).
 #[must_use]
 pub fn release(mac: MacAddr, transaction: u32, address: Ipv4Addr, server: Ipv4Addr) -> Vec<u8> {
     let mut options = vec![KIND, 1, RELEASE, SERVER, 4];

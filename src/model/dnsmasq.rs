@@ -33,14 +33,14 @@ pub const NOT_FOR_GUESTS: [&str; 2] = [GATEWAY, "localhost"];
 /// one (CERT VU#598349).
 const PROXY: &str = "wpad";
 
-/// What of the host the file names.
+/// What dnsmasq's file names of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The network's run directory.
     pub run_dir: String,
     /// Whom dnsmasq becomes after its start.
     pub user: String,
-    /// And in which group.
+    /// The group that dnsmasq is in after its start.
     pub group: String,
     /// The host's `resolv.conf`, if there is one.
     pub resolver: Option<String>,

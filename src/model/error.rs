@@ -27,7 +27,7 @@ pub enum ErrorKind {
 /// A failure: `cannot ACT OBJECT: CAUSE`, perhaps a hint, and what a clean-up afterwards left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// What sort it is.
+    /// The kind of failure, for programs.
     pub kind: ErrorKind,
     /// What was to be done, a verb such as `start`; empty where another program of ours said the whole
     /// sentence, which is then the cause.
@@ -68,14 +68,14 @@ impl Error {
             .hint(format!("'vmnet up {name}' brings it up"))
     }
 
-    /// The same of another kind.
+    /// This failure with another kind.
     #[must_use]
     pub fn kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// The same with a hint.
+    /// This failure with a hint at what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = Some(hint.to_string());

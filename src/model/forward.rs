@@ -18,7 +18,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Every one.
+    /// Every choice of protocols.
     pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Both];
 
     /// The word for it.
@@ -100,7 +100,7 @@ impl FromStr for Protocol {
 /// One port or several that follow each other; `0` alone means that one is to be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ports {
-    /// The first.
+    /// The first port of the range.
     pub first: u16,
     /// The last, not before the first.
     pub last: u16,
@@ -113,7 +113,7 @@ impl Ports {
         Self { first: port, last: port }
     }
 
-    /// How many.
+    /// How many ports the range has.
     #[must_use]
     pub fn count(self) -> u32 {
         u32::from(self.last) - u32::from(self.first) + 1
@@ -164,7 +164,7 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// Does it take in connections of this family?
+    /// Does the host listen for connections of this family?
     #[must_use]
     pub fn takes(self, ipv6: bool) -> bool {
         self.address.is_none_or(|address| address.is_ipv6() == ipv6)
@@ -219,7 +219,7 @@ impl FromStr for Listen {
     }
 }
 
-/// Where it leads.
+/// Where a forward leads.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
     /// The guest.

@@ -9,7 +9,7 @@ use vmnet_access::name::IfName;
 pub struct Handed {
     /// The numbers of the descriptors for frames, one a queue.
     pub descriptors: Vec<i32>,
-    /// What they are.
+    /// What the descriptors are.
     pub kind: Kind,
     /// A MAC for the guest. The port's own end of the wire has another.
     pub mac: MacAddr,

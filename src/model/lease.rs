@@ -12,7 +12,7 @@ const NAME_MAX: usize = 255;
 pub struct Lease {
     /// When it ends, in seconds since 1970; none: never.
     pub expires: Option<u64>,
-    /// Whose it is.
+    /// The MAC of the guest whose lease it is.
     pub mac: MacAddr,
     /// The address leased.
     pub address: Ipv4Addr,
@@ -31,11 +31,11 @@ pub fn leases(file: &[u8]) -> Vec<Lease> {
 /// What became of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseChange {
-    /// It is new.
+    /// The lease is new.
     Got,
     /// It lasts longer now, or has another name.
     Renewed,
-    /// It is over.
+    /// The lease is over.
     Lost,
 }
 

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Where a program listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Socket {
-    /// Tcp or udp.
+    /// The transport: TCP or UDP.
     pub protocol: Protocol,
     /// Its address; unspecified: all of them.
     pub address: IpAddr,

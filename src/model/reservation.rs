@@ -117,7 +117,7 @@ pub fn takes(mac: MacAddr, wanted: &NetworkSpec, leases: &[Lease], address: Ipv4
     is_free(mac, wanted, leases, address)
 }
 
-/// The same for an IPv6 address.
+/// Check that the network takes a reservation of this IPv6 address.
 ///
 /// # Errors
 /// The first thing that stands in the way.

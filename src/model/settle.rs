@@ -12,7 +12,7 @@ use vmnet_access::port_record;
 /// What a Linux link has if nobody says otherwise (ETH_DATA_LEN in include/uapi/linux/if_ether.h).
 const MTU: u32 = 1500;
 
-/// What the file cannot say.
+/// What a network's file cannot say: the subnet that was found, and what the host is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Circumstances<'a> {
     /// The subnet chosen or given.

@@ -17,15 +17,15 @@ pub const MOVES_UNDER_GUARD: u32 = 1;
 /// A TAP that carries our tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantedTap {
-    /// The tag.
+    /// The tag that the TAP was granted with.
     pub tag: PortTag,
-    /// Its name.
+    /// The TAP's name.
     pub name: IfName,
-    /// Its MAC.
+    /// The TAP's MAC as it is now.
     pub mac: Option<MacAddr>,
     /// Somebody holds it: the driver has a carrier while a queue is attached.
     pub held: bool,
-    /// The rest.
+    /// What else the kernel tells of the TAP.
     pub state: TapState,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for GrantViolation {
     }
 }
 
-/// What is to be done about it.
+/// What is to be done about a holder's violations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforcement {
     /// Nothing.

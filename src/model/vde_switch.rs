@@ -21,10 +21,10 @@ pub fn user_of(network: &NetName) -> u32 {
     FIRST_USER + u32::from_be_bytes([a, b, c, d]) % (USER_MAX + 1 - FIRST_USER)
 }
 
-/// A switch.
+/// A VDE switch as a network has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switch {
-    /// Where, and as whom its ports are asked for.
+    /// The switch's directory, and as whom its ports are asked for.
     pub door: SwitchAccess,
     /// As whom the pump runs.
     pub pump: u32,
@@ -39,11 +39,11 @@ pub struct Switch {
 pub struct Run {
     /// The mode of its sockets.
     pub mode: u32,
-    /// So many ports, one of them the pump's.
+    /// How many ports the switch has, one of them the pump's.
     pub ports: u32,
     /// Every frame goes to every port.
     pub hub: bool,
-    /// It looks for loops.
+    /// The switch looks for loops (fast spanning tree).
     pub fast_spanning_tree: bool,
 }
 

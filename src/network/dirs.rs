@@ -49,16 +49,16 @@ pub const STATE_ENDING: &str = ".json";
 pub struct Dirs {
     /// Network files and access rules.
     pub config: PathBuf,
-    /// What outlives a reboot.
+    /// The state directory: what outlives a reboot.
     pub state: PathBuf,
-    /// What does not.
+    /// The run directory: what does not outlive a reboot.
     pub run: PathBuf,
     /// See [`Dirs::before_changes`].
     begin: fn(),
 }
 
 impl Dirs {
-    /// Those of the command line.
+    /// The configuration, state and run directory at these paths.
     pub fn new(config: &Path, state: &Path, run: &Path) -> Self {
         Self { config: config.to_owned(), state: state.to_owned(), run: run.to_owned(), begin: || () }
     }
@@ -172,17 +172,17 @@ impl RunDir {
         self.0.join(paths::RECORD_FILE)
     }
 
-    /// The helper's record.
+    /// The port record, for the helper.
     pub fn port(&self) -> PathBuf {
         self.0.join(paths::PORT_FILE)
     }
 
-    /// The server's file.
+    /// The server's configuration.
     pub fn dnsmasq(&self) -> PathBuf {
         self.0.join(dnsmasq::CONFIGURATION_FILE)
     }
 
-    /// The server's number.
+    /// The server's process number.
     pub fn dnsmasq_pid(&self) -> PathBuf {
         self.0.join(dnsmasq::PID_FILE)
     }
@@ -207,12 +207,12 @@ impl RunDir {
         self.reservations_directory().join(dnsmasq::RESERVED_FILE)
     }
 
-    /// The leases.
+    /// The leases that the server has given out.
     pub fn leases(&self) -> PathBuf {
         self.0.join(dnsmasq::LEASE_FILE)
     }
 
-    /// Held by the keeper, its number in it.
+    /// The keeper's claim, its process number in it.
     pub fn keeper(&self) -> PathBuf {
         self.0.join(paths::KEEPER_FILE)
     }
@@ -232,7 +232,7 @@ impl RunDir {
         self.0.join(CABLES_DIR)
     }
 
-    /// Make it.
+    /// Make the directory.
     pub fn make(&self) -> Result<(), Error> {
         make_directory(&self.0)
     }

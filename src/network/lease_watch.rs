@@ -19,7 +19,7 @@ const STILL: Duration = Duration::from_millis(20);
 /// So long at most, where it is written again and again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What happened.
+/// What happened to a lease file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The leases changed, and can be read.

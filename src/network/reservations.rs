@@ -37,11 +37,11 @@ pub struct Asked {
     pub aliases: Vec<String>,
 }
 
-/// What came of it.
+/// What came of adding a reservation.
 pub struct Added {
     /// The reservation, its address chosen.
     pub host: Reservation,
-    /// It was there before.
+    /// The reservation was there before.
     pub already: bool,
     /// The guest's lease, if that is on another address.
     pub holds: Option<Lease>,
@@ -64,7 +64,7 @@ pub fn all(dirs: &Dirs, name: &NetName) -> Result<Vec<Reserved>, Error> {
     Ok(hosts.into_iter().map(|host| Reserved { live: !file.hosts.contains(&host), host }).collect())
 }
 
-/// Reserve.
+/// Reserve an address and name for a guest.
 pub fn add(dirs: &Dirs, name: &NetName, asked: &Asked) -> Result<Added, Error> {
     let file = definitions::read(dirs, name).map_err(|why| why.failure("reserve a host of", name))?;
     let lock = dirs.lock()?;

@@ -80,7 +80,7 @@ pub fn foresee(seen: &Glance) -> Result<PortRequest, BadRequest> {
     }
 }
 
-/// What could not be told.
+/// What became of an answer, and of its line in the log.
 #[derive(Debug)]
 pub struct Delivery {
     /// The port was made.

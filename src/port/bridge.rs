@@ -55,7 +55,7 @@ pub struct PinnedBridge {
 }
 
 impl PinnedBridge {
-    /// Its name.
+    /// The bridge's name.
     ///
     /// # Errors
     /// The kernel told one that is none.

@@ -20,14 +20,14 @@ const FILES_MAX: usize = 256;
 /// Where the two rule files are.
 #[derive(Clone, Debug)]
 pub struct RuleFiles {
-    /// Ours.
+    /// The path of our own rule file.
     pub vmnet: PathBuf,
-    /// QEMU's.
+    /// The path of QEMU's rule file.
     pub qemu: PathBuf,
 }
 
 impl RuleFiles {
-    /// Those fixed at build time.
+    /// The rule files at the paths fixed at build time.
     #[must_use]
     pub fn of_this_host() -> Self {
         Self { vmnet: Path::new(paths::CONFIG_DIR).join(paths::RULES_FILE), qemu: paths::QEMU_RULES.into() }
@@ -107,7 +107,7 @@ pub fn collect(files: &RuleFiles, reader: Reader<'_>) -> Result<RuleSet, PolicyE
 }
 
 impl RuleSet {
-    /// What they say to this caller about this bridge.
+    /// What the rules say to this caller about this bridge.
     ///
     /// # Errors
     /// The user database did not answer.

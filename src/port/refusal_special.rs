@@ -9,7 +9,7 @@ use vmnet_access::vde::Directory;
 use vmnet_sys::trust::plain;
 use vmnet_vde::port::JoinError;
 
-/// What is wrong with what was asked for.
+/// What is wrong with a request for a port of a special kind.
 #[derive(Debug)]
 pub enum Unfit {
     /// Another link has the name.

@@ -32,11 +32,11 @@ pub enum Authority {
 /// A request, and who makes it.
 #[derive(Debug)]
 pub struct Request {
-    /// What.
+    /// The request as it was made.
     pub ask: PortRequest,
     /// The network namespace that came with it.
     pub space: Option<OwnedFd>,
-    /// Who.
+    /// The user who asks, by the kernel's word.
     pub caller: Caller,
     /// For which process.
     pub pid: u32,
@@ -44,7 +44,7 @@ pub struct Request {
     pub authority: Authority,
 }
 
-/// What came of it.
+/// A request that was served.
 #[derive(Debug)]
 pub struct Served {
     /// The bridge, by its own name.
@@ -53,13 +53,13 @@ pub struct Served {
     pub port: IfName,
     /// Its MTU in bytes.
     pub mtu: u32,
-    /// Its descriptors.
+    /// The port's descriptors.
     pub handed: PortFds,
     /// The line of the rules that let it be.
     pub by: Option<Place>,
 }
 
-/// What whoever asked is handed.
+/// The descriptors that whoever asked is handed.
 #[derive(Debug)]
 pub enum PortFds {
     /// Nothing: the port stays by itself.

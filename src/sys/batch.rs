@@ -113,7 +113,7 @@ pub fn let_wait(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     Ok(setsockopt(&socket, sockopt::SndBufForce, &bytes)?)
 }
 
-/// The same, unless it may be more already.
+/// Let so many bytes wait at a socket, unless more may already.
 ///
 /// # Errors
 /// The kernel's answer.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// Most of the child's words that are kept.
 const WORDS_MAX: usize = 4096;
 
-/// How it went.
+/// How a child went.
 #[derive(Debug)]
 pub enum Outcome {
     /// It ended with status 0; what it said on standard output.

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Result, Write, stdout};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-/// What it says when it has taken over.
+/// What a daemon of ours says when it has taken over.
 pub const READY: &[u8] = b"ready\n";
 
 /// The program that we are, once another version was put in its place: what goes on for days, as a keeper does,

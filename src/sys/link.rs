@@ -55,7 +55,7 @@ const DUMPS_MAX: usize = 20;
 /// One link as the kernel tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
-    /// Its number.
+    /// The link's interface index.
     pub index: u32,
     /// Its own name, never an alternative one.
     pub name: Vec<u8>,
@@ -78,7 +78,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Is it a bridge?
+    /// Is the link a bridge?
     #[must_use]
     pub fn is_bridge(&self) -> bool {
         self.kind.as_deref() == Some(b"bridge")

@@ -147,7 +147,7 @@ impl Claim {
         lock_now(&self.0, DOOR)
     }
 
-    /// Open it again.
+    /// Open the claim's door again.
     ///
     /// # Errors
     /// The kernel's answer.

@@ -27,7 +27,7 @@ const HOST_NAME_SIZE: usize = 65;
 /// How long to wait before a lock is asked for again.
 const LOCK_STEP: Duration = Duration::from_millis(5);
 
-/// Is it a network namespace?
+/// Is what this descriptor leads to a network namespace?
 ///
 /// # Errors
 /// The kernel's answer to something else than a namespace counts as no; any other is an error.
@@ -68,7 +68,7 @@ pub struct Identity {
     inode: u64,
 }
 
-/// Tell it.
+/// By which numbers a namespace is known: those of its file.
 ///
 /// # Errors
 /// fstat(2) failed.
@@ -130,7 +130,7 @@ impl Space {
         Ok(Self { network: open_namespace(path)?, names: None })
     }
 
-    /// Which one it is.
+    /// Which namespace it is.
     ///
     /// # Errors
     /// fstat(2) failed.

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::PathBuf;
 
-/// One such socket.
+/// One local socket that a process has open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenSocket {
     /// The process's number for it.

@@ -26,7 +26,7 @@ pub enum Awaited {
 }
 
 impl Packets {
-    /// One that hears nothing before [`Packets::bind`].
+    /// A socket for whole frames that hears nothing before [`Packets::bind`].
     ///
     /// # Errors
     /// The kernel's: EPERM without CAP_NET_RAW in the namespace.

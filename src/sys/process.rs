@@ -32,7 +32,7 @@ impl Process {
         Ok(Self { pidfd: unsafe { OwnedFd::from_raw_fd(fd) }, pid })
     }
 
-    /// Its number.
+    /// The process's number.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.pid

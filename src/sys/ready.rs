@@ -10,7 +10,7 @@ use std::time::Duration;
 /// What is waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
-    /// Where.
+    /// The descriptor that is waited for.
     pub descriptor: BorrowedFd<'a>,
     /// Something to read, or the end.
     pub read: bool,
@@ -18,7 +18,7 @@ pub struct Source<'a> {
     pub write: bool,
 }
 
-/// What is there.
+/// What a descriptor has for us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {
     /// Something to read, or the end.

@@ -15,7 +15,7 @@ pub struct Rights {
     pub owner: u32,
     /// Permission bits, the setuid bit (04000) among them.
     pub mode: u32,
-    /// It has a file capability.
+    /// The file has a capability (`cap_net_admin`).
     pub capability: bool,
     /// Its file system is mounted nosuid, which takes the effect from both.
     pub nosuid: bool,
@@ -24,7 +24,7 @@ pub struct Rights {
 /// Look at a program's file.
 ///
 /// # Errors
-/// It is not there, or not to be seen.
+/// The file is not there, or not to be seen.
 pub fn of(path: &Path) -> io::Result<Rights> {
     let meta = std::fs::metadata(path)?;
     Ok(Rights {

@@ -22,7 +22,7 @@ use vmnet_access::rules::Caller;
 #[derive(Debug)]
 pub struct Channel(OwnedFd);
 
-/// What came.
+/// A message that came.
 #[derive(Debug, Default)]
 pub struct Message {
     /// The bytes; none: the other end is closed.
@@ -103,7 +103,7 @@ impl Channel {
         self.receive_with(bytes, descriptors, MsgFlags::empty())
     }
 
-    /// The same without waiting.
+    /// Receive a message without waiting for one.
     ///
     /// # Errors
     /// The kernel's answer, `WouldBlock` when nothing came yet.

@@ -25,7 +25,7 @@ pub enum Protocol {
     Udp,
 }
 
-/// One such socket.
+/// One socket that waits for others to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// Its transport.

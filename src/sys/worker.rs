@@ -130,7 +130,7 @@ fn as_fresh() -> io::Result<()> {
 }
 
 impl Worker {
-    /// Its process number.
+    /// The worker's process number.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.0

@@ -62,7 +62,7 @@ impl Tool {
         Ok(Self { program, path: find::program(program)?, limit: TIME_LIMIT })
     }
 
-    /// The same program with another time limit.
+    /// This program with another time limit.
     #[must_use]
     pub fn within(self, limit: Duration) -> Self {
         Self { limit, ..self }

@@ -113,7 +113,7 @@ impl VdePort {
     /// Copies of a holder's descriptors.
     ///
     /// # Errors
-    /// They are no such sockets.
+    /// The descriptors are no sockets of a port.
     pub fn of(data: OwnedFd, hold: OwnedFd) -> io::Result<Self> {
         let (data, hold) = (UnixDatagram::from(data), UnixDatagram::from(hold));
         let address = data.local_addr()?;
@@ -213,7 +213,7 @@ impl VdePort {
 /// Take the names of a holder's sockets away: it keeps them, and is not plugged in again.
 ///
 /// # Errors
-/// They cannot be removed.
+/// The sockets' names cannot be removed.
 pub fn disown(directory: &Path, tag: VdePortTag) -> io::Result<()> {
     let endings = [DATA_ENDING, HOLD_ENDING, CONTROL_ENDING];
     endings.iter().try_for_each(|ending| remove(&directory.join(tag.name() + ending)))
@@ -233,7 +233,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Those who hold plugs of this directory.
+/// The processes that hold ports whose sockets are in this directory.
 ///
 /// # Errors
 /// The kernel's list cannot be read.

@@ -113,7 +113,7 @@ impl Talk {
     /// The process that runs the switch, as far as the kernel can say.
     ///
     /// # Errors
-    /// It is not to be seen.
+    /// The process behind the console is not to be seen.
     pub fn process(&self) -> io::Result<Process> {
         listener_of(&self.stream)
     }

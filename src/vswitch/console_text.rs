@@ -8,7 +8,7 @@ pub const PROMPT: &[u8] = b"\nvde$ ";
 /// Longest command with its line's end: Debian's switch cuts a longer one into two.
 pub const COMMAND_MAX: usize = 127;
 
-/// One port.
+/// One port of a switch, as its console shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortView {
     /// Its number, from 1.
@@ -30,13 +30,13 @@ pub struct PortView {
 /// A direction's counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Frames.
+    /// How many frames.
     pub frames: u64,
-    /// Bytes.
+    /// How many bytes.
     pub bytes: u64,
 }
 
-/// One client of a port.
+/// One client of a port, as the console shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The switch's number for it, for `port/epclose`.

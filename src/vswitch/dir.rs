@@ -12,7 +12,7 @@ pub const CABLES_DIR: &str = "cables";
 pub struct SwitchDir(PathBuf);
 
 impl SwitchDir {
-    /// In this directory.
+    /// The switch whose files are in this directory.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self(directory.into())
     }
@@ -22,7 +22,7 @@ impl SwitchDir {
         Self(file.parent().unwrap_or(Path::new("/")).to_owned())
     }
 
-    /// The directory itself.
+    /// The directory of these files.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -32,7 +32,7 @@ impl SwitchDir {
         self.0.join("switch")
     }
 
-    /// The number of the switch's process.
+    /// The process number of the switch.
     pub fn pid(&self) -> PathBuf {
         self.0.join("switch.pid")
     }
@@ -62,7 +62,7 @@ impl SwitchDir {
         self.0.join(PLUGS_DIR)
     }
 
-    /// Held by the pump, its number in it.
+    /// The pump's claim, its process number in it.
     pub fn pump(&self) -> PathBuf {
         self.0.join("pump")
     }

@@ -28,7 +28,7 @@ pub fn directories(switch: &Switch) -> impl Iterator<Item = &Path> {
     std::iter::once(Path::new(switch.door.directory.as_str())).chain(console)
 }
 
-/// Make them, or put them right.
+/// Make the directories of a switch of ours, or put them right.
 pub fn make(switch: &Switch) -> Result<(), Error> {
     let SwitchAccess { owner, group, .. } = switch.door;
     let rights = [(group, SWITCH_MODE), (group_of_user(owner), CONSOLE_MODE)];
@@ -113,7 +113,7 @@ pub fn life(directory: &Directory) -> Option<String> {
     meta.file_type().is_socket().then_some(text)
 }
 
-/// All that hold ports were plugged into this life.
+/// Note that all that hold ports were plugged into this life of the switch.
 pub fn remember(dir: &SwitchDir, life: Option<String>) -> Result<(), Error> {
     life.map_or(Ok(()), |life| write_file(&dir.plugged(), &life, 0o644))
 }

@@ -28,9 +28,9 @@ const SILENT: u8 = 2;
 /// Why there is no port.
 #[derive(Debug)]
 pub struct Refused {
-    /// In words.
+    /// Why the switch refused, in words.
     pub cause: String,
-    /// What it means for others.
+    /// What the refusal means for others.
     pub kind: Kind,
 }
 

@@ -115,14 +115,14 @@ fn plug_again(dir: &SwitchDir, switch: &Switch) -> Result<(), Error> {
     crate::remember(dir, life)
 }
 
-/// Remove the names of those who are gone.
+/// Remove the sockets' names of holders who are gone.
 pub fn tidy(dir: &SwitchDir) -> Result<(), Error> {
     let plugs = dir.plugs();
     let tidied = vmnet_vde::held_port::tidy(&plugs);
     tidied.map_err(|error| Error::new("tidy", plugs.display(), plain(&error)))
 }
 
-/// Stop whatever runs.
+/// Stop a switch and its pump.
 pub fn stop(dir: &SwitchDir) -> Result<(), Error> {
     crate::stop_pump(&dir.pump())?;
     stop_switch(dir)

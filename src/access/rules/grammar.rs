@@ -20,7 +20,7 @@ pub enum Dialect {
     Vmnet,
 }
 
-/// One line that says something.
+/// One line of a rule file that says something: no blank line, no comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// `allow` or `deny`.
@@ -29,7 +29,7 @@ pub enum Line {
     Include {
         /// The path as written.
         path: Vec<u8>,
-        /// Where.
+        /// The file and line with the mistake.
         place: Place,
     },
 }
@@ -39,7 +39,7 @@ pub enum Line {
 pub struct Mistake {
     /// Where.
     pub place: Place,
-    /// What.
+    /// The mistake in that line.
     pub fault: Fault,
 }
 

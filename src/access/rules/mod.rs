@@ -67,13 +67,13 @@ pub struct Who {
 pub struct Rule {
     /// Allow or deny.
     pub effect: Effect,
-    /// Which bridges.
+    /// The bridges that the rule is about.
     pub bridges: Bridges,
-    /// Whom.
+    /// The users that the rule is about.
     pub who: Who,
     /// `ports=`: how many ports each caller may hold on the bridge at one time.
     pub ports: Option<u32>,
-    /// Where it stands.
+    /// The file and line where the rule stands.
     pub place: Place,
 }
 

@@ -25,7 +25,7 @@ pub fn row(port: &Port) -> Vec<String> {
     ]
 }
 
-/// As JSON.
+/// A port as JSON.
 pub fn json(port: &Port) -> Value {
     let tag = port.tag.as_ref();
     json!({

@@ -37,7 +37,7 @@ pub enum Zone {
     Some(String),
 }
 
-/// What came of telling it.
+/// What came of telling firewalld of a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     /// It does not run.
@@ -134,7 +134,7 @@ type News = Pin<Box<dyn Stream<Item = ()> + Send>>;
 
 /// A connection that hears of firewalld.
 pub struct Listener {
-    /// For answers.
+    /// The connection on which questions are answered.
     pub bus: Bus,
     news: News,
 }

@@ -4,11 +4,11 @@
 //!
 //! How the rest calls it:
 //!
-//! | who | what |
+//! | who, in vmnet-network | what |
 //! |---|---|
-//! | `look` | [`look`]: an `Opening` for each chain that needs accepts of ours or has some |
+//! | `observe` | [`look`]: an `Opening` for each chain that needs accepts of ours or has some |
 //! | `apply` | [`open`], last of all steps; what it answers is trouble to be told, not a failure of `up` |
-//! | `take_down` | [`close`], which goes by what is there and not by the record |
+//! | `down` | [`close`], which goes by what is there and not by the record |
 //! | `keeper` | hears of changes, and looks again |
 //! | `status` | `vmnet_model::other_firewalls::{wanted, actual}`: one row "host's firewall" |
 

@@ -71,7 +71,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// It exists already.
+    /// The request failed because what was to be made exists already.
     #[must_use]
     pub fn is_exists(self) -> bool {
         self == Self::Kernel(EEXIST)

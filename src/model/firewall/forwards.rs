@@ -25,7 +25,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Does it lead anywhere? A guest that has not been seen yet cannot be reached.
+    /// Does the forward lead anywhere? A guest that has not been seen yet cannot be reached.
     #[must_use]
     pub fn leads(&self) -> bool {
         self.address.is_some() || self.address6.is_some()
@@ -188,7 +188,7 @@ pub fn closing(table: &str, counters: &[String], left: &[Opened]) -> String {
     text
 }
 
-/// What a listing of the table must show of them.
+/// What a listing of the table must show of these forwards.
 #[must_use]
 pub fn shown(forwards: &[Opened]) -> Vec<String> {
     let mut comments: Vec<String> =

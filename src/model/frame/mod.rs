@@ -41,7 +41,7 @@ const ECN: u8 = 0x80;
 pub struct Offload {
     /// The checksum from here to the end is to be put `checksum_offset` bytes further.
     pub checksum: Option<Checksum>,
-    /// It is to be cut.
+    /// How the packet is to be cut into frames; none: it is one already.
     pub cut: Option<Cut>,
 }
 
@@ -50,14 +50,14 @@ pub struct Offload {
 pub struct Checksum {
     /// Where what is summed begins, from the packet's start.
     pub start: usize,
-    /// Where the sum goes, from there.
+    /// Where the checksum goes, counted in bytes from the start of what is summed.
     pub offset: usize,
 }
 
 /// A TCP packet that holds several segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// IPv6.
+    /// The packet is IPv6.
     pub v6: bool,
     /// Payload of each segment but the last, in bytes.
     pub size: usize,

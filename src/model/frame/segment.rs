@@ -13,13 +13,13 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// None left, but their room.
+    /// Forget all frames, and keep the memory for the next.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
     }
 
-    /// How many.
+    /// How many frames there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -31,12 +31,12 @@ impl Frames {
         self.ends.is_empty()
     }
 
-    /// One after the other.
+    /// The frames, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.iter_from(0)
     }
 
-    /// One after the other, without the first few.
+    /// The frames, one after the other, from this number on.
     pub fn iter_from(&self, first: usize) -> impl Iterator<Item = &[u8]> {
         let start = first.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         let ends = self.ends.get(first..).unwrap_or_default();

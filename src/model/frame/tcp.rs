@@ -38,7 +38,7 @@ pub struct Layout {
     pub payload: usize,
     /// Where it ends: an Ethernet frame may be padded behind it.
     pub end: usize,
-    /// IPv6.
+    /// The packet is IPv6.
     pub v6: bool,
 }
 

@@ -22,7 +22,7 @@ pub struct Verdict {
     pub act: Enforcement,
     /// In what it is not as it was granted.
     pub breaches: Vec<GrantViolation>,
-    /// Which of them the log does not know yet.
+    /// The violations that the log does not know yet.
     pub news: Vec<GrantViolation>,
 }
 

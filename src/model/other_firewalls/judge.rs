@@ -11,7 +11,7 @@ const DOCKER_USER: &str = "DOCKER-USER";
 /// A chain with its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenChain {
-    /// Which.
+    /// The chain and its table.
     pub place: Place,
     /// What makes it a base chain.
     pub base: Option<Base>,
@@ -30,7 +30,7 @@ pub struct Opening {
     pub needs: Vec<Purpose>,
     /// The handles of ours that it has.
     pub has: Vec<u64>,
-    /// They are all there, and nothing is before them that refuses.
+    /// Our accepts are all there, and nothing is before them that refuses.
     pub open: bool,
 }
 

@@ -38,7 +38,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// nft's word.
+    /// The family in nft's language.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,7 +67,7 @@ pub const FIREWALLD: &str = "firewalld";
 /// One chain of one table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// Whose.
+    /// Whose rules the chain is kept with.
     pub backend: Backend,
     /// The table's family.
     pub family: Family,
@@ -100,18 +100,18 @@ impl fmt::Display for Place {
 /// What makes a chain one that packets meet by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Base {
-    /// Where.
+    /// Where packets meet the chain.
     pub hook: Hook,
-    /// Its place among the hook's chains.
+    /// The chain's place among those of the hook; lower comes first.
     pub priority: i32,
-    /// Its policy is to drop.
+    /// The chain's policy is to drop.
     pub drops: bool,
 }
 
 /// A chain, without its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
-    /// Which.
+    /// The chain and its table.
     pub place: Place,
     /// None for a chain that others jump to, and for those of other hooks or types than `filter`.
     pub base: Option<Base>,
@@ -150,13 +150,13 @@ pub struct Guests {
     pub bridge: IfName,
     /// Their network, named in each comment.
     pub network: NetName,
-    /// What of the host they may ask.
+    /// What the guests may ask of the host.
     pub host_access: HostAccess,
     /// The network has a DHCP server.
     pub dhcp: bool,
     /// The network has IPv6.
     pub ipv6: bool,
-    /// Others may open connections to them.
+    /// Others may open connections to the guests.
     pub inward: bool,
     /// The host routes for them.
     pub routed: bool,
@@ -186,7 +186,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Its word.
+    /// The purpose in one word, as the comment of our rule has it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

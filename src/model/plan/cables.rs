@@ -8,9 +8,9 @@ use crate::vde_switch::Switch;
 /// A cable that the network is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CableGoal {
-    /// Where it leads.
+    /// Where the cable leads.
     pub to: End,
-    /// What can be done about that now.
+    /// What can be done about the cable now.
     pub can: Can,
 }
 
@@ -45,7 +45,7 @@ pub struct FarBridge {
 pub struct SeenCable {
     /// Where it leads.
     pub to: End,
-    /// By what.
+    /// What the cable is made of.
     pub by: By,
 }
 

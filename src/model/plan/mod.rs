@@ -110,7 +110,7 @@ impl DesiredState {
         self.wanted.forwards()
     }
 
-    /// Those for whom other firewalls are opened.
+    /// The guests for whom other firewalls are opened.
     #[must_use]
     pub fn guests(&self) -> Guests {
         Guests::of(&self.wanted.network, self.wanted.subnet6.is_some())
@@ -165,7 +165,7 @@ pub struct Aspect<S = Step> {
     pub what: String,
     /// As it should be.
     pub wanted: String,
-    /// As it is.
+    /// The aspect as it is.
     pub actual: String,
     /// The steps from one to the other; none where they agree.
     pub cure: Vec<S>,
@@ -200,7 +200,7 @@ impl<S> Aspect<S> {
         Aspect { what, wanted, actual, cure: cure.into_iter().map(kind).collect() }
     }
 
-    /// Is it otherwise than wanted?
+    /// Is the aspect otherwise than wanted?
     #[must_use]
     pub fn has_drifted(&self) -> bool {
         self.wanted != self.actual

@@ -82,9 +82,9 @@ pub struct LoosePort {
     pub index: u32,
     /// Its name.
     pub name: IfName,
-    /// In what.
+    /// In what the holder went further than the grant.
     pub breaches: Vec<GrantViolation>,
-    /// What is to be done.
+    /// What is to be done about the holder.
     pub act: Enforcement,
 }
 
@@ -135,7 +135,7 @@ pub struct ObservedState {
     pub dnsmasq: Option<u32>,
     /// The server's files of names.
     pub names: State,
-    /// And of reservations.
+    /// The server's file of reservations.
     pub reservations: State,
     /// The VDE switch; none: only root may look.
     pub switch: Option<SeenSwitch>,

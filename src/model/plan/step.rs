@@ -62,7 +62,7 @@ pub enum BridgeStep {
 pub enum HostStep {
     /// Let the host forward packets.
     EnableForwarding,
-    /// Let it forward IPv6 too; links that take router advertisements go on doing so.
+    /// Let the host forward IPv6 too; links that take router advertisements go on doing so.
     EnableForwarding6,
 }
 
@@ -103,7 +103,7 @@ pub enum ServerStep {
 pub enum SwitchStep {
     /// Write the switch's record.
     WriteRecord,
-    /// Remove it, and what else is left of a switch.
+    /// Remove the switch's record, and what else is left of a switch.
     RemoveRecord,
     /// Stop the switch; its process id.
     Stop(u32),

@@ -87,9 +87,9 @@ impl Work<'_> {
 
 /// Why a table is not known to be loaded.
 pub enum Unloaded {
-    /// It is not.
+    /// The table is not loaded.
     Nothing(ToolError),
-    /// It may be, but the kernel does not show it.
+    /// The table may be loaded, but the kernel does not show it.
     Unseen(std::io::Error),
 }
 

@@ -40,7 +40,7 @@ pub struct Work<'a> {
     pub record: &'a mut Record,
     /// The bridge's number, once it is known.
     pub index: Option<u32>,
-    /// nft at work.
+    /// nft, while it loads the tables on a thread of its own.
     pub loading: Option<JoinHandle<Result<String, Unloaded>>>,
 }
 

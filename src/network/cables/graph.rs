@@ -11,7 +11,7 @@ use vmnet_host::links::HostSnapshot;
 use vmnet_model::cable::{Circle, Edge, End, Laid, Wires, lay};
 use vmnet_model::error::Error;
 
-/// All of them, for a cable that is to be added.
+/// All wires and cables of this host, for a cable that is to be added.
 pub fn of(dirs: &Dirs) -> Result<Wires, Error> {
     let mut wires = Wires::default();
     // What closes a circle already is left out anyway.

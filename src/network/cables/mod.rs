@@ -26,7 +26,7 @@ use vmnet_model::error::{Error, network};
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Aspect};
 
-/// What came of it.
+/// What came of adding a cable.
 pub struct Added {
     /// Where it leads, by the name that it is remembered by.
     pub to: End,

@@ -100,7 +100,7 @@ fn pump(dirs: &Dirs, name: &NetName, to: &End, directory: &Directory) -> Result<
     })
 }
 
-/// Those it has.
+/// The cables that a network has.
 pub fn seen(
     run_dir: &RunDir,
     name: &NetName,

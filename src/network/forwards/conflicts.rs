@@ -42,7 +42,7 @@ impl Others {
             || self.listeners.iter().any(|(socket, _)| socket.stands_against(forward))
     }
 
-    /// Say by whom.
+    /// Fail if this forward's port is taken, and say by whom.
     pub fn refuse(&self, forward: &Forward) -> Result<(), Error> {
         if let Some((name, other)) = self.forwards.iter().find(|(_, other)| other.overlaps(forward)) {
             let cause = format!("{} forwards {} to {}", network(name), place(other), other.to);

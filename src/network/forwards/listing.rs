@@ -15,7 +15,7 @@ use vmnet_model::firewall::{forwards_shown, hits};
 use vmnet_model::guest;
 use vmnet_tools::nft;
 
-/// One forward.
+/// One forward as it is listed.
 pub struct Row {
     /// The network that it is of.
     pub network: NetName,

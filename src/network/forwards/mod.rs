@@ -33,14 +33,14 @@ use vmnet_model::settle::{Circumstances, NetworkSpec};
 use vmnet_model::subnet::Subnet;
 use vmnet_tools::nft::{self, Ready};
 
-/// What came of it.
+/// What came of adding a forward.
 #[derive(Debug)]
 pub struct Added {
     /// The forward, its port chosen, with where it leads now.
     pub opened: Opened,
     /// The network is up.
     pub up: bool,
-    /// It was there before.
+    /// The forward was there before.
     pub already: bool,
 }
 
@@ -58,7 +58,7 @@ struct Site<'a> {
     nft: Option<Ready>,
 }
 
-/// Add one.
+/// Add a forward.
 pub fn add(
     dirs: &Dirs,
     name: &NetName,

@@ -13,9 +13,10 @@
 //! | `repair` | repairs, by the same steps as `up` |
 //! | `ports` | looks at ports, and holds their holders to the grant |
 //! | `forget_ports` | forgets ports that went |
-//! | `firewalls` | asks whether a firewall shuts guests out |
+//! | `firewall_watch`, `firewalls` | hear of changed firewalls, and ask whether one shuts guests out |
 //! | `switch_clients` | asks the VDE switch who is plugged in, and stops one that mislaid a port |
 //! | `switch`, `cables` | tell what of the VDE switch and of cables is lost |
+//! | `resolved` | tells systemd-resolved which names the network's server knows |
 //! | `idle` | counts who uses the network, and takes it down unless somebody does |
 
 mod cables;
@@ -151,7 +152,7 @@ impl<'a, O: Orders> Keeper<'a, O> {
         self.began.elapsed()
     }
 
-    /// Does it; what it brings.
+    /// Do what an action says, and answer the event that it brings.
     fn handle(&mut self, action: KeeperAction) -> Result<Option<KeeperEvent>, Error> {
         match action {
             KeeperAction::Repair(cause) => return Ok(Some(self.repair(cause))),

@@ -102,7 +102,7 @@ impl LiveChanges {
         Ok(read_json(&dirs.memory(name))?.unwrap_or_default())
     }
 
-    /// Write it down. Call it under the lock.
+    /// Write the live changes of a network down. Call it under the lock.
     pub fn keep(&self, dirs: &Dirs, name: &NetName) -> Result<(), Error> {
         make_directory(&dirs.state)?;
         write_json(&dirs.memory(name), self)

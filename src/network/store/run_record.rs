@@ -44,11 +44,11 @@ pub struct Record {
     pub addresses: Vec<(IpAddr, u8)>,
     /// The bridge's MAC, by which it is known before it has its alias.
     pub mac: String,
-    /// It needs the host to forward.
+    /// The network needs the host to forward.
     pub forwards: bool,
     /// The host's forwarding as it was, if we changed it.
     pub forwarding_was: Option<Forwarding>,
-    /// The same for IPv6.
+    /// The host's IPv6 forwarding as it was before.
     #[serde(default)]
     pub forwarding6_was: Option<Forwarding6>,
     /// What was loaded, and how the kernel then showed it.
@@ -112,22 +112,22 @@ impl Record {
         }
     }
 
-    /// The forwards that are loaded now, and those that wait for their guests.
+    /// Note the forwards that are loaded now, and those that wait for their guests.
     pub fn count(&mut self, forwards: &[Opened]) {
         self.counters = forwards.iter().map(Opened::counter).collect();
     }
 
-    /// Does it know of them all?
+    /// Does the record name exactly these forwards?
     pub fn counts(&self, forwards: &[Opened]) -> bool {
         self.counters.iter().eq(&forwards.iter().map(Opened::counter).collect::<Vec<_>>())
     }
 
-    /// The tables know of the guests what they should.
+    /// Note that the tables know of the guests what they should.
     pub fn learn(&mut self, goal: &DesiredState) {
         self.known = goal.known.as_deref().map(mark);
     }
 
-    /// Do they?
+    /// Do the tables, by this record, know of the guests what they should?
     pub fn knows(&self, goal: &DesiredState) -> bool {
         self.known == goal.known.as_deref().map(mark)
     }
@@ -137,12 +137,12 @@ impl Record {
         self.subnet.parse().ok()
     }
 
-    /// Read it; none if the network is down.
+    /// Read a network's record; none if the network is down.
     pub fn read(run_dir: &RunDir) -> Result<Option<Self>, Error> {
         read_json(&run_dir.record())
     }
 
-    /// Write it.
+    /// Write the record, whole.
     pub fn write(&self, run_dir: &RunDir) -> Result<(), Error> {
         run_dir.make()?;
         write_json(&run_dir.record(), self)

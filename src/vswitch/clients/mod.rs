@@ -27,12 +27,12 @@ use vmnet_sys::open_sockets;
 use vmnet_sys::process::{Process, program};
 use vmnet_vde::held_port::tags;
 
-/// One who is plugged in.
+/// One client that is plugged into a switch.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// Their port, where the switch could be asked.
     pub port: Option<u32>,
-    /// Who.
+    /// What kind of client it is.
     pub who: Who,
     /// The MACs last seen there.
     pub macs: Vec<MacAddr>,
@@ -96,13 +96,14 @@ pub struct Clients {
     pub list: Vec<Client>,
     /// The switch, where it could be asked.
     pub switch: Option<SwitchView>,
-    /// What its console said instead of an answer.
+    /// What the switch's console said instead of an answer.
     pub trouble: Option<String>,
     /// So many ports it has mislaid of those who are listed.
     pub mislaid: usize,
-    /// It has mislaid any.
+    /// The switch has mislaid a port.
     pub damaged: bool,
-    /// It is somebody else's: who plugs himself in there is no guest of ours, and it is not ours to mend.
+    /// The switch is somebody else's: who plugs himself in there is no guest of ours, and it is not ours to
+    /// mend.
     pub is_anothers: bool,
 }
 
@@ -135,7 +136,7 @@ pub fn console(switch: &Switch) -> Option<Console> {
     Some(Console::of(PathBuf::from(path), switch.door.owner))
 }
 
-/// Look. A network without a switch has none.
+/// Look who is plugged into a switch. A network without a switch has no clients.
 pub fn look(run_dir: &Path, dir: &SwitchDir) -> Result<Clients, Error> {
     look_for(run_dir, dir, Sought::Who)
 }

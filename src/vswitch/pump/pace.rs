@@ -25,7 +25,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Nothing passed yet.
+    /// The pace of a pump through which nothing passed yet.
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self { since: now, passed: 0, is_stream: false, until: None }
@@ -44,7 +44,7 @@ impl Pace {
         (!rest.is_zero()).then_some(rest)
     }
 
-    /// So many frames went to the switch.
+    /// Note that so many frames went to the switch.
     pub fn sent(&mut self, frames: usize) {
         self.passed += frames;
     }

@@ -39,7 +39,7 @@ pub struct Nftables {
 }
 
 impl Nftables {
-    /// Open one.
+    /// Open a socket to nf_tables.
     ///
     /// # Errors
     /// The kernel refused.

@@ -34,7 +34,7 @@ pub struct Info {
 }
 
 impl Info {
-    /// Read it.
+    /// Read the kernel's answer to a question about a table.
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let number = |at: usize| usize::try_from(u32_at(bytes, at)?).ok();
         let five = |at: usize| (0..5_usize).map(|hook| number(at + 4 * hook)).collect::<Option<Vec<_>>>();
