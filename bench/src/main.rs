@@ -1,6 +1,6 @@
 //! The bench, inside the throw-away host that `bench/run` makes: runs every part, prints what each
 //! found, and writes the tables as Markdown. Everything is measured from outside, on the built programs;
-//! only the pump of the VDE part is the room `src/vde` within this one.
+//! only the pump of the VDE part is the room `src/vswitch` within this one.
 //!
 //!     vmnet-bench all MARKDOWN_FILE
 //!     vmnet-bench vde ROUNDS          (that part alone, to the terminal)
