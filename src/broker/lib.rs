@@ -1,6 +1,6 @@
 //! The broker: whoever has no rights of their own asks here for a port, and the same code serves
 //! them that serves the setuid helper's callers. One thread, which waits for everybody and does nothing that could
-//! hold it up; each request is a child's work. Who is served when is [`FairQueue`]'s to say.
+//! hold it up; each request is a child's work. Who is served when is said by the fair queue, `fair_queue`.
 
 #![forbid(unsafe_code)]
 
