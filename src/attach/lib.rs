@@ -4,15 +4,15 @@
 //!
 //! | file | knows |
 //! |---|---|
-//! | [`attachment`] | what is asked for, and what an interface has |
-//! | [`namespace`] | which namespace is meant |
-//! | [`existing`] | what is there already, and whose |
-//! | [`bridge_facts`] | what is known of the network |
-//! | [`dhcp_client`] | the talk with a DHCP server |
-//! | [`configure`] | what the interface is given |
+//! | `attachment` | what is asked for, and what an interface has |
+//! | `namespace` | which namespace is meant |
+//! | `existing` | what is there already, and whose |
+//! | `bridge_facts` | what is known of the network |
+//! | `dhcp_client` | the talk with a DHCP server |
+//! | `configure` | what the interface is given |
 //! | [`check`] | whether it has what it is to have |
-//! | [`resolv_conf`] | a named namespace's resolver file |
-//! | [`lease_keeper`] | the process that renews a lease |
+//! | `resolv_conf` | a named namespace's resolver file |
+//! | `lease_keeper` | the process that renews a lease |
 
 #![forbid(unsafe_code)]
 

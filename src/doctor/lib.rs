@@ -3,17 +3,17 @@
 //!
 //! A check is one file: it gathers facts, judges them and names the remedy. Gathering asks the host;
 //! judging and remedy are pure, and tested without root. **To add one**, write its file with a `check`
-//! and list it in [`CHECKS`], beside its `mod`; the compiler tells of one that is not listed.
+//! and list it in `CHECKS`, beside its `mod`; the compiler tells of one that is not listed.
 //!
 //! Checks know none of each other. What they share lies below them:
 //!
 //! | file | knows |
 //! |---|---|
-//! | [`finding`] | what a check says |
-//! | [`host`] | what a check is given |
-//! | [`remedy`] | the commands of this host's service manager and package manager |
-//! | [`files`] | what the files of dnsmasq, NetworkManager and networkd say of our links |
-//! | [`subjects`] | the networks that are examined |
+//! | `finding` | what a check says |
+//! | `host` | what a check is given |
+//! | `remedy` | the commands of this host's service manager and package manager |
+//! | `files` | what the files of dnsmasq, NetworkManager and networkd say of our links |
+//! | `subjects` | the networks that are examined |
 
 #![forbid(unsafe_code)]
 
