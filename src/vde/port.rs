@@ -151,8 +151,8 @@ impl Port {
         leave(self.control)
     }
 
-    /// The socket for frames: one datagram each, no header, `vmnet_model::frame::FRAME_MIN` to
-    /// `vmnet_model::frame::FRAME_MAX` bytes. An empty one must never be sent to a VM.
+    /// The socket for frames: one datagram each, no header, of 14 (an Ethernet header) to
+    /// 1518 bytes. An empty one must never be sent to a VM.
     #[must_use]
     pub fn data(&self) -> &UnixDatagram {
         &self.data

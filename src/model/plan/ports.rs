@@ -40,3 +40,27 @@ fn words(port: &SeenPort) -> String {
     let flags = [flag(port.isolated, "isolated"), flag(port.hairpin, "hairpin")].concat();
     format!("mtu {}, group {}{flags}", port.mtu, port.group)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::tests::{all_right, goal};
+    use crate::plan::*;
+    use crate::tap_policy::{Enforcement, GrantViolation};
+    use vmnet_access::mac::MacAddr;
+
+    #[test]
+    fn a_tap_whose_holder_went_too_far_is_put_back_or_deleted_before_ports_are_set_up() {
+        let goal = goal(|_| {});
+        let name = IfName::new(b"vmtap7").unwrap();
+        let mac = MacAddr([0xfe, 0, 0, 0, 0, 7]);
+        for (act, steps) in [
+            (Enforcement::PutBack(mac), vec![Step::Port(PortStep::SetMac(9, name.clone(), mac))]),
+            (Enforcement::Delete, vec![Step::Port(PortStep::Delete(9, name.clone()))]),
+            (Enforcement::Wait, vec![]),
+        ] {
+            let loose = LoosePort { index: 9, name: name.clone(), breaches: vec![GrantViolation::Mac], act };
+            let seen = ObservedState { loose: vec![loose], ..all_right(&goal) };
+            assert_eq!(up(&goal, &seen), Ok(steps));
+        }
+    }
+}

@@ -4,8 +4,6 @@ use crate::guest::known;
 use crate::lease::Lease;
 use crate::network::{HostAccess, Mode, Network, Prefix6Choice};
 use crate::settle::Circumstances;
-use crate::tap_policy::Enforcement;
-use crate::tap_policy::GrantViolation;
 use std::net::{IpAddr, Ipv4Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::NetName;
@@ -386,20 +384,4 @@ fn what_another_firewall_closes_is_opened_and_shown() {
     );
     assert_eq!(closed.cure, [Step::Firewall(FirewallStep::OpenOthers)]);
     assert!(!row(true).has_drifted() && row(true).cure.is_empty());
-}
-
-#[test]
-fn a_tap_whose_holder_went_too_far_is_put_back_or_deleted_before_ports_are_set_up() {
-    let goal = goal(|_| {});
-    let name = IfName::new(b"vmtap7").unwrap();
-    let mac = MacAddr([0xfe, 0, 0, 0, 0, 7]);
-    for (act, steps) in [
-        (Enforcement::PutBack(mac), vec![Step::Port(PortStep::SetMac(9, name.clone(), mac))]),
-        (Enforcement::Delete, vec![Step::Port(PortStep::Delete(9, name.clone()))]),
-        (Enforcement::Wait, vec![]),
-    ] {
-        let loose = LoosePort { index: 9, name: name.clone(), breaches: vec![GrantViolation::Mac], act };
-        let seen = ObservedState { loose: vec![loose], ..all_right(&goal) };
-        assert_eq!(up(&goal, &seen), Ok(steps));
-    }
 }
