@@ -11,7 +11,7 @@ use vmnet_access::name::IfName;
 use vmnet_access::request::{PortKind, PortRequest};
 use vmnet_host::facts as host;
 use vmnet_model::attach::{Cidr, mac_of};
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::dirs::Dirs;
 use vmnet_network::ports;
 use vmnet_sys::link::{self, Link};
@@ -177,6 +177,7 @@ impl<'a> Work<'a> {
             let failure = failed(&format!("cannot enter it: {}", plain(&error)));
             match error.kind() {
                 std::io::ErrorKind::PermissionDenied => failure
+                    .kind(ErrorKind::Denied)
                     .hint("yours are those that you made, as by 'unshare --user --map-root-user --net'"),
                 _ => failure,
             }
@@ -251,7 +252,7 @@ impl<'a> Work<'a> {
     /// # Errors
     /// Why not.
     pub fn check(&self, facts: &Facts, addresses: &[Cidr], mac: MacAddr) -> Result<(), Error> {
-        facts.check(addresses, mac).map_err(|cause| self.failed(&cause))
+        facts.check(addresses, mac).map_err(|(kind, cause)| self.failed(&cause).kind(kind))
     }
 
     /// `cannot attach namespace 'web' to 'lab': CAUSE`, whatever is being done.

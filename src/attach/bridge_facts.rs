@@ -6,7 +6,7 @@ use vmnet_access::name::{IfName, NetName};
 use vmnet_host::facts as host;
 use vmnet_host::ipv6;
 use vmnet_model::attach::{self, Cidr};
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::lease::Lease;
 use vmnet_model::settle::{Circumstances, NetworkSpec};
 use vmnet_network::dirs::Dirs;
@@ -46,13 +46,17 @@ impl Facts {
     }
 
     /// Can the guest with this MAC have these addresses, or get one if there are none?
-    pub fn check(&self, addresses: &[Cidr], mac: MacAddr) -> Result<(), String> {
+    pub fn check(&self, addresses: &[Cidr], mac: MacAddr) -> Result<(), (ErrorKind, String)> {
         let Some(network) = &self.network else {
             let own = addresses.iter().find(|cidr| self.own.contains(&cidr.address));
-            return own.map_or(Ok(()), |cidr| Err(format!("address {} is the bridge's own", cidr.address)));
+            let taken = |cidr: &Cidr| {
+                Err((ErrorKind::Conflict, format!("address {} is the bridge's own", cidr.address)))
+            };
+            return own.map_or(Ok(()), taken);
         };
         if addresses.is_empty() && !network.network.dhcp.enabled {
-            return Err("the network has no DHCP; --address gives it an address".to_owned());
+            let cause = "the network has no DHCP; --address gives it an address";
+            return Err((ErrorKind::Invalid, cause.to_owned()));
         }
         addresses.iter().try_for_each(|cidr| attach::fits(network, &self.leases, mac, *cidr))
     }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
 use vmnet_model::attach::{Cidr, Mark};
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::dirs::Dirs;
 
 /// Is the interface there, ours, on this bridge, with these addresses? Answers what [`super::attach`] would
@@ -20,8 +20,7 @@ use vmnet_network::dirs::Dirs;
 /// What is not as it was asked for.
 pub fn check(dirs: &Dirs, asked: &Attachment) -> Result<Attached, Error> {
     let target = Target::open("check", &asked.namespace)?;
-    let target =
-        target.map_err(|absent| Error::new("check", absent.label, absent.cause).hint(absent.hint))?;
+    let target = target.map_err(|absent| absent.failure("check"))?;
     let mut work = Work::begin(Act::Check, dirs, target, &asked.bridge, &asked.ifname)?;
     let interface = &asked.ifname;
     let ends = match work.look()? {
@@ -29,9 +28,13 @@ pub fn check(dirs: &Dirs, asked: &Attachment) -> Result<Attached, Error> {
         ExistingInterface::Absent => return Err(work.failed(&format!("it has no {interface}"))),
         ExistingInterface::Stale { .. } => return Err(work.failed(&format!("its {interface} leads nowhere"))),
         ExistingInterface::Other(bridge) => {
-            return Err(work.failed(&format!("its {interface} is on '{bridge}'")));
+            return Err(work.failed(&format!("its {interface} is on '{bridge}'")).kind(ErrorKind::Conflict));
         }
-        ExistingInterface::Foreign => return Err(work.failed(&format!("its {interface} is none of vmnet's"))),
+        ExistingInterface::Foreign => {
+            return Err(work
+                .failed(&format!("its {interface} is none of vmnet's"))
+                .kind(ErrorKind::Conflict));
+        }
     };
     let has = addresses(&mut work, &ends.inner)?;
     let mark = ends.inner.alias.as_deref().and_then(Mark::parse);

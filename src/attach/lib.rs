@@ -34,7 +34,7 @@ use existing::ExistingInterface;
 use namespace::Target;
 use std::time::Duration;
 use vmnet_access::name::IfName;
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::dirs::Dirs;
 use vmnet_sys::link;
 use vmnet_sys::process::Interrupts;
@@ -52,12 +52,11 @@ const TURN: Duration = Duration::from_secs(12);
 /// asked for. An interface that was not there before is then gone again.
 pub fn attach(dirs: &Dirs, asked: &Attachment) -> Result<Attached, Error> {
     let target = Target::open("attach", &asked.namespace)?;
-    let target =
-        target.map_err(|absent| Error::new("attach", absent.label, absent.cause).hint(absent.hint))?;
+    let target = target.map_err(|absent| absent.failure("attach"))?;
     let _ = target.space.take_turn(TURN);
     let mut work = Work::begin(Act::Attach, dirs, target, &asked.bridge, &asked.ifname)?;
     let taken = |work: &Work<'_>, cause: &str| {
-        work.failed(cause).hint("--ifname gives it an interface of another name")
+        work.failed(cause).kind(ErrorKind::Exists).hint("--ifname gives it an interface of another name")
     };
     let (already, ends, facts) = match work.look()? {
         ExistingInterface::Ours(ends) => {
@@ -119,10 +118,14 @@ pub fn detach(
         }
         ExistingInterface::Stale { index } => Some(index),
         ExistingInterface::Other(bridge) => {
-            return Err(work.failed(&format!("{interface} there is on '{bridge}'")));
+            return Err(work
+                .failed(&format!("{interface} there is on '{bridge}'"))
+                .kind(ErrorKind::Conflict));
         }
         ExistingInterface::Foreign => {
-            return Err(work.failed(&format!("{interface} there is none of vmnet's")));
+            return Err(work
+                .failed(&format!("{interface} there is none of vmnet's"))
+                .kind(ErrorKind::Conflict));
         }
     };
     if let Some(index) = index {

@@ -1,10 +1,10 @@
 //! Which namespace is meant, held so that it stays the same one while we work.
 
-use std::io::ErrorKind;
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use vmnet_model::attach::{NAMES, name_of};
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_sys::namespace::{self, Identity, Space};
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
@@ -88,13 +88,13 @@ impl Target {
         };
         match namespace::is_network(space.as_fd()) {
             Ok(true) => {}
-            Ok(false) => return Err(failed("it is no network namespace")),
+            Ok(false) => return Err(failed("it is no network namespace").kind(ErrorKind::Invalid)),
             Err(error) => return Err(failed(&plain(&error))),
         }
         let identity = |space: &Space| space.identity().map_err(|error| failed(&plain(&error)));
         let own = Space::own().map_err(|error| failed(&plain(&error)))?;
         if identity(&space)? == identity(&own)? {
-            return Err(failed("it is this host's own"));
+            return Err(failed("it is this host's own").kind(ErrorKind::Invalid));
         }
         Ok(Ok(Self { label, space, name, way }))
     }
@@ -116,6 +116,11 @@ impl NamespacePath {
 }
 
 impl Absent {
+    /// As the failure of an act that needs it.
+    pub(crate) fn failure(self, act: &'static str) -> Error {
+        Error::new(act, self.label, self.cause).kind(ErrorKind::Invalid).hint(self.hint)
+    }
+
     fn process(label: String) -> Self {
         Self {
             label,
@@ -136,5 +141,5 @@ impl Absent {
 
 /// ESRCH, or a file in the directory of a process that has ended.
 fn is_gone(error: &std::io::Error) -> bool {
-    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32)
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32)
 }

@@ -13,7 +13,7 @@ mod show;
 use args::{Arguments, Directories, HookVerb, Verb};
 use exit::{Exit, Leave};
 use std::process::ExitCode;
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::{Dirs, Log, Networks};
 use vmnet_sys::process::hold_signals;
 
@@ -38,7 +38,8 @@ fn main() -> ExitCode {
 
 fn dispatch(arguments: &Arguments) -> Result<Exit, Leave> {
     if nix::unistd::getuid() != nix::unistd::geteuid() {
-        return Err(Error::new("run", "vmnet", "it is installed setuid, which only the helper may be").into());
+        let cause = "it is installed setuid, which only the helper may be";
+        return Err(Error::new("run", "vmnet", cause).kind(ErrorKind::Denied).into());
     }
     roles::command(!matches!(arguments.verb, Verb::Exec(_)));
     let Directories { config_dir, state_dir, run_dir } = &arguments.directories;

@@ -9,7 +9,7 @@ use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
 use vmnet_host::links::{HostSnapshot, Links, SeenLink};
 use vmnet_host::listeners as sockets;
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::tap_policy::GrantViolation;
 use vmnet_sys::process::program;
 
@@ -85,9 +85,10 @@ pub(super) fn delete(name: &IfName, index: u32) -> Result<(), Error> {
     let Some(link) = seen.links.iter().find(|link| link.name == *name && link.index == index) else {
         return Ok(());
     };
-    let tap = tap(link, &seen, &holders()).ok_or_else(|| failed(&"it is no TAP"))?;
+    let tap =
+        tap(link, &seen, &holders()).ok_or_else(|| failed(&"it is no TAP").kind(ErrorKind::Conflict))?;
     if judge(&tap, &[]).iter().all(|finding| finding.fix.is_none()) {
-        return Err(failed(&"somebody holds it by now"));
+        return Err(failed(&"somebody holds it by now").kind(ErrorKind::InUse));
     }
     links.delete(index).map_err(|error| failed(&error))
 }
@@ -250,6 +251,12 @@ mod tests {
             .iter()
             .map(|finding| (finding.id, finding.fix.is_some()))
             .collect()
+    }
+
+    #[test]
+    fn a_link_that_is_no_tap_is_somebody_elses_and_stays() {
+        let failure = delete(&IfName::new(b"lo").unwrap(), 1).unwrap_err();
+        assert_eq!((failure.cause.as_str(), failure.kind), ("it is no TAP", ErrorKind::Conflict));
     }
 
     #[test]

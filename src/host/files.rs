@@ -5,7 +5,7 @@ use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
-use vmnet_model::error::Error;
+use vmnet_model::error::{self, Error};
 use vmnet_sys::trust::plain;
 
 /// Make a directory that everybody may read, with its parents.
@@ -55,7 +55,8 @@ pub fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 /// Read a JSON file that may be absent.
 pub fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, Error> {
     let Some(bytes) = read_file(path)? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::new("read", path.display(), error))
+    let invalid = |cause| Error::new("read", path.display(), cause).kind(error::ErrorKind::Invalid);
+    serde_json::from_slice(&bytes).map(Some).map_err(invalid)
 }
 
 /// Write a JSON file whole.

@@ -16,7 +16,7 @@ use std::io::Read;
 use std::path::Path;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::log::Log;
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::dirs::Dirs;
 use vmnet_network::store::definitions;
 use vmnet_network::{Networks, Start};
@@ -68,7 +68,7 @@ fn read(document: impl Read) -> Option<String> {
 fn begin(dirs: &Dirs, name: &str, moment: HookPhase, told: &Told) -> Result<(), Error> {
     let failed =
         |cause: &dyn std::fmt::Display| Error::new("prepare", format!("domain '{}'", plain(name)), cause);
-    let asked = |cause| failed(&format!("its metadata: {cause}"));
+    let asked = |cause| failed(&format!("its metadata: {cause}")).kind(ErrorKind::Invalid);
     let domain = Domain::understand(told).map_err(|why| asked(why.to_string()))?;
     let wanted = domain.wants(moment).map_err(|why| asked(why.to_string()))?;
     for bridge in domain.bridges() {
@@ -76,7 +76,7 @@ fn begin(dirs: &Dirs, name: &str, moment: HookPhase, told: &Told) -> Result<(), 
     }
     let asks = !told.metadata.is_empty();
     let Some(id) = DomainId::new(&told.uuid) else {
-        return if asks { Err(failed(&"it has no UUID")) } else { Ok(()) };
+        return if asks { Err(failed(&"it has no UUID").kind(ErrorKind::Invalid)) } else { Ok(()) };
     };
     if moment == HookPhase::Prepare {
         // Left by a run whose end nobody told us, as when the host lost its power.
@@ -142,6 +142,17 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_domain_that_asks_for_what_makes_no_sense_is_invalid() {
+        let at = tempfile::tempdir().unwrap();
+        let dirs = Dirs::new(&at.path().join("etc"), &at.path().join("lib"), &at.path().join("run"));
+        let nonsense = domain::Element { name: "nonsense".to_owned(), attributes: vec![], children: vec![] };
+        let told = Told { metadata: vec![nonsense], ..Told::default() };
+        let failure = begin(&dirs, "web", HookPhase::Start, &told).unwrap_err();
+        assert!(failure.to_string().starts_with("cannot prepare domain 'web': its metadata: "), "{failure}");
+        assert_eq!(failure.kind, ErrorKind::Invalid);
+    }
 
     #[test]
     fn a_document_is_read_whole_or_not_at_all() {

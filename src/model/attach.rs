@@ -2,6 +2,7 @@
 //! the interface says of itself, and its resolver's file.
 
 use crate::dnsmasq::NOT_FOR_GUESTS;
+use crate::error::ErrorKind;
 use crate::guest::is_host_name;
 use crate::lease::Lease;
 use crate::network::{HostAccess, Mode};
@@ -102,8 +103,13 @@ impl Cidr {
 ///
 /// # Errors
 /// It is not the network's, somebody else has it, or its network is given another length.
-pub fn fits(wanted: &NetworkSpec, leases: &[Lease], mac: MacAddr, cidr: Cidr) -> Result<(), String> {
-    let told = |refusal: Refusal| refusal.to_string();
+pub fn fits(
+    wanted: &NetworkSpec,
+    leases: &[Lease],
+    mac: MacAddr,
+    cidr: Cidr,
+) -> Result<(), (ErrorKind, String)> {
+    let told = |refusal: Refusal| (refusal.kind(), refusal.to_string());
     let length = match cidr.address {
         IpAddr::V4(address) => {
             let mut others = wanted.clone();
@@ -123,7 +129,9 @@ pub fn fits(wanted: &NetworkSpec, leases: &[Lease], mac: MacAddr, cidr: Cidr) ->
     if length == cidr.length {
         Ok(())
     } else {
-        Err(format!("address {} is in a network of length {length}, not {}", cidr.address, cidr.length))
+        let cause =
+            format!("address {} is in a network of length {length}, not {}", cidr.address, cidr.length);
+        Err((ErrorKind::Invalid, cause))
     }
 }
 

@@ -2,6 +2,7 @@
 //! the network can reach it. Files are held to the same by `vmnet-config`, which knows their lines.
 
 use crate::dnsmasq::NOT_FOR_GUESTS;
+use crate::error::ErrorKind;
 use crate::guest::Reservation;
 use crate::lease::Lease;
 use crate::prefix6::Prefix6;
@@ -43,6 +44,28 @@ pub enum Refusal {
 
 /// By what name a host is known to which something is promised already.
 pub type Holder = String;
+
+impl Refusal {
+    /// What sort of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Name(name, holder) if name == holder => ErrorKind::Exists,
+            Self::Name(..)
+            | Self::Mac(..)
+            | Self::Address(..)
+            | Self::Leased(..)
+            | Self::Own(_)
+            | Self::Full => ErrorKind::Conflict,
+            Self::NotForGuests(_)
+            | Self::Twice(_)
+            | Self::NoGuest(_)
+            | Self::Outside(..)
+            | Self::NoHost(..)
+            | Self::NoIpv6(_) => ErrorKind::Invalid,
+        }
+    }
+}
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

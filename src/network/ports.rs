@@ -9,7 +9,7 @@ use vmnet_access::name::{IfName, NetName};
 use vmnet_access::port_record::PortTag;
 use vmnet_access::request::PortRequest;
 use vmnet_host::links::{Links, SeenLink};
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::lease::Lease;
 use vmnet_port::acquire::{self, NotAcquired, Plugged};
 use vmnet_sys::caller::name_of;
@@ -128,13 +128,17 @@ pub(crate) fn revoke(dirs: &Dirs, name: &NetName, port: &IfName) -> Result<Revok
     let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
         let (user, phrase) =
             clients::revoke(&dirs.run, &run_dir.switch(), &port.to_string()).map_err(|cause| {
-                failed(&cause.unwrap_or_else(|| format!("it is no port of {}", network(name))))
+                let none = || (ErrorKind::Invalid, format!("it is no port of {}", network(name)));
+                let (kind, cause) = cause.unwrap_or_else(none);
+                failed(&cause).kind(kind)
             })?;
         return Ok(Revoked { user, kind: "vde", phrase });
     };
     if let Some(to) = found.link.wire().and_then(|tag| tag.cable) {
         let refusal = failed(&format!("it is the end of the cable to {to}"));
-        return Err(refusal.hint(format!("'vmnet cable {name} {to} --remove' parts them")));
+        return Err(refusal
+            .kind(ErrorKind::Conflict)
+            .hint(format!("'vmnet cable {name} {to} --remove' parts them")));
     }
     links.delete(found.link.index).map_err(|error| failed(&error.cause))?;
     let user = found.tag.as_ref().map_or_else(|| "-".to_owned(), |tag| name_of(tag.uid));

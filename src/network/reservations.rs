@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::NetName;
 use vmnet_host::links::Links;
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::guest::{Reservation, Who};
 use vmnet_model::lease::Lease;
 use vmnet_model::network::{Mode, Network};
@@ -77,7 +77,8 @@ fn add_locked(dirs: &Dirs, file: &Network, asked: &Asked) -> Result<Added, Error
     let object = format!("'{}' on {}", asked.name, network(&file.name));
     let failed = |cause: &dyn std::fmt::Display| Error::new("reserve", &object, cause);
     if file.mode == Mode::Vde {
-        return Err(failed(&"it is a wire without the host, which gives out no addresses there"));
+        return Err(failed(&"it is a wire without the host, which gives out no addresses there")
+            .kind(ErrorKind::Invalid));
     }
     let run_dir = dirs.run_dir(&file.name.bridge());
     let leases = leases::leases(&run_dir)?;
@@ -93,7 +94,7 @@ fn add_locked(dirs: &Dirs, file: &Network, asked: &Asked) -> Result<Added, Error
     if let Some(host) = wanted.network.hosts.iter().find(|host| asked.is(host)) {
         return Ok(Added { host: host.clone(), already: true, holds: elsewhere(host), notes });
     }
-    let refused = |why: Refusal| explain(failed(&why), &why, dirs, file);
+    let refused = |why: Refusal| explain(failed(&why).kind(why.kind()), &why, dirs, file);
     let with = |address| Reservation {
         name: asked.name.clone(),
         mac: asked.mac,
@@ -157,10 +158,11 @@ fn remove_locked(dirs: &Dirs, file: &Network, who: &Who) -> Result<Reservation, 
         if file.hosts.iter().any(|host| host.is(who)) {
             let path = definitions::place(dirs, &file.name);
             return Err(failed(format!("it stands in {}", path.display()))
+                .kind(ErrorKind::Invalid)
                 .hint(format!("take it out there; then 'vmnet up {}' forgets it", file.name)));
         }
         let hint = format!("'vmnet host list {}' shows what there is", file.name);
-        return Err(failed("nothing is reserved for it".to_owned()).hint(hint));
+        return Err(failed("nothing is reserved for it".to_owned()).kind(ErrorKind::Invalid).hint(hint));
     };
     memory.hosts.retain(|note| note.host().is_some_and(|host| host != gone));
     keep(dirs, file, &memory)?;

@@ -10,7 +10,7 @@ use vmnet_access::name::NetName;
 use vmnet_host::facts as host;
 use vmnet_host::ipv6;
 use vmnet_host::links::HostSnapshot;
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::free_subnet;
 use vmnet_model::free_subnet::Taken;
 use vmnet_model::network::{Mode, Network, SubnetChoice};
@@ -72,8 +72,8 @@ fn chosen(
             )),
         }
     }
-    let subnet =
-        free_subnet::first_free(&taken).map_err(|error| Error::new("start", network(&wanted.name), error))?;
+    let subnet = free_subnet::first_free(&taken)
+        .map_err(|error| Error::new("start", network(&wanted.name), error).kind(ErrorKind::Conflict))?;
     if !rehearsal {
         LiveChanges::remember(dirs, &wanted.name, subnet)?;
     }
@@ -90,7 +90,7 @@ fn fixed(dirs: &Dirs, wanted: &Network, subnet: Subnet, seen: &HostSnapshot) -> 
         None => Ok(()),
         Some(other) => {
             let cause = format!("subnet {subnet} overlaps {} of {}", other.subnet, other.reason);
-            Err(Error::new("start", network(&wanted.name), cause))
+            Err(Error::new("start", network(&wanted.name), cause).kind(ErrorKind::Conflict))
         }
     }
 }

@@ -72,7 +72,8 @@ pub fn status(dirs: &Dirs, name: &NetName) -> Result<Status, Error> {
         }
     };
     let links = Links::open().map_err(|error| Error::new("look at", network(name), error))?;
-    let outlook = look(dirs, &links, &wanted, true)?;
+    // What it runs beside is no drift of its own: only what stands at its bridge's place is told apart.
+    let outlook = look(dirs, &links, &wanted, true).map_err(|failure| failure.kind(ErrorKind::Host))?;
     let compared = compare(&outlook.goal, &outlook.seen);
     let mut aspects = compared
         .map_err(|conflict| Error::new("look at", network(name), conflict).kind(ErrorKind::Conflict))?;

@@ -20,7 +20,7 @@ use vmnet_host::facts as host;
 use vmnet_host::forwarding::Forwarding;
 use vmnet_host::ipv6::Forwarding6;
 use vmnet_host::links::{HostSnapshot, Links};
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::guest;
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, DesiredState, Part, ServerStep, Step, Undo, undoing};
@@ -68,7 +68,9 @@ pub fn look(dirs: &Dirs, links: &Links, wanted: &Network, rehearsal: bool) -> Re
     let run_dir = dirs.run_dir(&wanted.name.bridge());
     let record = Record::read(&run_dir)?;
     if let Some(other) = record.as_ref().filter(|record| record.network != wanted.name.as_str()) {
-        return Err(failed(&format!("its bridge belongs to {}", network(&other.network))));
+        return Err(
+            failed(&format!("its bridge belongs to {}", network(&other.network))).kind(ErrorKind::Conflict)
+        );
     }
     let mut notes = Vec::new();
     let wanted = settle(dirs, wanted, &host, record.as_ref(), rehearsal, &mut notes)?;
@@ -107,7 +109,9 @@ pub fn bring_up(dirs: &Dirs, name: &NetName, on_demand: bool) -> Result<Option<U
     if on_demand {
         let file = definitions::read(dirs, name).map_err(|why| why.failure("start", name))?;
         if !file.on_demand {
-            return Err(Error::new("start", network(name), "its file says on_demand = false"));
+            return Err(
+                Error::new("start", network(name), "its file says on_demand = false").kind(ErrorKind::Denied)
+            );
         }
         if came_up_meanwhile(dirs, name)? {
             return Ok(None);
@@ -218,6 +222,7 @@ fn plan(outlook: &PlanInput) -> Result<Vec<Step>, Error> {
     let name = &outlook.goal.wanted.network.name;
     plan::up(&outlook.goal, &outlook.seen).map_err(|conflict| {
         Error::new("start", network(name), conflict)
+            .kind(ErrorKind::Conflict)
             .hint("remove that link, or give the network another name")
     })
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::{CONTROL, Directory};
 use vmnet_host::files::{read_file, write_file};
-use vmnet_model::error::Error;
+use vmnet_model::error::{self, Error};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::trust::plain;
 
@@ -35,7 +35,7 @@ pub fn make(switch: &Switch) -> Result<(), Error> {
     let wanted = || directories(switch).zip(rights);
     // All are looked at before one is changed.
     for (path, _) in wanted() {
-        look(path, owner).map_err(|cause| failed(path, cause))?;
+        look(path, owner).map_err(|cause| failed(path, cause).kind(error::ErrorKind::Conflict))?;
     }
     for (path, (group, mode)) in wanted() {
         put_right(path, owner, group, mode).map_err(|error| failed(path, plain(&error)))?;

@@ -23,7 +23,7 @@ use vmnet_access::port_record::{UplinkTag, WIRE_TEMPLATE, group_of, port_name};
 use vmnet_access::rules::Caller;
 use vmnet_access::vde::MTU_MAX;
 use vmnet_access::vde_port_tag::VdePortTag;
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{self, Error, network};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::daemon;
 use vmnet_sys::link::gone::Watched;
@@ -69,7 +69,7 @@ fn claim(path: &Path) -> Result<Claim, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("lock", path.display(), cause);
     vmnet_sys::claim::claim(path)
         .map_err(|error| failed(&plain(&error)))?
-        .ok_or_else(|| failed(&"another pump is at work"))
+        .ok_or_else(|| failed(&"another pump is at work").kind(error::ErrorKind::InUse))
 }
 
 /// A port on the switch.

@@ -19,7 +19,7 @@ use std::process::Command;
 use vmnet_access::rules::Caller;
 use vmnet_access::vde::CONTROL;
 use vmnet_host::files::write_file;
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::vde_switch::{Switch, USER_MAX};
 use vmnet_sys::fds::close_all_but;
 use vmnet_sys::privilege::become_user;
@@ -39,7 +39,8 @@ pub fn run(path: &Path) -> Result<Infallible, Error> {
     let switch = recorded(path)?;
     let failed = |cause: &dyn std::fmt::Display| Error::new("start", named(&switch.door.directory), cause);
     closed.map_err(|error| failed(&plain(&error)))?;
-    let words = switch.arguments().ok_or_else(|| failed(&"it is somebody else's"))?;
+    let words =
+        switch.arguments().ok_or_else(|| failed(&"it is somebody else's").kind(ErrorKind::Conflict))?;
     let program = find::program(PROGRAM).map_err(|error| failed(&error))?;
     // Still ours to write, and known before there is a switch.
     write_file(&SwitchDir::of_file(path).pid(), &format!("{}\n", std::process::id()), 0o644)?;

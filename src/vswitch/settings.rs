@@ -10,7 +10,7 @@ use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde::Directory;
 use vmnet_host::files::{gone, make_directory, read_file, write_file};
 use vmnet_host::log::Log;
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::network::{Network, Vde};
 use vmnet_model::plan::{DesiredState, SwitchStep};
 use vmnet_model::vde_switch::{BadSwitch, Run, Switch, user_of};
@@ -26,16 +26,21 @@ pub fn settle(network: &Network, dir: &SwitchDir) -> Result<Option<Switch>, Erro
 fn own(wanted: &Network, vde: &Vde, dir: &SwitchDir) -> Result<Switch, Error> {
     let failed = |cause: String| Error::new("start", network(&wanted.name), cause);
     let user = user_of(&wanted.name);
-    let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| failed("not UTF-8".to_owned()));
+    let text = |path: &Path| {
+        path.to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| failed("not UTF-8".to_owned()).kind(ErrorKind::Invalid))
+    };
     let directory = match &vde.socket {
         Some(directory) => directory.clone(),
-        None => Directory::new(&text(&dir.switch())?).map_err(|why| failed(why.to_string()))?,
+        None => Directory::new(&text(&dir.switch())?)
+            .map_err(|why| failed(why.to_string()).kind(ErrorKind::Invalid))?,
     };
     let group = match &vde.group {
         None => user,
         Some(name) => match Group::from_name(name) {
             Ok(Some(group)) => group.gid.as_raw(),
-            Ok(None) => return Err(failed(format!("there is no group '{name}'"))),
+            Ok(None) => return Err(failed(format!("there is no group '{name}'")).kind(ErrorKind::Invalid)),
             Err(errno) => {
                 return Err(failed(format!("cannot look up group '{name}': {}", plain(&errno.into()))));
             }
@@ -52,12 +57,15 @@ fn own(wanted: &Network, vde: &Vde, dir: &SwitchDir) -> Result<Switch, Error> {
 /// One that somebody else runs. While the network is up it may be gone for a while.
 fn joined(wanted: &Network, vde: &Vde, dir: &SwitchDir) -> Result<Switch, Error> {
     let failed = |cause: String| Error::new("start", network(&wanted.name), cause);
-    let directory = vde.socket.as_ref().ok_or_else(|| failed("no switch is named".to_owned()))?;
+    let directory = vde
+        .socket
+        .as_ref()
+        .ok_or_else(|| failed("no switch is named".to_owned()).kind(ErrorKind::Invalid))?;
     let door = match crate::join_check(directory) {
         Ok(door) => door,
         Err(failure) => {
             let before = recorded(dir)?.filter(|switch| switch.door.directory == *directory);
-            before.ok_or_else(|| failed(failure.to_string()))?.door
+            before.ok_or_else(|| failed(failure.to_string()).kind(failure.kind))?.door
         }
     };
     Ok(Switch { door, pump: user_of(&wanted.name), run: None, console: vde.mgmt_socket.clone() })
@@ -71,7 +79,7 @@ pub fn recorded(dir: &SwitchDir) -> Result<Option<Switch>, Error> {
 /// The switch of the record at this path; none where there is no such file.
 pub fn of_record(path: &Path) -> Result<Option<Switch>, Error> {
     let Some(bytes) = read_file(path)? else { return Ok(None) };
-    let failed = |bad: BadSwitch| Error::new("read", path.display(), bad);
+    let failed = |bad: BadSwitch| Error::new("read", path.display(), bad).kind(ErrorKind::Invalid);
     let text = String::from_utf8(bytes).map_err(|_| failed(BadSwitch(0)))?;
     Switch::parse(&text).map(Some).map_err(failed)
 }
@@ -79,8 +87,11 @@ pub fn of_record(path: &Path) -> Result<Option<Switch>, Error> {
 /// One step about the switch.
 pub fn apply(step: SwitchStep, goal: &DesiredState, dir: &SwitchDir) -> Result<(), Error> {
     let name = goal.wanted.name();
-    let wanted =
-        || goal.switch.as_ref().ok_or_else(|| Error::new("start", network(name), "it has no switch"));
+    let wanted = || {
+        goal.switch
+            .as_ref()
+            .ok_or_else(|| Error::new("start", network(name), "it has no switch").kind(ErrorKind::Invalid))
+    };
     match step {
         SwitchStep::WriteRecord => write(dir, wanted()?),
         SwitchStep::RemoveRecord => remove(dir),

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use vmnet_access::name::NetName;
 use vmnet_access::vde::CONTROL;
 use vmnet_host::files::gone;
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{self, Error, network};
 use vmnet_model::vde_switch::Switch;
 use vmnet_sys::claim;
 use vmnet_sys::daemon;
@@ -249,7 +249,7 @@ fn told(said: &[u8]) -> Error {
     if let rest @ 1.. = sentences.len().saturating_sub(SENTENCES_MAX) {
         text.push_str(&format!("; and {rest} more"));
     }
-    Error::told(text, hint)
+    Error::told(text, hint).kind(error::ErrorKind::Host)
 }
 
 #[cfg(test)]
@@ -272,5 +272,6 @@ mod tests {
         let failure = told(format!("{said}hint: do y\n").as_bytes());
         assert_eq!(failure.to_string(), "cannot 1: x; cannot 2: x; cannot 3: x; and 2 more");
         assert_eq!(failure.hint.as_deref(), Some("do y"));
+        assert_eq!(failure.kind, error::ErrorKind::Host);
     }
 }

@@ -5,7 +5,7 @@ use crate::say;
 use serde_json::json;
 use vmnet_access::name::IfName;
 use vmnet_access::rules::{Caller, Verdict};
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::dirs::Dirs;
 use vmnet_port::policy;
 use vmnet_sys::caller;
@@ -39,7 +39,7 @@ fn named(user: &str) -> Result<Caller, Error> {
     let object = format!("user '{}'", user.escape_debug());
     match caller::named(user) {
         Ok(Some(who)) => Ok(who),
-        Ok(None) => Err(Error::new("look up", object, "no such user")),
+        Ok(None) => Err(Error::new("look up", object, "no such user").kind(ErrorKind::Invalid)),
         Err(error) => Err(Error::new("look up", object, plain(&error))),
     }
 }

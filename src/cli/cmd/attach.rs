@@ -12,7 +12,7 @@ use vmnet_attach::Attached;
 use vmnet_attach::Attachment;
 use vmnet_attach::NamespaceRef;
 use vmnet_model::attach::Cidr;
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::dirs::Dirs;
 
 /// Give a namespace its interface, and say what it has.
@@ -46,8 +46,10 @@ fn addresses(words: &AttachWords) -> Result<AddressChoice, Error> {
     if words.address.is_empty() {
         return Ok(if words.dhcp { AddressChoice::Dhcp } else { AddressChoice::Kept });
     }
-    let parse =
-        |text: &String| text.parse().map_err(|why| Error::new("use", format!("address '{text}'"), why));
+    let parse = |text: &String| {
+        let failed = |why| Error::new("use", format!("address '{text}'"), why).kind(ErrorKind::Invalid);
+        text.parse().map_err(failed)
+    };
     words.address.iter().map(parse).collect::<Result<_, _>>().map(AddressChoice::Fixed)
 }
 

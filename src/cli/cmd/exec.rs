@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::request::{PortKind, PortRequest};
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::launch::{Handed, Kind, PlugForm, VARIABLES, guest_mac};
 use vmnet_network::ports;
 use vmnet_port::acquire::Plugged;
@@ -30,7 +30,9 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 pub fn run(words: &ExecWords) -> Result<Exit, Leave> {
     let mac = mac(words)?;
     let Some((program, rest)) = words.command.split_first() else {
-        return Err(Exit::Usage.with(Error::new("run", "a program", "none is named")));
+        return Err(
+            Exit::Usage.with(Error::new("run", "a program", "none is named").kind(ErrorKind::Invalid))
+        );
     };
     // Nothing is made, and no network is started, for a program that is not there.
     look_for(program).map_err(|errno| cannot_run(program, errno))?;
@@ -68,7 +70,8 @@ fn mac(words: &ExecWords) -> Result<MacAddr, Leave> {
         Some(mac) if mac.is_assignable() => Ok(mac),
         Some(mac) => {
             let cause = "no interface can have it: it is a group's, or all zero";
-            Err(Exit::Usage.with(Error::new("use", format!("MAC address {mac}"), cause)))
+            let failure = Error::new("use", format!("MAC address {mac}"), cause).kind(ErrorKind::Invalid);
+            Err(Exit::Usage.with(failure))
         }
         None => random::bytes()
             .map(guest_mac)

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use vmnet_access::name::NetName;
 use vmnet_host::files::make_directory;
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_network::dirs::Dirs;
 use vmnet_sys::trust::plain;
 
@@ -14,7 +14,11 @@ use vmnet_sys::trust::plain;
 pub fn run(dirs: &Dirs, name: &NetName) -> Result<Exit, Error> {
     let path = dirs.network_file(name);
     let failed = |error: std::io::Error| {
-        Error::new("describe", network(name), format!("{}: {}", path.display(), plain(&error)))
+        let kind = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => ErrorKind::Exists,
+            _ => ErrorKind::Host,
+        };
+        Error::new("describe", network(name), format!("{}: {}", path.display(), plain(&error))).kind(kind)
     };
     make_directory(&dirs.networks())?;
     let mut file =

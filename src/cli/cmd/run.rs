@@ -6,7 +6,7 @@ use crate::roles::Keeping;
 use sd_notify::NotifyState;
 use std::io::{Write, stdout};
 use vmnet_access::name::NetName;
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_network::{Dirs, Kept, Log, Networks};
 use vmnet_sys::daemon;
 use vmnet_sys::trust::plain;
@@ -33,7 +33,7 @@ pub fn run(dirs: &Dirs, name: &NetName, background: bool) -> Result<Exit, Error>
         }
         Kept::ByAnother(who) => {
             let who = who.map_or_else(String::new, |pid| format!(" by process {pid}"));
-            Err(Error::new("keep", network(name), format!("it is kept already{who}")))
+            Err(Error::new("keep", network(name), format!("it is kept already{who}")).kind(ErrorKind::InUse))
         }
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use vmnet_access::name::IfName;
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::launch::guest_mac;
 use vmnet_model::snippet::Snippet;
 use vmnet_network::dirs::Dirs;
@@ -22,10 +22,12 @@ pub fn run(dirs: &Dirs, name: &IfName, program: Program) -> Result<Exit, Error> 
     let network = definitions::names(dirs)?.into_iter().find(|network| network.bridge() == *name);
     if network.is_none() && !is_bridge(name) {
         return Err(failed(&"no such network, and no such bridge")
+            .kind(ErrorKind::NoSuchNetwork)
             .hint(format!("'vmnet init {name}' describes a network of that name")));
     }
     let mac = random::bytes().map(guest_mac).map_err(|error| failed(&plain(&error)))?;
-    let snippet = Snippet::new(name.as_bytes(), network, mac).map_err(|error| failed(&error))?;
+    let snippet = Snippet::new(name.as_bytes(), network, mac)
+        .map_err(|error| failed(&error).kind(ErrorKind::Invalid))?;
     say::text(&match program {
         Program::Qemu => snippet.qemu(),
         Program::Libvirt => snippet.libvirt(),

@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::say;
 use vmnet_access::name::IfName;
 use vmnet_access::request::{KeptTap, PortKind, PortRequest};
-use vmnet_model::error::Error;
+use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::ports;
 use vmnet_sys::caller;
 use vmnet_sys::trust::plain;
@@ -41,6 +41,6 @@ fn number_of(user: &str) -> Result<u32, Error> {
             .parse()
             .ok()
             .filter(|number| *number != u32::MAX)
-            .ok_or_else(|| failed("no such user".to_owned())),
+            .ok_or_else(|| failed("no such user".to_owned()).kind(ErrorKind::Invalid)),
     }
 }

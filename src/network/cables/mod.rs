@@ -22,7 +22,7 @@ use vmnet_access::name::NetName;
 use vmnet_access::vde::Directory;
 use vmnet_host::links::Links;
 use vmnet_model::cable::{Edge, End, unfit};
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::network::Network;
 use vmnet_model::plan::{self, Aspect};
 
@@ -40,11 +40,11 @@ pub struct Added {
 pub fn add(dirs: &Dirs, name: &NetName, to: &End) -> Result<Added, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::new("join", words(name, to), cause);
     let own = fit(dirs, name)?;
-    let to = resolve(to).map_err(|cause| failed(&cause))?;
+    let to = resolve(to).map_err(|cause| failed(&cause).kind(ErrorKind::Invalid))?;
     let far = match &to {
         End::Network(other) => Some(fit(dirs, other)?),
         End::Switch(_) => {
-            observe::too_wide(&own).map_or(Ok(()), |why| Err(failed(&why)))?;
+            observe::too_wide(&own).map_or(Ok(()), |why| Err(failed(&why).kind(ErrorKind::Invalid)))?;
             None
         }
     };
@@ -59,10 +59,11 @@ pub fn add(dirs: &Dirs, name: &NetName, to: &End) -> Result<Added, Error> {
 fn add_locked(dirs: &Dirs, name: &NetName, to: &End) -> Result<Option<Aspect>, Error> {
     let failed = |cause: String| Error::new("join", words(name, to), cause);
     if own_end(name) == *to {
-        return Err(failed("both ends are one".to_owned()));
+        return Err(failed("both ends are one".to_owned()).kind(ErrorKind::Invalid));
     }
     let joined = graph::of(dirs)?.join(Edge(own_end(name), to.clone()));
-    let joined = joined.map_err(|circle| failed(format!("they are joined already: {circle}")));
+    let joined = joined
+        .map_err(|circle| failed(format!("they are joined already: {circle}")).kind(ErrorKind::Conflict));
     // Whoever did it before may have been killed half-way.
     let half = joined.is_err() && is_remembered(dirs, name, to)?;
     if !half {
@@ -71,7 +72,7 @@ fn add_locked(dirs: &Dirs, name: &NetName, to: &End) -> Result<Option<Aspect>, E
     let wrote = remember(dirs, name, to)?;
     let followed = follow(dirs, name, to)?;
     if half && !wrote && !followed.changed {
-        joined?;
+        joined.map_err(|failure| failure.kind(ErrorKind::Exists))?;
     }
     Ok(followed.row)
 }
@@ -90,7 +91,7 @@ fn remove_locked(dirs: &Dirs, name: &NetName, to: &End) -> Result<End, Error> {
     let memory = LiveChanges::of(dirs, name)?;
     // Its path may lead elsewhere by now.
     let written = if memory.cables().any(|cable| cable == *to) { Ok(to.clone()) } else { resolve(to) };
-    let to = written.map_err(|cause| failed(&cause))?;
+    let to = written.map_err(|cause| failed(&cause).kind(ErrorKind::Invalid))?;
     let mut gone = forget(dirs, name, &to)?;
     if let End::Network(other) = &to {
         gone |= forget(dirs, other, &own_end(name))?;
@@ -100,7 +101,7 @@ fn remove_locked(dirs: &Dirs, name: &NetName, to: &End) -> Result<End, Error> {
     if let End::Network(other) = &to {
         gone |= follow(dirs, other, &own_end(name))?.changed;
     }
-    if gone { Ok(to) } else { Err(failed(&"there is no cable between them")) }
+    if gone { Ok(to) } else { Err(failed(&"there is no cable between them").kind(ErrorKind::Invalid)) }
 }
 
 fn own_end(name: &NetName) -> End {
@@ -119,7 +120,9 @@ fn words(name: &NetName, to: &End) -> String {
 fn fit(dirs: &Dirs, name: &NetName) -> Result<Network, Error> {
     let wanted = definitions::read(dirs, name).map_err(|why| why.failure("join", name))?;
     match unfit(&wanted) {
-        Some(why) => Err(Error::new("join", network(name), why).hint("guests behind a cable share one port")),
+        Some(why) => Err(Error::new("join", network(name), why)
+            .kind(ErrorKind::Invalid)
+            .hint("guests behind a cable share one port")),
         None => Ok(wanted),
     }
 }

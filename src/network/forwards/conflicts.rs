@@ -8,7 +8,7 @@ use crate::store::run_record;
 use crate::store::run_record::Record;
 use vmnet_access::name::NetName;
 use vmnet_host::listeners::{self, Listener, listeners};
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::firewall::forwards::Opened;
 use vmnet_model::forward::{Forward, Protocol};
 use vmnet_model::plan::DesiredState;
@@ -46,7 +46,7 @@ impl Others {
     pub fn refuse(&self, forward: &Forward) -> Result<(), Error> {
         if let Some((name, other)) = self.forwards.iter().find(|(_, other)| other.overlaps(forward)) {
             let cause = format!("{} forwards {} to {}", network(name), place(other), other.to);
-            return Err(Error::new("forward", forward, cause));
+            return Err(Error::new("forward", forward, cause).kind(ErrorKind::Conflict));
         }
         let found = self.listeners.iter().find(|(socket, _)| socket.stands_against(forward));
         let Some((socket, listener)) = found else { return Ok(()) };
@@ -59,6 +59,7 @@ fn listens(forward: &Forward, who: &str, socket: &Socket) -> Error {
     let at = std::net::SocketAddr::new(socket.address, socket.port);
     let cause = format!("{who} listens on {} {at}", socket.protocol.as_str());
     Error::new("forward", forward, cause)
+        .kind(ErrorKind::Conflict)
         .hint("forward another port, or on an address where nobody listens: 192.0.2.1:8080")
 }
 

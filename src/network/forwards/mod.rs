@@ -23,7 +23,7 @@ use vmnet_access::port_record::PortRecord;
 use vmnet_host::facts as host;
 use vmnet_host::files::{read_file, write_file};
 use vmnet_host::links::{LinkError, Links, Port};
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::firewall::forwards::{self, Opened};
 use vmnet_model::forward::{Forward, Listen, Ports, Protocol, Target};
 use vmnet_model::guest::{self, Who};
@@ -69,9 +69,12 @@ pub fn add(
     let asked = format!("{} {listen} to {to}", protocol.as_str());
     let failed = |cause: &dyn std::fmt::Display| Error::new("forward", &asked, cause);
     if listen.ports == Ports::one(0) && to.ports.is_none() {
-        return Err(failed(&"port 0 chooses one of the host's").hint("say which one of the guest's: web:80"));
+        return Err(failed(&"port 0 chooses one of the host's")
+            .kind(ErrorKind::Invalid)
+            .hint("say which one of the guest's: web:80"));
     }
-    let forward = Forward::new(listen, to, protocol).map_err(|error| failed(&error))?;
+    let forward =
+        Forward::new(listen, to, protocol).map_err(|error| failed(&error).kind(ErrorKind::Invalid))?;
     let nft = nft_for(dirs, name);
     let lock = dirs.lock()?;
     let result = Site::look(dirs, name, "forward a port to", nft).and_then(|site| site.add(&forward));
@@ -107,7 +110,7 @@ impl<'a> Site<'a> {
         let record = Record::read(&run_dir)?;
         if let Some(other) = record.as_ref().filter(|record| record.network != name.as_str()) {
             let cause = format!("its bridge belongs to {}", network(&other.network));
-            return Err(Error::new(act, network(name), cause));
+            return Err(Error::new(act, network(name), cause).kind(ErrorKind::Conflict));
         }
         Ok(Self {
             record: record.filter(|record| record.phase == Phase::Up),
@@ -131,14 +134,14 @@ impl<'a> Site<'a> {
         self.refuse_impossible(forward)?;
         let others = Others::of(self.dirs, self.name)?;
         let taken = |one: &Forward| now.forwards.iter().any(|own| own.overlaps(one)) || others.hold(one);
-        let none = || Error::new("forward", forward, "no port is free");
+        let none = || Error::new("forward", forward, "no port is free").kind(ErrorKind::Conflict);
         let forward = port_conflicts::with_port(forward, taken).ok_or_else(none)?;
         if let Some(own) = now.forwards.iter().find(|own| own.overlaps(&forward)) {
             let by =
                 if self.file.forwards.contains(own) { self.file_name() } else { "added live".to_owned() };
             let cause =
                 format!("{} forwards {} to {} already ({by})", network(self.name), place(own), own.to);
-            return Err(Error::new("forward", forward, cause));
+            return Err(Error::new("forward", forward, cause).kind(ErrorKind::Exists));
         }
         others.refuse(&forward)?;
         let mut memory = self.memory.clone();
@@ -168,14 +171,15 @@ impl<'a> Site<'a> {
         if self.file.forwards.iter().any(meant) {
             let cause = format!("it stands in {}", self.file_name());
             let hint = format!("take it out there; then 'vmnet up {}' closes it", self.name);
-            return Err(Error::new("close", what, cause).hint(hint));
+            return Err(Error::new("close", what, cause).kind(ErrorKind::Invalid).hint(hint));
         }
         let mut memory = self.memory.clone();
         let gone: Vec<Forward> =
             memory.forwards.iter().filter_map(SavedForward::forward).filter(meant).collect();
         if gone.is_empty() {
             let hint = format!("'vmnet forward list {}' shows what there is", self.name);
-            return Err(Error::new("close", what, format!("{} has none", network(self.name))).hint(hint));
+            let cause = format!("{} has none", network(self.name));
+            return Err(Error::new("close", what, cause).kind(ErrorKind::Invalid).hint(hint));
         }
         memory.forwards.retain(|note| note.forward().is_some_and(|forward| !meant(&forward)));
         let counters: Vec<String> = self
@@ -190,7 +194,7 @@ impl<'a> Site<'a> {
 
     /// What no network of this kind could do.
     fn refuse_impossible(&self, forward: &Forward) -> Result<(), Error> {
-        let refuse = |cause: String| Err(Error::new("forward", forward, cause));
+        let refuse = |cause: String| Err(Error::new("forward", forward, cause).kind(ErrorKind::Invalid));
         if self.file.mode == Mode::Vde {
             return refuse(format!("{} is a wire without the host", network(self.name)));
         }
