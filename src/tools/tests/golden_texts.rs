@@ -6,7 +6,7 @@
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Uid;
 use std::path::PathBuf;
-use vmnet_tools::{dnsmasq, nft};
+use vmnet_tools::{Tool, nft};
 
 fn golden(ending: &str) -> Vec<PathBuf> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../model/golden");
@@ -42,6 +42,8 @@ fn nft_loads_every_ruleset_over_itself_and_removes_it() {
 #[test]
 fn dnsmasq_finds_no_fault_in_any_file() {
     for path in golden("dnsmasq") {
-        dnsmasq::test(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let option = format!("--conf-file={}", path.display());
+        let tested = Tool::find("dnsmasq").unwrap().run(&["--test", option.as_str()], "");
+        tested.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }
