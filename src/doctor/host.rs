@@ -7,9 +7,8 @@ use std::fs::DirEntry;
 use std::path::Path;
 use vmnet_host::files::read_file;
 use vmnet_host::links::{HostSnapshot, Links};
-use vmnet_host::listeners as sockets;
 use vmnet_network::dirs::Dirs;
-use vmnet_sys::process::program;
+use vmnet_sys::process::{self, program};
 
 /// The port of DNS servers.
 pub(super) const DNS: u16 = 53;
@@ -53,7 +52,7 @@ impl<'a> Host<'a> {
         } else {
             Services::Other
         };
-        let programs = sockets::pids().filter_map(program).collect();
+        let programs = process::all().filter_map(program).collect();
         let root = nix::unistd::geteuid().is_root();
         Self { dirs, links, seen, subjects, all, services, root, programs }
     }

@@ -2,16 +2,15 @@
 //! held one made it persistent, which the kernel lets every holder do.
 
 use super::finding::{Finding, Fix, Report, Severity, Subject};
-use super::host::{Host, entries, text};
+use super::host::{Host, text};
 use std::collections::BTreeMap;
 use std::path::Path;
 use vmnet_access::name::IfName;
 use vmnet_access::port_record::PortTag;
 use vmnet_host::links::{HostSnapshot, Links, SeenLink};
-use vmnet_host::listeners as sockets;
 use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::tap_policy::GrantViolation;
-use vmnet_sys::process::program;
+use vmnet_sys::process::{self, program};
 
 /// Who holds each TAP, by its name: `qemu-system-x86 (pid 7)`.
 type Holders = BTreeMap<String, String>;
@@ -59,12 +58,9 @@ fn tap(link: &SeenLink, seen: &HostSnapshot, holders: &Holders) -> Option<Tap> {
 /// The processes with a descriptor that is bound to a TAP: its fdinfo says `iff:` and the TAP's name.
 fn holders() -> Holders {
     let mut holders = Holders::new();
-    for pid in sockets::pids() {
-        let process = Path::new("/proc").join(pid.to_string());
-        let of_tun = entries(process.join("fd"))
-            .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == Path::new("/dev/net/tun")));
-        for descriptor in of_tun {
-            let info = text(process.join("fdinfo").join(descriptor.file_name()));
+    for pid in process::all() {
+        for (number, _) in process::descriptors(pid).filter(|(_, to)| to == Path::new("/dev/net/tun")) {
+            let info = text(format!("/proc/{pid}/fdinfo/{number}"));
             let tap = info.lines().find_map(|line| line.strip_prefix("iff:\t"));
             if let (Some(tap), Some(program)) = (tap, program(pid)) {
                 holders.entry(tap.trim_end().to_owned()).or_insert_with(|| format!("{program} (pid {pid})"));

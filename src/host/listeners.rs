@@ -3,8 +3,7 @@
 //! a process walks all descriptors of all processes, so it is done for one socket at a time.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::ffi::OsStrExt;
-use vmnet_sys::process::program;
+use vmnet_sys::process::{all, descriptors, program};
 pub use vmnet_sys::sockets::Protocol;
 use vmnet_sys::sockets::waiting;
 
@@ -73,13 +72,8 @@ pub fn listeners() -> Vec<Listener> {
 #[must_use]
 pub fn process(listener: &Listener) -> Option<Holder> {
     let link = format!("socket:[{}]", listener.inode);
-    let holds = |pid: u32| {
-        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        descriptors
-            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-            .any(|to| to.as_os_str().as_bytes() == link.as_bytes())
-    };
-    let pid = pids().find(|pid| holds(*pid))?;
+    let holds = |pid: u32| descriptors(pid).any(|(_, to)| to.as_os_str() == link.as_str());
+    let pid = all().find(|pid| holds(*pid))?;
     Some(Holder { pid, program: program(pid)? })
 }
 
@@ -87,12 +81,6 @@ pub fn process(listener: &Listener) -> Option<Holder> {
 #[must_use]
 pub fn holder(listener: &Listener) -> Option<String> {
     process(listener).map(|holder| format!("{} (pid {})", holder.program, holder.pid))
-}
-
-/// The processes we can see.
-pub fn pids() -> impl Iterator<Item = u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn of_proc() -> Vec<Listener> {

@@ -2,7 +2,7 @@
 //! number in it.
 
 use crate::lock::Claim;
-use crate::process::{Process, is_dying};
+use crate::process::{self, Process, is_dying};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::fs::File;
@@ -74,9 +74,7 @@ pub fn ended(error: io::Error) -> io::Result<()> {
 /// number may be another's by then.
 pub fn processes(is_ours: impl Fn(u32) -> bool) -> Vec<Process> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
-        let Some(pid) = pid.filter(|pid| is_ours(*pid)) else { continue };
+    for pid in process::all().filter(|pid| is_ours(*pid)) {
         let process = i32::try_from(pid).ok().and_then(|pid| Process::watch(Pid::from_raw(pid)).ok());
         // Looked at again while we hold it.
         found.extend(process.filter(|_| is_ours(pid)));

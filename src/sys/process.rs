@@ -7,6 +7,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A process held by a descriptor, which becomes readable when it ends.
@@ -135,6 +136,21 @@ pub fn program(pid: u32) -> Option<String> {
     Some(bytes.trim_ascii_end().escape_ascii().to_string())
 }
 
+/// The numbers of all processes that we can see. One may mean another process, or none, by the time it is used.
+pub fn all() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// A process's descriptors: the number of each and what it leads to, such as `socket:[812]` or a path
+/// (proc_pid_fd(5)). None of a process that is gone, or whose descriptors we may not see.
+pub fn descriptors(pid: u32) -> impl Iterator<Item = (RawFd, PathBuf)> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        Some((entry.file_name().to_str()?.parse().ok()?, std::fs::read_link(entry.path()).ok()?))
+    })
+}
+
 /// The moment when a process began, in the kernel's ticks since it booted: with its number it means one
 /// process and no other. None where there is none.
 #[must_use]
@@ -240,6 +256,15 @@ pub fn reap_all() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_among_all_and_has_the_descriptors_that_it_opened() {
+        let us = std::process::id();
+        assert!(all().any(|pid| pid == us));
+        let null = std::fs::File::open("/dev/null").unwrap();
+        assert!(descriptors(us).any(|held| held == (null.as_raw_fd(), "/dev/null".into())));
+        assert_eq!(descriptors(u32::MAX).count(), 0);
+    }
 
     #[test]
     fn a_process_has_its_parent_and_none_has_none() {

@@ -2,12 +2,12 @@
 
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use vmnet_access::vde_port_tag::Held;
-use vmnet_sys::process::Process;
+use vmnet_sys::process::{self, Process};
 
 /// Who holds which socket: a process and its number for it.
 #[derive(Debug, Default)]
@@ -24,20 +24,14 @@ impl Descriptors {
         if wanted.iter().all(|inode| found.0.contains_key(inode)) {
             return found;
         }
-        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            if let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
-                found.look_at(pid, |inode| wanted.contains(&inode));
-            }
-        }
+        process::all().for_each(|pid| found.look_at(pid, |inode| wanted.contains(&inode)));
         found
     }
 
     fn look_at(&mut self, pid: u32, is_wanted: impl Fn(u64) -> bool) {
-        for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
-            let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            let target = fs::read_link(entry.path()).ok();
-            let inode = target.as_ref().and_then(|target| socket_inode(target.to_str()?));
-            if let (Some(number), Some(inode)) = (number, inode.filter(|inode| is_wanted(*inode))) {
+        for (number, target) in process::descriptors(pid) {
+            let inode = target.to_str().and_then(socket_inode);
+            if let Some(inode) = inode.filter(|inode| is_wanted(*inode)) {
                 self.0.entry(inode).or_insert((pid, number));
             }
         }
