@@ -107,11 +107,17 @@ impl LeaseWatch {
     }
 }
 
-/// The safe way in is deprecated because its descriptor might be closed meanwhile; a [`Source`] owns
-/// its own, and the room for `unsafe` is another.
-#[expect(deprecated)]
+/// Its events can be waited for.
 pub fn watched(inotify: Inotify) -> io::Result<AsyncFd<Source>> {
-    AsyncFd::with_interest(Source(inotify), Interest::READABLE)
+    listen_to(Source(inotify))
+}
+
+/// Something with a descriptor, which can be waited for until there is something to read. The safe way in is
+/// deprecated because the descriptor might be closed meanwhile; what is given here owns its own, and the room
+/// for `unsafe` is another.
+#[expect(deprecated)]
+pub fn listen_to<T: AsRawFd>(source: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(source, Interest::READABLE)
 }
 
 /// Tokio asks for the descriptor's number.

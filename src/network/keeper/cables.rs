@@ -1,12 +1,12 @@
 //! The keeper's part about cables: what is lost of one is plugged in again, and a switch that was started
 //! again gets its pump back.
 
-use super::event::{ended, listen_to};
+use super::event::ended;
 use super::{Keeper, Orders};
 use crate::cables;
 use crate::cables::Site;
 use crate::lease_watch;
-use crate::lease_watch::Source;
+use crate::lease_watch::{Source, listen_to};
 use crate::store::live_changes::LiveChanges;
 use futures_util::future::select_all;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};

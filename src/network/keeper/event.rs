@@ -2,7 +2,6 @@
 //! server's end.
 
 use std::io;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use vmnet_host::links::{Event, LinkError, Watch};
 use vmnet_model::keeper::KeeperEvent;
@@ -33,13 +32,6 @@ pub async fn next_event(watch: &mut Watch, bridge: u32) -> Result<KeeperEvent, L
             KeeperEvent::Lost("an announcement of the kernel")
         }
     })
-}
-
-/// The safe way in is deprecated because its descriptor might be closed meanwhile; a [`Process`]
-/// owns its own, and the room for `unsafe` is another.
-#[expect(deprecated)]
-pub fn listen_to(server: Process) -> io::Result<AsyncFd<Process>> {
-    AsyncFd::with_interest(server, Interest::READABLE)
 }
 
 /// Pending until the server ends; for ever where there is none.

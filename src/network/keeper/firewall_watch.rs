@@ -2,13 +2,14 @@
 //! firewalld by the bus. Several changes that follow each other closely are told as one. firewalld,
 //! which may take seconds to answer, is told of the bridge from here, so that nothing else waits.
 
+use super::listen::reached;
 use crate::dirs::RunDir;
+use crate::lease_watch::listen_to;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::firewalls::firewalld::{Listener, Told};
 use vmnet_host::firewalls::look;
@@ -106,8 +107,8 @@ impl Watch {
         loop {
             let tell = self.tell.filter(|_| self.telling.is_none());
             let wake = tokio::select! {
-                () = until(self.due) => Wake::Due,
-                () = until(tell) => Wake::Tell,
+                () = reached(self.due) => Wake::Due,
+                () = reached(tell) => Wake::Tell,
                 ready = self.tables.readable() => {
                     ready.into_iter().for_each(|mut ready| ready.clear_ready());
                     Wake::Tables
@@ -207,20 +208,6 @@ async fn tell_firewalld(
         None => Ok(Told::Absent),
     };
     (listener, told)
-}
-
-/// The safe way in is deprecated because its descriptor might be closed meanwhile; these own theirs,
-/// and the room for `unsafe` is another.
-#[expect(deprecated)]
-fn listen_to<T: std::os::fd::AsRawFd>(events: T) -> std::io::Result<AsyncFd<T>> {
-    AsyncFd::with_interest(events, Interest::READABLE)
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn news(firewalld: Option<&mut Listener>) -> bool {

@@ -2,9 +2,10 @@
 //! first.
 
 use super::cables::Lines;
-use super::event::{ended, listen_to, next_event};
+use super::event::{ended, next_event};
 use super::{Keeper, Orders};
 use crate::keeper::resolved::Registration;
+use crate::lease_watch::listen_to;
 use crate::server;
 use crate::store::run_record::Record;
 use tokio::time::{Instant, sleep_until};

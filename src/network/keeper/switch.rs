@@ -1,8 +1,8 @@
 //! The keeper's part about the VDE switch: what runs for it is there, and what is not is known of.
 
 use super::cables::{Lines, watched};
-use super::event::listen_to;
 use super::{Keeper, Orders};
+use crate::lease_watch::listen_to;
 use std::io;
 use vmnet_model::keeper::KeeperEvent;
 use vmnet_vswitch::settings;
