@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vmnet_access::vde::{ANSWER_SIZE, CONTROL, Directory, answer, request};
 use vmnet_sys::stream::{connect, unconnected};
+use vmnet_sys::trust::plain;
 
 /// How long a switch has for its answer. Debian's gives none at all to a port that it refuses.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -107,10 +108,6 @@ impl fmt::Display for JoinError {
 }
 
 impl std::error::Error for JoinError {}
-
-fn plain(error: &io::Error) -> String {
-    vmnet_sys::trust::plain(error)
-}
 
 impl Port {
     /// Join a switch.
