@@ -10,7 +10,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{ErrorKind, PipeReader, Read};
+use std::io::{ErrorKind, PipeReader};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -25,7 +25,7 @@ use vmnet_sys::daemon;
 use vmnet_sys::daemon::READY;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::Process;
-use vmnet_sys::ready::{Source, wait};
+use vmnet_sys::ready::{Source, hear, wait};
 use vmnet_sys::trust::plain;
 use vmnet_tools::find;
 
@@ -70,7 +70,7 @@ fn begin_switch(dir: &SwitchDir) -> Result<Process, Trouble> {
     let (child, said) = begin(&words, Hear::Errors).map_err(Err)?;
     let process = Process::watch(number_of(&child)).map_err(Err)?;
     // It ends when the switch begins.
-    let said = hear(said, Instant::now() + PATIENCE).map_err(Err)?;
+    let said = hear(said, Instant::now() + PATIENCE, WORDS_MAX).map_err(Err)?.words;
     if said.is_empty() { Ok(process) } else { Err(Ok(told(&said))) }
 }
 
@@ -136,7 +136,8 @@ pub fn start_pump(name: &NetName, record: &Path, cable: Option<&str>) -> Result<
         vec!["pump".as_ref(), name.as_str().as_ref(), "--record".as_ref(), record.as_os_str()];
     words.extend(cable.iter().flat_map(|cable| [OsStr::new("--cable"), OsStr::new(*cable)]));
     let (mut child, said) = begin(&words, Hear::All).map_err(|error| failed(&plain(&error)))?;
-    let said = hear(said, Instant::now() + PATIENCE).map_err(|error| failed(&plain(&error)))?;
+    let said =
+        hear(said, Instant::now() + PATIENCE, WORDS_MAX).map_err(|error| failed(&plain(&error)))?.words;
     if said == READY {
         return Ok(());
     }
@@ -182,7 +183,7 @@ pub fn plug_again(record: &Path, plugs: &Path) -> Result<(), Error> {
         ["plug".as_ref(), "--record".as_ref(), record.as_os_str(), "--plugs".as_ref(), plugs.as_os_str()];
     let (mut child, said) = begin(&words, Hear::All).map_err(|error| failed(&plain(&error)))?;
     let limit = crate::process_rejoin::LIMIT + PATIENCE;
-    let said = hear(said, Instant::now() + limit).map_err(|error| failed(&plain(&error)))?;
+    let said = hear(said, Instant::now() + limit, WORDS_MAX).map_err(|error| failed(&plain(&error)))?.words;
     let ended = reap(&mut child);
     match (said.is_empty(), ended) {
         (true, true) => Ok(()),
@@ -204,25 +205,6 @@ fn begin(words: &[&OsStr], hear: Hear) -> std::io::Result<(Child, PipeReader)> {
     let out = if hear == Hear::All { writer.try_clone()?.into() } else { Stdio::null() };
     let child = daemon::command()?.arg("wire").args(words).stdout(out).stderr(writer).spawn()?;
     Ok((child, reader))
-}
-
-/// All that comes out of a pipe until its end, or until then.
-fn hear(mut pipe: PipeReader, end: Instant) -> std::io::Result<Vec<u8>> {
-    let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() || said.len() > WORDS_MAX {
-            return Ok(said);
-        }
-        let source = Source { descriptor: pipe.as_fd(), read: true, write: false };
-        let [ready] = wait([source], Some(left))?;
-        if ready.read || ready.ended {
-            match pipe.read(&mut buffer)? {
-                0 => return Ok(said),
-                count => said.extend(buffer.iter().take(count)),
-            }
-        }
-    }
 }
 
 /// End a process that has said its last word; false where it would not end.

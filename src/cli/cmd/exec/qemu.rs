@@ -1,15 +1,14 @@
 //! Which `-netdev` the QEMU that is about to be started knows: it is asked itself, and not waited for long.
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::{OsStr, OsString};
-use std::io::{self, PipeReader, Read};
-use std::os::fd::AsFd;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use vmnet_model::launch::{PlugForm, has_netdev};
 use vmnet_sys::child;
+use vmnet_sys::ready::{Heard, hear};
 
 /// How long it may take. One that answers takes a moment.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,28 +40,14 @@ fn backends(qemu: &OsStr) -> io::Result<String> {
     let mut child = command.spawn()?;
     // It holds the pipe's other end, which would never close.
     drop(command);
-    let words = hear_out(reader);
+    let heard = hear(reader, Instant::now() + PATIENCE, WORDS_MAX);
     // It has said all that it is asked for, or had its time.
     let _ = child.kill();
     child.wait()?;
-    Ok(String::from_utf8_lossy(&words?).into_owned())
-}
-
-/// What is said until its end.
-fn hear_out(mut reader: PipeReader) -> io::Result<Vec<u8>> {
-    let end = Instant::now() + PATIENCE;
-    let mut words = Vec::new();
-    let mut buffer = [0; 4096];
-    while words.len() < WORDS_MAX {
-        let left = end.saturating_duration_since(Instant::now());
-        let mut source = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut source, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO))? == 0 {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        match reader.read(&mut buffer)? {
-            0 => break,
-            count => words.extend(buffer.iter().take(count)),
-        }
+    let Heard { words, in_time } = heard?;
+    if in_time {
+        Ok(String::from_utf8_lossy(&words).into_owned())
+    } else {
+        Err(io::ErrorKind::TimedOut.into())
     }
-    Ok(words)
 }
