@@ -6,31 +6,13 @@ pub(crate) fn nearest(text: &str, words: &[&'static str]) -> Option<&'static str
     let text = text.to_ascii_lowercase().replace('-', "_");
     let near = |word: &&'static str| {
         let most = (text.len().max(word.len()) / 3).clamp(1, 2);
-        slips(text.as_bytes(), word.as_bytes(), most).map(|count| (count, *word))
+        // A letter left out, added, mistaken or swapped with its neighbour is a slip.
+        let slips = || strsim::osa_distance(&text, word);
+        // No more can be told of a text of any length.
+        let could_be = text.len().abs_diff(word.len()) <= most;
+        could_be.then(slips).filter(|count| *count <= most).map(|count| (count, *word))
     };
     words.iter().filter_map(near).min_by_key(|(count, _)| *count).map(|(_, word)| word)
-}
-
-/// How many letters were left out, added, mistaken or swapped with their neighbour (the optimal string
-/// alignment distance), if not more than `most`; the recursion branches only on a slip.
-fn slips(a: &[u8], b: &[u8], most: usize) -> Option<usize> {
-    match (a, b) {
-        ([x, a @ ..], [y, b @ ..]) if x == y => slips(a, b, most),
-        ([], []) => Some(0),
-        _ => {
-            let most = most.checked_sub(1)?;
-            let (shorter_a, shorter_b) = (a.get(1..).unwrap_or(a), b.get(1..).unwrap_or(b));
-            let swapped = match (a, b) {
-                ([p, q, a @ ..], [r, s, b @ ..]) if p == s && q == r => slips(a, b, most),
-                _ => None,
-            };
-            [slips(shorter_a, shorter_b, most), slips(shorter_a, b, most), slips(a, shorter_b, most), swapped]
-                .into_iter()
-                .flatten()
-                .min()
-                .map(|count| count + 1)
-        }
-    }
 }
 
 #[cfg(test)]
