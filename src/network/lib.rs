@@ -63,5 +63,6 @@ pub use dirs::{Dirs, RunDir};
 pub use down::{Down, Outcome};
 pub use keeper::Orders;
 pub use networks::{Kept, Network, Networks, Ports, Start};
+pub use store::definitions::{NetworkConfig, Owner};
 pub use up::UpReport;
 pub use vmnet_host::log::Log;

@@ -11,7 +11,7 @@ use crate::leases;
 use crate::ports;
 use crate::reservations::{self, Asked, Reserved};
 use crate::status::{self, Status};
-use crate::store::definitions;
+use crate::store::definitions::{self, NetworkConfig, Owner};
 use crate::store::run_record::{self, Record};
 use crate::up::{self, UpReport};
 use vmnet_access::name::{IfName, NetName};
@@ -100,6 +100,24 @@ impl Networks {
         status::running(&self.dirs)
     }
 
+    /// Keep a network that no file describes, for whoever owns it: from now on it is one like any other.
+    ///
+    /// # Errors
+    /// Its text has mistakes ([`ErrorKind::Invalid`]), or somebody else's network has its name or bridge
+    /// ([`ErrorKind::Exists`]).
+    pub fn define(&self, config: &NetworkConfig, owner: &Owner) -> Result<(), Error> {
+        definitions::define(&self.dirs, config, owner)
+    }
+
+    /// Forget a network that was defined so, and what is remembered of it. Without an owner it is the
+    /// administrator who asks, who may forget anybody's.
+    ///
+    /// # Errors
+    /// There is none, it is another's, or it is up ([`ErrorKind::InUse`]).
+    pub fn undefine(&self, name: &NetName, owner: Option<&Owner>) -> Result<(), Error> {
+        definitions::undefine(&self.dirs, name, owner)
+    }
+
     /// The network of this name.
     pub fn get(&self, name: &NetName) -> Network<'_> {
         Network { networks: self, name: name.clone() }
@@ -128,6 +146,14 @@ impl Network<'_> {
 
     fn dirs(&self) -> &Dirs {
         &self.networks.dirs
+    }
+
+    /// Whose it is: the administrator's by a file, built in, or another program's.
+    ///
+    /// # Errors
+    /// There is no such network, or what describes it cannot be read.
+    pub fn owner(&self) -> Result<Owner, Error> {
+        definitions::owner(self.dirs(), &self.name).map_err(|why| why.failure("say the owner of", &self.name))
     }
 
     /// As its file has it, with what was added live.

@@ -1,7 +1,6 @@
 //! What wakes the keeper: the kernel's announcements about links and addresses, the
 //! server's end.
 
-use std::io;
 use tokio::io::unix::AsyncFd;
 use vmnet_host::links::{Event, LinkError, Watch};
 use vmnet_model::keeper::KeeperEvent;

@@ -7,7 +7,7 @@ use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::dirs::Dirs;
 use vmnet_network::reservations::{self, Asked};
-use vmnet_network::{cables, forwards, up};
+use vmnet_network::{Log, Networks, Start, cables, forwards};
 
 const FILES: [(&str, &str); 6] = [
     ("lab", LAB),
@@ -136,8 +136,9 @@ fn a_cable_that_is_refused_says_what_sort_of_refusal_it_is() {
 #[test]
 fn a_network_that_a_guest_may_not_start_denies_it() {
     let lab = Lab::new();
-    let started = up::bring_up(&lab.dirs, &name("quiet"), true).map(drop);
-    let overlaps = up::rehearse(&lab.dirs, &name("near")).map(drop);
+    let started =
+        Networks::open(lab.dirs.clone(), Log::Background).get(&name("quiet")).up(Start::OnDemand).map(drop);
+    let overlaps = Networks::open(lab.dirs.clone(), Log::Background).get(&name("near")).plan().map(drop);
     assert_kinds([
         (started, ErrorKind::Denied, "its file says on_demand = false"),
         (overlaps, ErrorKind::Conflict, "overlaps 10.231.7.0/24"),

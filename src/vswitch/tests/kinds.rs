@@ -6,7 +6,7 @@ use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::network::{Mode, Network, Vde};
 use vmnet_vswitch::dir::SwitchDir;
-use vmnet_vswitch::settings::{of_file, settle};
+use vmnet_vswitch::settings::{of_record, settle};
 
 fn settled(dir: &SwitchDir, vde: Vde) -> Error {
     let network =
@@ -24,8 +24,8 @@ fn a_switch_that_cannot_be_had_says_what_sort_of_failure_it_is() {
     let unnamed = settled(&dir, Vde { create: false, socket: None, ..whole() });
     assert_eq!(unnamed.kind, ErrorKind::Invalid, "{unnamed}");
     std::fs::write(dir.record(), "no record").unwrap();
-    assert_eq!(of_file(&dir.record()).unwrap_err().kind, ErrorKind::Invalid);
+    assert_eq!(of_record(&dir.record()).unwrap_err().kind, ErrorKind::Invalid);
     std::fs::remove_file(dir.record()).unwrap();
     std::fs::create_dir(dir.record()).unwrap();
-    assert_eq!(of_file(&dir.record()).unwrap_err().kind, ErrorKind::Host);
+    assert_eq!(of_record(&dir.record()).unwrap_err().kind, ErrorKind::Host);
 }
