@@ -27,6 +27,7 @@
 //! | `BRIDGE/plugs/` | `vswitch/directory.rs`; sockets by `vde/held_port.rs` | `vswitch/clients`, `port/vde.rs`, keeper | `UID-PID-TOKEN` and `.data`, `.hold`, `.ctl`: `access/vde_port_tag.rs` | flock of the directory: shared to make, exclusive to tidy | 0711; `.data` 0660, others 0600 |
 //! | `BRIDGE/cables/HASH/` | `network/cables/apply.rs` | `network/cables/observe.rs` | one cable to a switch: `switch`, `plugged`, `pump`, `plugs/` as above | as above | 0755 |
 //! | `/var/lib/vmnet/NETWORK.json` | `network/store/live_changes.rs` | the same | JSON: subnet, reservations, forwards, cables | the network lock | 0644 |
+//! | `/var/lib/vmnet/networks/NETWORK.toml` | `network/store/definitions` | the same; that it is there: `port/bridge.rs` | `# owner: WHO ID`, then as a network's file | the network lock | 0644 |
 //! | `/var/lib/vmnet/libvirt/UUID.json` | `libvirt/notes.rs` | the same | JSON: what was done for a domain | none: libvirt calls one hook a domain at a time | 0644 |
 
 use std::ffi::OsStr;
@@ -262,9 +263,15 @@ mod tests {
         let run_dir = dirs.run_dir(&IfName::new(b"BRIDGE").unwrap());
         let switch = run_dir.switch();
         let configuration = [dirs.networks(), dirs.network_file(&network)];
-        let above = [run_dir.names_directory(), run_dir.reservations_directory(), switch.console()];
+        let above = [
+            dirs.definitions(),
+            run_dir.names_directory(),
+            run_dir.reservations_directory(),
+            switch.console(),
+        ];
         let files = [
             dirs.memory(&network),
+            dirs.definition(&network),
             dirs.libvirt_notes(),
             dirs.broker_socket(),
             dirs.lock_file(),

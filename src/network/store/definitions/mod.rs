@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use vmnet_access::name::NetName;
 use vmnet_access::paths;
 use vmnet_config::Mistake;
-use vmnet_model::error::{Error, network};
+use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::network::Network;
 use vmnet_sys::trust::plain;
 use vmnet_sys::trust::{self, Untrusted};
@@ -169,12 +169,13 @@ impl Unreadable {
         let object = network(name);
         match self {
             Self::Unknown => Error::new(act, object, "no such network")
+                .kind(ErrorKind::NoSuchNetwork)
                 .hint(format!("'vmnet init {name}' describes a network of that name")),
             Self::File(why) => Error::new(act, object, why),
             Self::Mistakes(mistakes) => {
                 let failure = match mistakes.first() {
-                    Some(first) => Error::new(act, object, first),
-                    None => Error::new(act, object, "its file has mistakes"),
+                    Some(first) => Error::new(act, object, first).kind(ErrorKind::Invalid),
+                    None => Error::new(act, object, "its file has mistakes").kind(ErrorKind::Invalid),
                 };
                 match mistakes.len() {
                     0 | 1 => failure.hint(format!("'vmnet check {name}' says more")),
