@@ -315,7 +315,7 @@ fn read_link(payload: &[u8]) -> Option<Link> {
                 let part = |wanted| attributes(value).find(|(kind, _)| *kind == wanted).map(|(_, part)| part);
                 link.kind = part(IFLA_INFO_KIND).map(text);
                 let data = part(IFLA_INFO_DATA).filter(|_| link.kind.as_deref() == Some(b"tun"));
-                link.tap = data.map(tap_state);
+                link.tap = data.map(|data| tap_state(attributes(data)));
             }
             _ => {}
         }
@@ -323,9 +323,11 @@ fn read_link(payload: &[u8]) -> Option<Link> {
     Some(link)
 }
 
-fn tap_state(data: &[u8]) -> TapState {
+/// What the driver says of a TAP, by its attributes (`tun_fill_info` in drivers/net/tun.c), each as its number
+/// and its bytes. Read here alone: rtnetlink's library hands them on as they are.
+pub fn tap_state<'a>(attributes: impl Iterator<Item = (u16, &'a [u8])>) -> TapState {
     let mut state = TapState::default();
-    for (kind, value) in attributes(data) {
+    for (kind, value) in attributes {
         let is = value.first().is_some_and(|byte| *byte != 0);
         match kind {
             IFLA_TUN_OWNER => state.owner = u32_at(value, 0),

@@ -20,13 +20,7 @@ use vmnet_model::subnet::Subnet;
 use vmnet_model::tap_policy::GrantedTap;
 
 // include/uapi/linux/if_link.h and if_tun.h
-const IFLA_TUN_OWNER: u16 = 1;
-const IFLA_TUN_GROUP: u16 = 2;
 const IFLA_TUN_TYPE: u16 = 3;
-const IFLA_TUN_PERSIST: u16 = 6;
-const IFLA_TUN_MULTI_QUEUE: u16 = 7;
-const IFLA_TUN_NUM_QUEUES: u16 = 8;
-const IFLA_TUN_NUM_DISABLED_QUEUES: u16 = 9;
 const IFF_TAP: u8 = 2;
 
 /// The host's network at one moment.
@@ -214,23 +208,16 @@ impl SeenLink {
 /// What the driver says of a TAP; none of a TUN, which has no frames.
 fn tap_state(info: &LinkInfo) -> Option<TapState> {
     let LinkInfo::Data(InfoData::Tun(all)) = info else { return None };
-    let value = |wanted: u16| {
-        let InfoTun::Other(attribute) = all.iter().find(|a| a.kind() == wanted)? else { return None };
+    let bytes = |attribute: &InfoTun| {
+        let InfoTun::Other(attribute) = attribute else { return None };
         let mut bytes = vec![0; attribute.value_len()];
         attribute.emit_value(&mut bytes);
-        Some(bytes)
+        Some((attribute.kind(), bytes))
     };
-    let byte = |wanted| value(wanted).and_then(|bytes| bytes.first().copied());
-    let number = |wanted| Some(u32::from_ne_bytes(value(wanted)?.try_into().ok()?));
-    (byte(IFLA_TUN_TYPE) == Some(IFF_TAP)).then(|| TapState {
-        persistent: byte(IFLA_TUN_PERSIST).is_some_and(|is| is != 0),
-        owner: number(IFLA_TUN_OWNER),
-        group: number(IFLA_TUN_GROUP),
-        many_queues: byte(IFLA_TUN_MULTI_QUEUE).is_some_and(|is| is != 0),
-        queues: number(IFLA_TUN_NUM_QUEUES)
-            .unwrap_or(0)
-            .saturating_add(number(IFLA_TUN_NUM_DISABLED_QUEUES).unwrap_or(0)),
-    })
+    let all: Vec<(u16, Vec<u8>)> = all.iter().filter_map(bytes).collect();
+    let attributes = || all.iter().map(|(kind, value)| (*kind, value.as_slice()));
+    let is_tap = attributes().any(|(kind, value)| kind == IFLA_TUN_TYPE && value.first() == Some(&IFF_TAP));
+    is_tap.then(|| vmnet_sys::link::tap_state(attributes()))
 }
 
 fn kind(info: &LinkInfo) -> Option<String> {
