@@ -20,7 +20,12 @@ pub struct Process {
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     said: Arc<Mutex<String>>,
+    /// Hung up when both outputs were read to their ends.
+    reading: Receiver<()>,
 }
+
+/// How long an output is waited for after its program's end: somebody else may hold it open.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Process {
     /// Starts `command`, called `words` in messages.
@@ -37,9 +42,10 @@ impl Process {
         let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("a pipe");
         let stderr = child.stderr.take().expect("a pipe");
-        collect(stdout, Arc::clone(&said), Some(sender));
-        collect(stderr, Arc::clone(&said), None);
-        Self { words: words.to_owned(), stdin: child.stdin.take(), child, lines, said }
+        let (reads, reading) = channel();
+        collect(stdout, Arc::clone(&said), Some(sender), reads.clone());
+        collect(stderr, Arc::clone(&said), None, reads);
+        Self { words: words.to_owned(), stdin: child.stdin.take(), child, lines, said, reading }
     }
 
     /// The next line of standard output for which `wanted` holds (others are dropped), or why there is
@@ -87,10 +93,11 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits for the end; kills and fails after `patience`.
+    /// Waits for the end, and for its last words; kills and fails after `patience`.
     #[track_caller]
     pub fn wait(&mut self, patience: Duration) -> ExitStatus {
         let status = command::wait(&mut self.child, patience);
+        let _ = self.reading.recv_timeout(LAST_WORDS);
         status.unwrap_or_else(|| panic!("`{}` did not end within {patience:?}\n{}", self.words, self.said()))
     }
 
@@ -114,8 +121,10 @@ fn collect(
     from: impl std::io::Read + Send + 'static,
     said: Arc<Mutex<String>>,
     lines: Option<std::sync::mpsc::Sender<String>>,
+    reads: std::sync::mpsc::Sender<()>,
 ) {
     std::thread::spawn(move || {
+        let _reads = reads;
         for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
             if let Ok(mut said) = said.lock() {

@@ -35,14 +35,14 @@ const RESTLESS_SYSCTLS: &str =
     "nf_conntrack_count|stable_secret|route.flush|dev_weight|fs\\.|tcp_fastopen_key";
 
 /// The readings, each below a line with its kind; one script, because a test takes hundreds of snapshots.
-/// `/var/lib/vmnet` may remember.
+/// `/var/lib/vmnet` may remember. What is tentative is asked before the addresses: none of them becomes so.
 const READINGS: &str = r"
 @link
 ip -j -d link show
-@address
-ip -j address show
 @tentative
 ip -6 address show tentative
+@address
+ip -j address show
 @route
 ip -j -4 route show table all
 @route6
