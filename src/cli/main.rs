@@ -62,7 +62,7 @@ fn dispatch(arguments: &Arguments) -> Result<Exit, Leave> {
         Verb::Snippet { name, program } => cmd::snippet::run(&dirs, name, *program)?,
         Verb::Broker => cmd::broker::run(&dirs)?,
         Verb::Hook(HookVerb::Libvirt { words }) => cmd::hook::run(&dirs, words)?,
-        Verb::Leases { name, watch, json } => cmd::leases::run(&dirs, name, *watch, *json)?,
+        Verb::Leases { name, watch, json } => cmd::leases::run(&networks, name, *watch, *json)?,
         Verb::Host(verb) => cmd::host::run(&networks, verb)?,
         Verb::Forward(verb) => cmd::forward::run(&networks, verb)?,
         Verb::Init { name } => cmd::init::run(&dirs, name)?,

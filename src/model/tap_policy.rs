@@ -106,13 +106,21 @@ impl GrantedTap {
 }
 
 #[cfg(test)]
+impl GrantedTap {
+    /// One as it was granted, for tests.
+    pub(crate) fn sample() -> Self {
+        let name = IfName::new(b"vmtap7").unwrap();
+        let tag = PortTag { bridge: IfName::new(b"lab").unwrap(), uid: 1000, pid: 7, kept: false };
+        Self { mac: Some(tag.mac(&name)), tag, name, held: true, state: TapState::default() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn granted() -> GrantedTap {
-        let name = IfName::new(b"vmtap7").unwrap();
-        let tag = PortTag { bridge: IfName::new(b"lab").unwrap(), uid: 1000, pid: 7, kept: false };
-        GrantedTap { mac: Some(tag.mac(&name)), tag, name, held: true, state: TapState::default() }
+        GrantedTap::sample()
     }
 
     fn kept() -> GrantedTap {

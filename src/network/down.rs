@@ -2,15 +2,11 @@
 //! them all.
 
 use crate::cables;
-use crate::dirs::Dirs;
-use crate::dirs::RunDir;
+use crate::dirs::{Dirs, RunDir};
 use crate::keeper_handle;
 use crate::ports;
-use crate::ports::Port;
 use crate::server;
-use crate::store::run_record;
-use crate::store::run_record::Phase;
-use crate::store::run_record::Record;
+use crate::store::run_record::{self, Phase, Record};
 use std::thread;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::files::gone;
@@ -22,8 +18,6 @@ use vmnet_model::plan::{Part, TAKING_DOWN, bridge_alias};
 use vmnet_sys::lock::Lock;
 use vmnet_sys::trust::plain;
 use vmnet_tools::nft;
-use vmnet_vswitch::clients;
-use vmnet_vswitch::clients::Client;
 use vmnet_vswitch::settings;
 
 /// How much a record tells.
@@ -258,7 +252,8 @@ pub fn down(dirs: &Dirs, name: &NetName, how: Down) -> Result<Outcome, Error> {
         return Ok(Outcome::NotUp);
     }
     if how == Down::UnlessUsed {
-        let who = guests(dirs, name)?;
+        let links = Links::open().map_err(|error| Error::new("take down", network(name), error))?;
+        let who = ports::attached(dirs, &links, &name.bridge(), ports::phrase)?;
         if !who.is_empty() {
             return Ok(Outcome::Used(who));
         }
@@ -267,18 +262,6 @@ pub fn down(dirs: &Dirs, name: &NetName, how: Down) -> Result<Outcome, Error> {
     keeper_handle::send_keeper_away(dirs, name)?;
     take_down(dirs, name)?;
     Ok(Outcome::Down)
-}
-
-/// Who is attached, on the bridge and on the switch.
-fn guests(dirs: &Dirs, name: &NetName) -> Result<Vec<String>, Error> {
-    let links = Links::open().map_err(|error| Error::new("take down", network(name), error))?;
-    let bridge = name.bridge();
-    let run_dir = dirs.run_dir(&bridge);
-    let mut ports = ports::ports(&links, &bridge, &run_dir)?;
-    ports.retain(|port| !port.link.is_vacant());
-    let clients = clients::look(&dirs.run, &run_dir.switch())?;
-    let on_bridge = ports.iter().map(Port::phrase);
-    Ok(on_bridge.chain(clients.guests().map(Client::phrase)).collect())
 }
 
 /// Take it down under the lock, whoever asks.

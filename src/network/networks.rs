@@ -1,7 +1,7 @@
 //! The face of this room: all networks, and one of them.
 
 use crate::cables;
-use crate::dirs::Dirs;
+use crate::dirs::{Dirs, RunDir};
 use crate::down::{self, Down, Outcome};
 use crate::forwards;
 use crate::keeper::{self, Keeper, Orders};
@@ -148,6 +148,15 @@ impl Network<'_> {
         &self.networks.dirs
     }
 
+    /// Its run directory, which an act needs it to be up for.
+    fn run_dir_where_up(&self, act: &'static str) -> Result<RunDir, Error> {
+        let run_dir = self.dirs().run_dir(&self.name.bridge());
+        match Record::read(&run_dir)? {
+            Some(_) => Ok(run_dir),
+            None => Err(Error::not_up(act, &self.name)),
+        }
+    }
+
     /// Whose it is: the administrator's by a file, built in, or another program's.
     ///
     /// # Errors
@@ -214,18 +223,16 @@ impl Network<'_> {
     pub fn ports(&self) -> Result<Ports, Error> {
         const ACT: &str = "show the ports of";
         let bridge = self.name.bridge();
-        let run_dir = self.dirs().run_dir(&bridge);
-        if Record::read(&run_dir)?.is_none() {
-            return Err(Error::not_up(ACT, &self.name));
-        }
+        let run_dir = self.run_dir_where_up(ACT)?;
         let links = Links::open().map_err(|error| Error::new(ACT, network(&self.name), error))?;
-        let mut on_bridge = ports::ports(&links, &bridge, &run_dir)?;
+        let leases = leases::leases(&run_dir)?;
+        let mut on_bridge = ports::ports(&links, &bridge, &leases)?;
         let on_switch = clients::look_closely(&self.dirs().run, &run_dir.switch())?;
         for port in on_bridge.iter_mut().filter(|port| port.is_switch() && on_switch.switch.is_some()) {
             port.macs.clear();
             port.leases.clear();
         }
-        Ok(Ports { on_bridge, on_switch, leases: leases::leases(&run_dir)? })
+        Ok(Ports { on_bridge, on_switch, leases })
     }
 
     /// Take a port away from whoever holds it: deleting the link, or closing the switch's end, ends what its
@@ -242,7 +249,7 @@ impl Network<'_> {
     /// # Errors
     /// It is not up, or they cannot be read.
     pub fn leases(&self) -> Result<Vec<Lease>, Error> {
-        leases::leases(&self.dirs().run_dir(&self.name.bridge()))
+        leases::leases(&self.run_dir_where_up("show the leases of")?)
     }
 
     /// A listener that tells when leases change. To be made and asked within a tokio runtime.
@@ -250,8 +257,9 @@ impl Network<'_> {
     /// # Errors
     /// It is not up, or the kernel has no room for a listener.
     pub fn watch_leases(&self) -> Result<LeaseWatch, Error> {
-        LeaseWatch::open(&self.dirs().run_dir(&self.name.bridge()))
-            .map_err(|error| Error::new("watch the leases of", network(&self.name), plain(&error)))
+        const ACT: &str = "watch the leases of";
+        LeaseWatch::open(&self.run_dir_where_up(ACT)?)
+            .map_err(|error| Error::new(ACT, network(&self.name), plain(&error)))
     }
 
     /// The reservations that count, from its file and added live.

@@ -1,7 +1,6 @@
 //! The parts of a running network: ports with their holders, and leases.
 
 use crate::dirs::Dirs;
-use crate::dirs::RunDir;
 use crate::observe;
 use std::os::fd::BorrowedFd;
 use vmnet_access::mac::MacAddr;
@@ -14,7 +13,7 @@ use vmnet_model::lease::Lease;
 use vmnet_port::acquire::{self, NotAcquired, Plugged};
 use vmnet_sys::caller::name_of;
 use vmnet_sys::trust::plain;
-use vmnet_vswitch::clients::{self, Who};
+use vmnet_vswitch::clients::{self, Client, Who};
 
 /// One port and whoever holds it.
 #[derive(Clone, Debug)]
@@ -29,12 +28,14 @@ pub struct Port {
     pub leases: Vec<Lease>,
 }
 
-/// The ports of a bridge, with what is known of each.
-pub fn ports(links: &Links, bridge: &IfName, run_dir: &RunDir) -> Result<Vec<Port>, Error> {
+/// The ports of a bridge, with what is known of each: whose MACs were heard there, and which of `leases` they have.
+///
+/// # Errors
+/// The host cannot be looked at.
+pub(crate) fn ports(links: &Links, bridge: &IfName, leases: &[Lease]) -> Result<Vec<Port>, Error> {
     let failed = |error| Error::new("look up", format!("bridge '{bridge}'"), error);
     let Some(link) = links.find(bridge).map_err(failed)? else { return Ok(Vec::new()) };
     let known = links.fdb(link.index).map_err(failed)?;
-    let leases = crate::leases::leases(run_dir)?;
     let port = |link: SeenLink| {
         let macs: Vec<MacAddr> =
             known.iter().filter(|(port, _)| *port == link.index).map(|(_, mac)| *mac).collect();
@@ -52,7 +53,7 @@ impl Port {
     /// The process that it was made for. One that stays was made by a process that is gone, and whose
     /// number may be another's by now.
     pub fn pid(&self) -> Option<u32> {
-        self.tag.as_ref().filter(|tag| !tag.kept && !self.is_veth()).map(|tag| tag.pid)
+        self.tag.as_ref().filter(|tag| !tag.kept && !is_veth(&self.link)).map(|tag| tag.pid)
     }
 
     /// It leads to the network's own switch.
@@ -60,22 +61,42 @@ impl Port {
         self.link.wire().is_some_and(|tag| tag.cable.is_none())
     }
 
-    /// One end of a pair, whose other is in a namespace: whoever asked for it is gone.
-    fn is_veth(&self) -> bool {
-        self.link.kind.as_deref() == Some("veth")
-    }
-
     /// In a few words, for a list of those in the way.
     pub fn phrase(&self) -> String {
-        match &self.tag {
-            Some(tag) if tag.kept => format!("{} (kept for user {})", self.link.name, name_of(tag.uid)),
-            Some(tag) if self.is_veth() => {
-                format!("{} (a namespace of user {})", self.link.name, name_of(tag.uid))
-            }
-            Some(tag) => format!("{} (user {}, pid {})", self.link.name, name_of(tag.uid), tag.pid),
-            None => self.link.name.to_string(),
-        }
+        phrase(&self.link)
     }
+}
+
+/// One end of a pair, whose other is in a namespace: whoever asked for it is gone.
+fn is_veth(link: &SeenLink) -> bool {
+    link.kind.as_deref() == Some("veth")
+}
+
+/// A port and its holder in a few words, for a list of those in the way.
+pub(crate) fn phrase(link: &SeenLink) -> String {
+    match link.tag() {
+        Some(tag) if tag.kept => format!("{} (kept for user {})", link.name, name_of(tag.uid)),
+        Some(tag) if is_veth(link) => format!("{} (a namespace of user {})", link.name, name_of(tag.uid)),
+        Some(tag) => format!("{} (user {}, pid {})", link.name, name_of(tag.uid), tag.pid),
+        None => link.name.to_string(),
+    }
+}
+
+/// Under whom a network does not go down unasked: who is attached, on the bridge, each as `say` puts it, and on
+/// the switch. What stays and is held by nobody, or leads to another wire, is nobody.
+///
+/// # Errors
+/// The host cannot be looked at.
+pub(crate) fn attached(
+    dirs: &Dirs,
+    links: &Links,
+    bridge: &IfName,
+    say: impl Fn(&SeenLink) -> String,
+) -> Result<Vec<String>, Error> {
+    let ports = observe::ports(links, bridge)?;
+    let clients = clients::look(&dirs.run, &dirs.run_dir(bridge).switch())?;
+    let held = ports.iter().filter(|port| !port.is_vacant()).map(say);
+    Ok(held.chain(clients.guests().map(Client::phrase)).collect())
 }
 
 /// How many are plugged in, on the bridge and on the switch, but for what joins the two with each other or with
@@ -124,8 +145,8 @@ pub(crate) fn revoke(dirs: &Dirs, name: &NetName, port: &IfName) -> Result<Revok
     if links.find(&bridge).map_err(|error| failed(&error))?.is_none() {
         return Err(Error::not_up("revoke a port of", name));
     }
-    let ports = ports(&links, &bridge, &run_dir)?;
-    let Some(found) = ports.iter().find(|found| found.link.name == *port) else {
+    let ports = observe::ports(&links, &bridge)?;
+    let Some(found) = ports.iter().find(|found| found.name == *port) else {
         let (user, phrase) =
             clients::revoke(&dirs.run, &run_dir.switch(), &port.to_string()).map_err(|cause| {
                 let none = || (ErrorKind::Invalid, format!("it is no port of {}", network(name)));
@@ -134,13 +155,13 @@ pub(crate) fn revoke(dirs: &Dirs, name: &NetName, port: &IfName) -> Result<Revok
             })?;
         return Ok(Revoked { user, kind: "vde", phrase });
     };
-    if let Some(to) = found.link.wire().and_then(|tag| tag.cable) {
+    if let Some(to) = found.wire().and_then(|tag| tag.cable) {
         let refusal = failed(&format!("it is the end of the cable to {to}"));
         return Err(refusal
             .kind(ErrorKind::Conflict)
             .hint(format!("'vmnet cable {name} {to} --remove' parts them")));
     }
-    links.delete(found.link.index).map_err(|error| failed(&error.cause))?;
-    let user = found.tag.as_ref().map_or_else(|| "-".to_owned(), |tag| name_of(tag.uid));
-    Ok(Revoked { user, kind: "port", phrase: found.phrase() })
+    links.delete(found.index).map_err(|error| failed(&error.cause))?;
+    let user = found.tag().map_or_else(|| "-".to_owned(), |tag| name_of(tag.uid));
+    Ok(Revoked { user, kind: "port", phrase: phrase(found) })
 }

@@ -2,9 +2,7 @@
 
 use crate::exit::Exit;
 use crate::say;
-use crate::show::leases::duration;
-use crate::show::leases::lease_json;
-use crate::show::leases::time_left;
+use crate::show::leases::{duration, lease_json, time_left};
 use serde_json::{Map, Value, json};
 use std::net::Ipv6Addr;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,29 +15,21 @@ use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{self, Reservation};
 use vmnet_model::lease::{Lease, LeaseChange, changes};
 use vmnet_model::network::{LeaseTime, Network};
-use vmnet_network::dirs::Dirs;
-use vmnet_network::dirs::RunDir;
 use vmnet_network::lease_watch::Event;
-use vmnet_network::lease_watch::LeaseWatch;
-use vmnet_network::leases;
 use vmnet_network::store::definitions;
-use vmnet_network::store::run_record::Record;
+use vmnet_network::{Dirs, Networks, leases};
 use vmnet_sys::trust::plain;
 
 /// dnsmasq makes shorter ones as long as this (MIN_LEASETIME in 2.90's option.c).
 const SHORTEST: u32 = 120;
 
 /// The leases that run; with `watch`, what becomes of them from now on.
-pub fn run(dirs: &Dirs, name: &NetName, watch: bool, json: bool) -> Result<Exit, Error> {
-    let run_dir = dirs.run_dir(&name.bridge());
-    if Record::read(&run_dir)?.is_none() {
-        return Err(Error::not_up("show the leases of", name));
-    }
+pub fn run(networks: &Networks, name: &NetName, watch: bool, json: bool) -> Result<Exit, Error> {
+    let leases = networks.get(name).leases()?;
     if watch {
-        return events(|| follow(dirs, name, &run_dir, json));
+        return events(|| follow(networks, name, json));
     }
-    let leases = leases::leases(&run_dir)?;
-    let knowledge = Knowledge::of(dirs, name);
+    let knowledge = Knowledge::of(networks.dirs(), name);
     if json {
         let leases: Vec<Value> = leases.iter().map(|lease| knowledge.pairs(lease).into()).collect();
         say::json(&json!({ "leases": leases }));
@@ -50,12 +40,14 @@ pub fn run(dirs: &Dirs, name: &NetName, watch: bool, json: bool) -> Result<Exit,
 }
 
 /// A line for each change, until a signal comes, the network goes down, or nobody reads any more.
-async fn follow(dirs: &Dirs, name: &NetName, run_dir: &RunDir, json: bool) -> Result<Exit, Error> {
+async fn follow(networks: &Networks, name: &NetName, json: bool) -> Result<Exit, Error> {
     let failed = |error: std::io::Error| Error::new("watch the leases of", network(name), plain(&error));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let watch = LeaseWatch::open(run_dir).map_err(failed)?;
-    let mut before = leases::leases(run_dir)?;
+    let watch = networks.get(name).watch_leases()?;
+    // Not by the face: once it is down its last leases are still told.
+    let run_dir = networks.dirs().run_dir(&name.bridge());
+    let mut before = leases::leases(&run_dir)?;
     loop {
         let event = tokio::select! {
             event = watch.next() => event.map_err(failed)?,
@@ -65,9 +57,9 @@ async fn follow(dirs: &Dirs, name: &NetName, run_dir: &RunDir, json: bool) -> Re
         if event == Event::Down {
             return Ok(Exit::Done);
         }
-        let after = leases::leases(run_dir)?;
+        let after = leases::leases(&run_dir)?;
         // Reservations come and go too.
-        let knowledge = Knowledge::of(dirs, name);
+        let knowledge = Knowledge::of(networks.dirs(), name);
         for (fate, lease) in changes(&before, &after) {
             if !say::followed(&knowledge.line(fate, lease, json)) {
                 return Ok(Exit::Done);

@@ -1,8 +1,6 @@
 //! What is known of the holder of a TAP who went further than the grant, and what follows from it.
 
-use crate::tap_policy::Enforcement;
-use crate::tap_policy::GrantViolation;
-use crate::tap_policy::GrantedTap;
+use crate::tap_policy::{Enforcement, GrantViolation, GrantedTap};
 
 /// What one port's holder did since it came.
 #[derive(Debug, Default)]
@@ -50,14 +48,10 @@ mod tests {
     use super::*;
     use crate::tap_policy::CHANGES_MAX;
     use vmnet_access::mac::MacAddr;
-    use vmnet_access::name::IfName;
-    use vmnet_access::port_record::PortTag;
     use vmnet_access::port_record::TapState;
 
     fn granted() -> GrantedTap {
-        let name = IfName::new(b"vmtap7").unwrap();
-        let tag = PortTag { bridge: IfName::new(b"lab").unwrap(), uid: 1000, pid: 7, kept: false };
-        GrantedTap { mac: Some(tag.mac(&name)), tag, name, held: true, state: TapState::default() }
+        GrantedTap::sample()
     }
 
     fn moved() -> GrantedTap {

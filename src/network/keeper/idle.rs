@@ -4,12 +4,11 @@
 use super::{Keeper, Orders};
 use crate::down::take_down_under;
 use crate::observe;
+use crate::ports;
 use vmnet_host::links::SeenLink;
 use vmnet_model::error::Error;
 use vmnet_model::keeper::{KeeperEvent, User};
 use vmnet_sys::trust::plain;
-use vmnet_vswitch::clients;
-use vmnet_vswitch::clients::Client;
 
 impl<O: Orders> Keeper<'_, O> {
     /// Who uses the network. Where that cannot be found out, nothing changes.
@@ -31,10 +30,8 @@ impl<O: Orders> Keeper<'_, O> {
         if !self.claim.close_door().map_err(failed)? {
             return Ok(KeeperEvent::InUse(User::OnTheWayIn));
         }
-        let ports = observe::ports(&self.links, &self.name.bridge())?;
-        let clients = clients::look(&self.dirs.run, &self.run_dir.switch())?;
-        let held = ports.iter().filter(|port| !port.is_vacant()).map(|port| port.name.to_string());
-        let held: Vec<String> = held.chain(clients.guests().map(Client::phrase)).collect();
+        let name = |port: &SeenLink| port.name.to_string();
+        let held = ports::attached(self.dirs, &self.links, &self.name.bridge(), name)?;
         if held.is_empty() {
             return take_down_under(lock, self.dirs, self.name).map(|()| KeeperEvent::TakenDown);
         }
