@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::{IfName, NetName};
-use vmnet_host::facts as host;
-use vmnet_host::ipv6;
+use vmnet_host::{facts as host, ipv6};
 use vmnet_model::attach::{self, Cidr};
 use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::lease::Lease;

@@ -11,8 +11,7 @@ use vmnet_model::dhcp::Lease;
 use vmnet_sys::address::{self, Address};
 use vmnet_sys::link::gone::Watched;
 use vmnet_sys::namespace::Identity;
-use vmnet_sys::process;
-use vmnet_sys::worker;
+use vmnet_sys::{process, worker};
 
 /// Not sooner than this after a talk that led to nothing (RFC 2131, 4.4.5).
 const AGAIN: Duration = Duration::from_secs(60);

@@ -6,8 +6,7 @@ use crate::mistake::{Fault, Found, shown};
 use crate::section::{Entry, Section};
 use crate::values::{must_be, number, switch, text};
 use toml::de::DeValue;
-use vmnet_access::vde::Directory;
-use vmnet_access::vde::MTU_MAX;
+use vmnet_access::vde::{Directory, MTU_MAX};
 use vmnet_model::network::{MtuChoice, Vde};
 
 /// Longest path of a socket, in bytes: `sun_path` has 108 with the final NUL (unix(7)).

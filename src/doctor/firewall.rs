@@ -6,15 +6,9 @@ use super::finding::{Finding, Fix, Report, Severity, Subject};
 use super::host::{Host, text};
 use std::path::Path;
 use vmnet_access::name::IfName;
-use vmnet_host::firewalls as foreign;
 use vmnet_host::firewalls::firewalld::{self, Zone as Seen};
-use vmnet_host::ipv6;
-use vmnet_host::sysctl;
-use vmnet_model::other_firewalls::FIREWALLD;
-use vmnet_model::other_firewalls::Guests;
-use vmnet_model::other_firewalls::Hook;
-use vmnet_model::other_firewalls::Opening;
-use vmnet_model::other_firewalls::Place;
+use vmnet_host::{firewalls as foreign, ipv6, sysctl};
+use vmnet_model::other_firewalls::{FIREWALLD, Guests, Hook, Opening, Place};
 use vmnet_network::store::definitions;
 
 /// What is closed to whom.

@@ -8,11 +8,9 @@ use vmnet_model::error::Error;
 use vmnet_model::network::{HostAccess, Network, SubnetChoice};
 use vmnet_network::dirs::Dirs;
 use vmnet_network::server;
-use vmnet_network::store::definitions;
 use vmnet_network::store::definitions::Unreadable;
-use vmnet_network::store::run_record;
-use vmnet_network::store::run_record::Phase;
-use vmnet_network::store::run_record::Record;
+use vmnet_network::store::run_record::{Phase, Record};
+use vmnet_network::store::{definitions, run_record};
 
 /// Every network, or the named one, and what is wrong with their files.
 ///

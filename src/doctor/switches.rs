@@ -13,9 +13,8 @@ use vmnet_model::network::Network;
 use vmnet_model::vde_switch::Switch;
 use vmnet_network::store::definitions;
 use vmnet_tools::find;
-use vmnet_vswitch::clients;
 use vmnet_vswitch::process_switch::PROGRAM;
-use vmnet_vswitch::settings;
+use vmnet_vswitch::{clients, settings};
 
 /// Each network's switch: what it needs, and while it runs its directory and who is plugged in.
 pub(super) fn check(host: &Host<'_>, report: &mut Report) {

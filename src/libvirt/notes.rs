@@ -4,12 +4,10 @@
 use super::domain::DomainId;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use vmnet_host::files::make_directory;
-use vmnet_host::files::{read_json, write_json};
+use vmnet_host::files::{make_directory, read_json, write_json};
 use vmnet_model::error::Error;
 use vmnet_network::dirs::{Dirs, STATE_ENDING};
-use vmnet_network::store::live_changes::SavedForward;
-use vmnet_network::store::live_changes::SavedReservation;
+use vmnet_network::store::live_changes::{SavedForward, SavedReservation};
 use vmnet_sys::trust::plain;
 
 /// All that was done for one domain.

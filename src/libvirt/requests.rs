@@ -11,13 +11,10 @@ use vmnet_model::forward::Forward;
 use vmnet_model::guest::{Reservation, Who};
 use vmnet_model::network::Network;
 use vmnet_network::dirs::Dirs;
-use vmnet_network::forwards;
-use vmnet_network::reservations;
 use vmnet_network::reservations::Asked;
 use vmnet_network::store::definitions;
-use vmnet_network::store::live_changes::LiveChanges;
-use vmnet_network::store::live_changes::SavedForward;
-use vmnet_network::store::live_changes::SavedReservation;
+use vmnet_network::store::live_changes::{LiveChanges, SavedForward, SavedReservation};
+use vmnet_network::{forwards, reservations};
 
 /// Do what is wanted and not there yet.
 ///

@@ -2,17 +2,14 @@
 //! the first that is free.
 
 use crate::dirs::Dirs;
-use crate::store::definitions;
 use crate::store::live_changes::LiveChanges;
-use crate::store::run_record;
 use crate::store::run_record::Record;
+use crate::store::{definitions, run_record};
 use vmnet_access::name::NetName;
-use vmnet_host::facts as host;
-use vmnet_host::ipv6;
 use vmnet_host::links::HostSnapshot;
+use vmnet_host::{facts as host, ipv6};
 use vmnet_model::error::{Error, ErrorKind, network};
-use vmnet_model::free_subnet;
-use vmnet_model::free_subnet::Taken;
+use vmnet_model::free_subnet::{self, Taken};
 use vmnet_model::network::{Mode, Network, SubnetChoice};
 use vmnet_model::settle::{Circumstances, NetworkSpec};
 use vmnet_model::subnet::Subnet;

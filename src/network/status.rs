@@ -2,10 +2,8 @@
 
 use crate::dirs::Dirs;
 use crate::keeper_handle;
-use crate::store::definitions;
-use crate::store::run_record;
-use crate::store::run_record::Phase;
-use crate::store::run_record::Record;
+use crate::store::run_record::{Phase, Record};
+use crate::store::{definitions, run_record};
 use crate::up::look;
 use vmnet_access::name::NetName;
 use vmnet_host::firewalls::firewalld;

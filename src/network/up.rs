@@ -2,10 +2,8 @@
 
 use crate::apply::Work;
 use crate::cables;
-use crate::dirs::Dirs;
-use crate::dirs::RunDir;
-use crate::down;
-use crate::down::Traces;
+use crate::dirs::{Dirs, RunDir};
+use crate::down::{self, Traces};
 use crate::forwards;
 use crate::keeper_handle;
 use crate::leases;
@@ -13,8 +11,7 @@ use crate::observe;
 use crate::resolve::settle;
 use crate::server;
 use crate::store::definitions;
-use crate::store::run_record::Phase;
-use crate::store::run_record::Record;
+use crate::store::run_record::{Phase, Record};
 use vmnet_access::name::NetName;
 use vmnet_host::facts as host;
 use vmnet_host::forwarding::Forwarding;

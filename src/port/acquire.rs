@@ -11,11 +11,9 @@ use std::process::{Command, Stdio};
 use vmnet_access::name::IfName;
 use vmnet_access::paths;
 use vmnet_access::request::{ASK_SIZE, PortReply, PortRequest};
-use vmnet_sys::caller;
-use vmnet_sys::privilege;
 use vmnet_sys::seqpacket::Channel;
 use vmnet_sys::trust::plain;
-use vmnet_sys::worker;
+use vmnet_sys::{caller, privilege, worker};
 
 /// Who says so in the system log.
 const PROGRAM: &str = "vmnet";

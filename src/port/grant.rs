@@ -5,9 +5,7 @@
 use crate::bridge::PinnedBridge;
 use crate::refusal::Refusal;
 use crate::refusal_special::Unfit;
-use crate::vde;
-use crate::vde::OnSwitch;
-use crate::vde::Prepared;
+use crate::vde::{self, OnSwitch, Prepared};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;

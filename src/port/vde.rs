@@ -13,9 +13,7 @@ use vmnet_access::rules::Caller;
 use vmnet_access::vde_port_tag::{PLUGS_DIR, VdePortTag};
 use vmnet_sys::privilege::Plain;
 use vmnet_sys::random;
-use vmnet_vde::held_port;
-use vmnet_vde::held_port::ControlSocket;
-use vmnet_vde::held_port::VdePort;
+use vmnet_vde::held_port::{self, ControlSocket, VdePort};
 use vmnet_vde::port::Absence;
 
 /// The sockets, bound, and on no switch yet.

@@ -1,12 +1,7 @@
 //! A switch's console: questions and answers, and a feed of who comes and goes. Whoever reaches the console can have the switch run any
 //! code, so nobody but us is given it.
 
-use crate::console_text::COMMAND_MAX;
-use crate::console_text::PROMPT;
-use crate::console_text::addresses;
-use crate::console_text::port;
-use crate::console_text::status;
-use crate::console_text::switch;
+use crate::console_text::{COMMAND_MAX, PROMPT, addresses, port, status, switch};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -11,9 +11,7 @@ use vmnet_sys::privilege::become_user;
 use vmnet_sys::process::Process;
 use vmnet_sys::trust::plain;
 use vmnet_sys::worker;
-use vmnet_vde::held_port::ControlSocket;
-use vmnet_vde::held_port::Standing;
-use vmnet_vde::held_port::VdePort;
+use vmnet_vde::held_port::{ControlSocket, Standing, VdePort};
 use vmnet_vde::port::{Absence, JoinError};
 
 /// A switch that says nothing has ended it long before.

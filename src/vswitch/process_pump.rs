@@ -25,7 +25,6 @@ use vmnet_access::vde::MTU_MAX;
 use vmnet_access::vde_port_tag::VdePortTag;
 use vmnet_model::error::{self, Error, network};
 use vmnet_model::vde_switch::Switch;
-use vmnet_sys::daemon;
 use vmnet_sys::link::gone::Watched;
 use vmnet_sys::link::{self, Link, PortWish};
 use vmnet_sys::lock::Claim;
@@ -33,9 +32,8 @@ use vmnet_sys::netlink::Netlink;
 use vmnet_sys::process::Interrupts;
 use vmnet_sys::trust::plain;
 use vmnet_sys::tun::{TapName, TapWish, TunDevice};
-use vmnet_sys::{privilege, random, tun, worker};
-use vmnet_vde::held_port::ControlSocket;
-use vmnet_vde::held_port::VdePort;
+use vmnet_sys::{daemon, privilege, random, tun, worker};
+use vmnet_vde::held_port::{ControlSocket, VdePort};
 use vmnet_vde::port::Absence;
 
 /// All until it is ready is done in this time, in seconds.

@@ -4,9 +4,7 @@
 use crate::dir::SwitchDir;
 use crate::fit_queues;
 use crate::held_sockets::Descriptors;
-use crate::join_for;
-use crate::join_for::Kind;
-use crate::join_for::Refused;
+use crate::join_for::{self, Kind, Refused};
 use crate::recorded;
 use crate::widen_queues;
 use std::collections::BTreeMap;
@@ -16,9 +14,7 @@ use vmnet_access::port_record::SwitchAccess;
 use vmnet_access::vde_port_tag::Held;
 use vmnet_model::error::Error;
 use vmnet_sys::trust::plain;
-use vmnet_vde::held_port;
-use vmnet_vde::held_port::ControlSocket;
-use vmnet_vde::held_port::VdePort;
+use vmnet_vde::held_port::{self, ControlSocket, VdePort};
 
 /// After so many that the switch did not answer, it is full or hangs, and no more are tried.
 const SILENCES_MAX: u32 = 2;

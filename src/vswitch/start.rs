@@ -20,13 +20,12 @@ use vmnet_access::vde::CONTROL;
 use vmnet_host::files::gone;
 use vmnet_model::error::{self, Error, network};
 use vmnet_model::vde_switch::Switch;
-use vmnet_sys::claim;
-use vmnet_sys::daemon;
 use vmnet_sys::daemon::READY;
 use vmnet_sys::lock::Claim;
 use vmnet_sys::process::Process;
 use vmnet_sys::ready::{Source, hear, wait};
 use vmnet_sys::trust::plain;
+use vmnet_sys::{claim, daemon};
 use vmnet_tools::find;
 
 /// How long a switch or a pump may take until it is ready.

@@ -9,8 +9,7 @@ use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::dirs::Dirs;
 use vmnet_port::policy;
 use vmnet_sys::caller;
-use vmnet_sys::trust::Reader;
-use vmnet_sys::trust::plain;
+use vmnet_sys::trust::{Reader, plain};
 
 /// Ask.
 pub fn run(dirs: &Dirs, bridge: &IfName, user: Option<&str>, json: bool) -> Result<Exit, Error> {

@@ -1,16 +1,12 @@
 //! `vmnet attach NAME`
 
-use crate::args::AttachWords;
-use crate::args::SpaceWords;
+use crate::args::{AttachWords, SpaceWords};
 use crate::exit::Exit;
 use crate::say;
 use crate::show::leases::duration;
 use serde_json::json;
 use vmnet_attach;
-use vmnet_attach::AddressChoice;
-use vmnet_attach::Attached;
-use vmnet_attach::Attachment;
-use vmnet_attach::NamespaceRef;
+use vmnet_attach::{AddressChoice, Attached, Attachment, NamespaceRef};
 use vmnet_model::attach::Cidr;
 use vmnet_model::error::{Error, ErrorKind};
 use vmnet_network::dirs::Dirs;

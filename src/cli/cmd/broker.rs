@@ -3,8 +3,7 @@
 use super::need_root;
 use crate::exit::Exit;
 use sd_notify::NotifyState;
-use vmnet_broker::Broker;
-use vmnet_broker::Socket;
+use vmnet_broker::{Broker, Socket};
 use vmnet_model::error::Error;
 use vmnet_network::dirs::Dirs;
 

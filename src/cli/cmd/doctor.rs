@@ -6,9 +6,7 @@ use crate::say;
 use serde_json::{Value, json};
 use vmnet_access::name::NetName;
 use vmnet_doctor;
-use vmnet_doctor::Finding;
-use vmnet_doctor::Report;
-use vmnet_doctor::Severity;
+use vmnet_doctor::{Finding, Report, Severity};
 use vmnet_model::error::Error;
 use vmnet_network::dirs::Dirs;
 

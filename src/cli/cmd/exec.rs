@@ -3,10 +3,8 @@
 
 mod qemu;
 
-use crate::args::ExecWords;
-use crate::args::Switch;
-use crate::exit::Exit;
-use crate::exit::Leave;
+use crate::args::{ExecWords, Switch};
+use crate::exit::{Exit, Leave};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::{AccessFlags, access, execvpe};

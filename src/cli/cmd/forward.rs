@@ -4,18 +4,12 @@ use super::need_root;
 use crate::args::ForwardVerb;
 use crate::exit::Exit;
 use crate::say;
-use crate::show::forwards::HEAD;
-use crate::show::forwards::addresses;
-use crate::show::forwards::cells;
-use crate::show::forwards::describe;
-use crate::show::forwards::json as row_json;
+use crate::show::forwards::{HEAD, addresses, cells, describe, json as row_json};
 use serde_json::json;
 use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
 use vmnet_network::Networks;
-use vmnet_network::forwards::Added;
-use vmnet_network::forwards::Row;
-use vmnet_network::forwards::State;
+use vmnet_network::forwards::{Added, Row, State};
 use vmnet_network::store::live_changes::LiveChanges;
 
 /// Do what is asked.

@@ -5,8 +5,7 @@ use crate::exit::Exit;
 use crate::roles::starter_for_others;
 use std::ffi::OsString;
 use vmnet_libvirt;
-use vmnet_libvirt::Call;
-use vmnet_libvirt::HookPhase;
+use vmnet_libvirt::{Call, HookPhase};
 use vmnet_model::error::Error;
 use vmnet_network::dirs::Dirs;
 

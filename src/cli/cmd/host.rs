@@ -10,9 +10,7 @@ use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, network};
 use vmnet_model::guest::{Reservation, Who};
 use vmnet_network::Networks;
-use vmnet_network::reservations::Added;
-use vmnet_network::reservations::Asked;
-use vmnet_network::reservations::Reserved;
+use vmnet_network::reservations::{Added, Asked, Reserved};
 
 /// Whatever of the three is asked for.
 pub fn run(networks: &Networks, verb: &HostVerb) -> Result<Exit, Error> {

@@ -9,13 +9,10 @@ use vmnet_model::error::Error;
 use vmnet_model::network::{Mode, SubnetChoice};
 use vmnet_network::dirs::Dirs;
 use vmnet_network::ports;
-use vmnet_network::store::definitions;
 use vmnet_network::store::definitions::{Owner, PassedOver};
 use vmnet_network::store::live_changes::LiveChanges;
-use vmnet_network::store::run_record;
-use vmnet_network::store::run_record::NO_SUBNET;
-use vmnet_network::store::run_record::Phase;
-use vmnet_network::store::run_record::Record;
+use vmnet_network::store::run_record::{NO_SUBNET, Phase, Record};
+use vmnet_network::store::{definitions, run_record};
 
 struct Row {
     name: NetName,

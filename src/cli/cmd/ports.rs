@@ -3,13 +3,8 @@
 use super::need_root;
 use crate::exit::Exit;
 use crate::say;
-use crate::show::clients::COUNTERS;
-use crate::show::clients::counters;
-use crate::show::clients::json as client_json;
-use crate::show::clients::row as client_row;
-use crate::show::ports::HEAD;
-use crate::show::ports::json as port_json;
-use crate::show::ports::row as port_row;
+use crate::show::clients::{COUNTERS, counters, json as client_json, row as client_row};
+use crate::show::ports::{HEAD, json as port_json, row as port_row};
 use serde_json::json;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_model::error::Error;
@@ -18,8 +13,7 @@ use vmnet_network::ports::Port;
 use vmnet_network::{Networks, Ports};
 use vmnet_port::audit;
 use vmnet_sys::trust::plain;
-use vmnet_vswitch::clients::Client;
-use vmnet_vswitch::clients::Who;
+use vmnet_vswitch::clients::{Client, Who};
 
 /// Who is plugged in.
 pub fn run(networks: &Networks, name: &NetName, json: bool) -> Result<Exit, Error> {

@@ -7,8 +7,7 @@ use vmnet_access::name::NetName;
 use vmnet_model::error::{Error, ErrorKind};
 use vmnet_model::plan::Aspect;
 use vmnet_network::Networks;
-use vmnet_network::status::State;
-use vmnet_network::status::Status;
+use vmnet_network::status::{State, Status};
 
 /// Wanted beside actual.
 pub fn run(networks: &Networks, name: Option<&NetName>, json: bool) -> Result<Exit, Error> {

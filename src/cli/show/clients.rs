@@ -4,8 +4,7 @@ use super::leases::lease_json;
 use serde_json::{Value, json};
 use vmnet_model::lease::Lease;
 use vmnet_sys::process::program;
-use vmnet_vswitch::clients::Client;
-use vmnet_vswitch::clients::Who;
+use vmnet_vswitch::clients::{Client, Who};
 use vmnet_vswitch::console_text::{PortView, Traffic};
 
 /// Column heads of [`counters`]: frames from there, frames to there, the VLAN of those without a tag.

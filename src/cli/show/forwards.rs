@@ -4,8 +4,7 @@ use serde_json::Value;
 use std::net::IpAddr;
 use vmnet_access::name::NetName;
 use vmnet_model::firewall::forwards::Opened;
-use vmnet_network::forwards::Row;
-use vmnet_network::forwards::State;
+use vmnet_network::forwards::{Row, State};
 
 /// Column heads of [`cells`].
 pub const HEAD: [&str; 7] = ["NETWORK", "LISTEN", "PROTOCOL", "TO", "ADDRESS", "HITS", "STATE"];

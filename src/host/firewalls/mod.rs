@@ -20,17 +20,10 @@ use nftables::Nftables;
 use std::path::Path;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_model::error::Error;
-use vmnet_model::other_firewalls::Family;
-use vmnet_model::other_firewalls::Guests;
-use vmnet_model::other_firewalls::Opening;
-use vmnet_model::other_firewalls::SeenChain;
-use vmnet_model::other_firewalls::followed;
-use vmnet_model::other_firewalls::legacy_removal;
-use vmnet_model::other_firewalls::matters;
-use vmnet_model::other_firewalls::nft_removal;
-use vmnet_model::other_firewalls::nft_text;
-use vmnet_model::other_firewalls::restore_text;
-use vmnet_model::other_firewalls::survey;
+use vmnet_model::other_firewalls::{
+    Family, Guests, Opening, SeenChain, followed, legacy_removal, matters, nft_removal, nft_text,
+    restore_text, survey,
+};
 use vmnet_sys::trust::plain;
 use vmnet_tools::iptables::{self, Version};
 use vmnet_tools::nft;

@@ -14,8 +14,7 @@ use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage,
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;
-use vmnet_access::port_record::TapState;
-use vmnet_access::port_record::{PortTag, UplinkTag};
+use vmnet_access::port_record::{PortTag, TapState, UplinkTag};
 use vmnet_model::subnet::Subnet;
 use vmnet_model::tap_policy::GrantedTap;
 

@@ -2,8 +2,7 @@
 
 use super::{SeenCable, SeenSwitch};
 use crate::other_firewalls::Opening;
-use crate::tap_policy::Enforcement;
-use crate::tap_policy::GrantViolation;
+use crate::tap_policy::{Enforcement, GrantViolation};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use vmnet_access::mac::MacAddr;
 use vmnet_access::name::IfName;

@@ -1,8 +1,7 @@
 //! The steps about the bridge: by netlink, and by the switches that the kernel keeps for a link.
 
 use super::Work;
-use vmnet_host::facts as host;
-use vmnet_host::ipv6;
+use vmnet_host::{facts as host, ipv6};
 use vmnet_model::error::Error;
 use vmnet_model::plan::BridgeStep;
 

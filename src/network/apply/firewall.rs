@@ -2,8 +2,7 @@
 
 use super::Work;
 use crate::observe;
-use crate::store::run_record::Loaded;
-use crate::store::run_record::Record;
+use crate::store::run_record::{Loaded, Record};
 use std::thread;
 use vmnet_host::firewalls as foreign;
 use vmnet_host::log::Log;

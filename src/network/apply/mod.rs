@@ -16,8 +16,7 @@ mod host;
 mod port;
 mod server;
 
-use crate::cables;
-use crate::cables::Site;
+use crate::cables::{self, Site};
 use crate::dirs::RunDir;
 use crate::store::run_record::Record;
 use firewall::Unloaded;

@@ -1,8 +1,7 @@
 //! Plugging cables in and out: a pair of links between two bridges, a pump between a bridge and a switch.
 
 use super::{goals, seen};
-use crate::dirs::Dirs;
-use crate::dirs::RunDir;
+use crate::dirs::{Dirs, RunDir};
 use crate::store::live_changes::LiveChanges;
 use std::fs;
 use vmnet_access::name::{IfName, NetName, fnv1a};

@@ -2,12 +2,10 @@
 
 use super::apply::{place_of, places_in};
 use super::graph;
-use crate::dirs::Dirs;
-use crate::dirs::RunDir;
+use crate::dirs::{Dirs, RunDir};
 use crate::store::definitions;
 use crate::store::live_changes::LiveChanges;
-use crate::store::run_record::Phase;
-use crate::store::run_record::Record;
+use crate::store::run_record::{Phase, Record};
 use vmnet_access::name::NetName;
 use vmnet_access::port_record::group_of;
 use vmnet_access::vde::{Directory, MTU_MAX};

@@ -3,17 +3,15 @@
 
 use super::place;
 use crate::dirs::Dirs;
-use crate::store::definitions;
-use crate::store::run_record;
 use crate::store::run_record::Record;
+use crate::store::{definitions, run_record};
 use vmnet_access::name::NetName;
 use vmnet_host::listeners::{self, Listener, listeners};
 use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::firewall::forwards::Opened;
 use vmnet_model::forward::{Forward, Protocol};
 use vmnet_model::plan::DesiredState;
-use vmnet_model::port_conflicts::Socket;
-use vmnet_model::port_conflicts::services;
+use vmnet_model::port_conflicts::{Socket, services};
 
 /// Everybody else with ports of this host.
 pub struct Others {

@@ -7,15 +7,12 @@ mod listing;
 pub use conflicts::refuse_new;
 pub use listing::{Row, State, rows};
 
-use crate::dirs::Dirs;
-use crate::dirs::RunDir;
+use crate::dirs::{Dirs, RunDir};
 use crate::leases;
 use crate::observe;
 use crate::store::definitions;
-use crate::store::live_changes::LiveChanges;
-use crate::store::live_changes::SavedForward;
-use crate::store::run_record::Phase;
-use crate::store::run_record::Record;
+use crate::store::live_changes::{LiveChanges, SavedForward};
+use crate::store::run_record::{Phase, Record};
 use conflicts::Others;
 use std::net::IpAddr;
 use vmnet_access::name::NetName;

@@ -3,10 +3,8 @@
 
 use super::event::ended;
 use super::{Keeper, Orders};
-use crate::cables;
-use crate::cables::Site;
-use crate::lease_watch;
-use crate::lease_watch::{Source, listen_to};
+use crate::cables::{self, Site};
+use crate::lease_watch::{self, Source, listen_to};
 use crate::store::live_changes::LiveChanges;
 use futures_util::future::select_all;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};

@@ -12,13 +12,10 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 use vmnet_access::name::{IfName, NetName};
 use vmnet_host::firewalls::firewalld::{Listener, Told};
-use vmnet_host::firewalls::look;
-use vmnet_host::firewalls::{nftables, xtables};
+use vmnet_host::firewalls::{look, nftables, xtables};
 use vmnet_host::log::Log;
 use vmnet_model::error::{Error, network};
-use vmnet_model::other_firewalls::FIREWALLD;
-use vmnet_model::other_firewalls::Family;
-use vmnet_model::other_firewalls::Guests;
+use vmnet_model::other_firewalls::{FIREWALLD, Family, Guests};
 use vmnet_sys::trust::plain;
 
 /// How long a change is waited upon for the next: a script of iptables commands is many of them.

@@ -32,8 +32,7 @@ pub mod resolved;
 mod switch;
 mod switch_clients;
 
-use crate::dirs::Dirs;
-use crate::dirs::RunDir;
+use crate::dirs::{Dirs, RunDir};
 use crate::keeper::firewall_watch::Watch as FirewallWatch;
 use crate::keeper::resolved::Registrar;
 use crate::lease_watch::LeaseWatch;

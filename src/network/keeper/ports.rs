@@ -8,9 +8,7 @@ use vmnet_host::files::read_file;
 use vmnet_host::links::{LinkError, Port, SeenLink};
 use vmnet_model::error::network;
 use vmnet_model::keeper::{KeeperEvent, SeenPort, Verdict};
-use vmnet_model::tap_policy::Enforcement;
-use vmnet_model::tap_policy::GrantViolation;
-use vmnet_model::tap_policy::GrantedTap;
+use vmnet_model::tap_policy::{Enforcement, GrantViolation, GrantedTap};
 use vmnet_port::audit;
 use vmnet_sys::caller::name_of;
 

@@ -3,8 +3,7 @@
 
 use super::listen::reached;
 use super::{Keeper, Orders};
-use crate::dirs::Dirs;
-use crate::dirs::RunDir;
+use crate::dirs::{Dirs, RunDir};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -12,13 +11,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vmnet_model::error::{Error, network};
 use vmnet_model::keeper::{KeeperEvent, SwitchHealth};
-use vmnet_vswitch::clients;
-use vmnet_vswitch::clients::Client;
-use vmnet_vswitch::clients::Clients;
-use vmnet_vswitch::clients::Who;
+use vmnet_vswitch::clients::{Client, Clients, Who};
 use vmnet_vswitch::console::{Console, ConsoleError};
 use vmnet_vswitch::console_text::tells_of_a_port;
-use vmnet_vswitch::settings;
+use vmnet_vswitch::{clients, settings};
 
 /// Several who come together are looked at together.
 const TOGETHER: Duration = Duration::from_millis(100);

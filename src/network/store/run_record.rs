@@ -1,7 +1,6 @@
 //! The record of a running network, from which `down` works.
 
-use crate::dirs::Dirs;
-use crate::dirs::RunDir;
+use crate::dirs::{Dirs, RunDir};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use vmnet_access::name::{IfName, fnv1a};

@@ -3,10 +3,8 @@
 //! anybody's may be in a user namespace.
 
 use super::{Client, Who};
-use crate::console::ConsoleError;
-use crate::console::Talk;
-use crate::console_text::PortView;
-use crate::console_text::SwitchView;
+use crate::console::{ConsoleError, Talk};
+use crate::console_text::{PortView, SwitchView};
 use crate::dir::{CABLES_DIR, SwitchDir};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};

@@ -6,11 +6,8 @@ mod revoke;
 
 pub use revoke::revoke;
 
-use crate::console::Console;
-use crate::console::ConsoleError;
-use crate::console::Talk;
-use crate::console_text::PortView;
-use crate::console_text::SwitchView;
+use crate::console::{Console, ConsoleError, Talk};
+use crate::console_text::{PortView, SwitchView};
 use crate::dir::SwitchDir;
 use crate::process;
 use crate::settings;

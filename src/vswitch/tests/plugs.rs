@@ -20,12 +20,7 @@ use std::time::{Duration, Instant};
 use switch::{Switch, frame, wait_until};
 use vmnet_access::vde_port_tag::VdePortTag;
 use vmnet_sys::seqpacket::Channel;
-use vmnet_vde::held_port::ControlSocket;
-use vmnet_vde::held_port::Standing;
-use vmnet_vde::held_port::VdePort;
-use vmnet_vde::held_port::holders;
-use vmnet_vde::held_port::tags;
-use vmnet_vde::held_port::tidy;
+use vmnet_vde::held_port::{ControlSocket, Standing, VdePort, holders, tags, tidy};
 use vmnet_vde::port::{Absence, JoinError, Port, Wish};
 
 /// The directory of a switch's holders, made if need be.

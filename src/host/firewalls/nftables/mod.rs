@@ -6,10 +6,7 @@ mod events;
 mod read;
 
 use std::io;
-use vmnet_model::other_firewalls::Chain;
-use vmnet_model::other_firewalls::Family;
-use vmnet_model::other_firewalls::Place;
-use vmnet_model::other_firewalls::Rule;
+use vmnet_model::other_firewalls::{Chain, Family, Place, Rule};
 use vmnet_sys::netlink::{Netlink, Request};
 
 pub use events::{Changes, Events};

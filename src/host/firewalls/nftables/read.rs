@@ -3,14 +3,7 @@
 
 use super::NFGENMSG;
 use vmnet_access::name::fnv1a;
-use vmnet_model::other_firewalls::Always;
-use vmnet_model::other_firewalls::Backend;
-use vmnet_model::other_firewalls::Base;
-use vmnet_model::other_firewalls::Chain;
-use vmnet_model::other_firewalls::Family;
-use vmnet_model::other_firewalls::Hook;
-use vmnet_model::other_firewalls::Place;
-use vmnet_model::other_firewalls::Rule;
+use vmnet_model::other_firewalls::{Always, Backend, Base, Chain, Family, Hook, Place, Rule};
 use vmnet_sys::netlink::attributes;
 
 const NFTA_TABLE_OWNER: u16 = 7;

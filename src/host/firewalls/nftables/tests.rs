@@ -5,11 +5,7 @@ use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use vmnet_model::other_firewalls::Always;
-use vmnet_model::other_firewalls::Backend;
-use vmnet_model::other_firewalls::Base;
-use vmnet_model::other_firewalls::Family;
-use vmnet_model::other_firewalls::Hook;
+use vmnet_model::other_firewalls::{Always, Backend, Base, Family, Hook};
 
 proptest! {
     #[test]

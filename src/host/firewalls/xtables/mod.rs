@@ -9,8 +9,7 @@ use std::fs;
 use std::io;
 use std::mem::align_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use vmnet_model::other_firewalls::Family;
-use vmnet_model::other_firewalls::SeenChain;
+use vmnet_model::other_firewalls::{Family, SeenChain};
 use vmnet_sys::sockopt;
 
 /// The names of the tables that exist; reading them makes none (net/netfilter/x_tables.c).

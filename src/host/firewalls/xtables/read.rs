@@ -2,14 +2,7 @@
 //! matches and a target (include/uapi/linux/netfilter/x_tables.h, …/ip_tables.h, …/ip6_tables.h).
 
 use std::collections::BTreeMap;
-use vmnet_model::other_firewalls::Always;
-use vmnet_model::other_firewalls::Backend;
-use vmnet_model::other_firewalls::Base;
-use vmnet_model::other_firewalls::Family;
-use vmnet_model::other_firewalls::Hook;
-use vmnet_model::other_firewalls::Place;
-use vmnet_model::other_firewalls::Rule;
-use vmnet_model::other_firewalls::SeenChain;
+use vmnet_model::other_firewalls::{Always, Backend, Base, Family, Hook, Place, Rule, SeenChain};
 use vmnet_sys::netlink::{u16_at, u32_at};
 
 /// NF_INET_LOCAL_IN, …_FORWARD, …_LOCAL_OUT

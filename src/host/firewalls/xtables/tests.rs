@@ -4,8 +4,7 @@ use super::*;
 use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
 use std::process::Command;
-use vmnet_model::other_firewalls::Always;
-use vmnet_model::other_firewalls::Hook;
+use vmnet_model::other_firewalls::{Always, Hook};
 
 proptest! {
     #[test]

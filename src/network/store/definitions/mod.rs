@@ -24,8 +24,7 @@ use vmnet_access::paths;
 use vmnet_config::Mistake;
 use vmnet_model::error::{Error, ErrorKind, network};
 use vmnet_model::network::Network;
-use vmnet_sys::trust::plain;
-use vmnet_sys::trust::{self, Untrusted};
+use vmnet_sys::trust::{self, Untrusted, plain};
 
 /// Why a network cannot be read.
 #[derive(Debug)]
